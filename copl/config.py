@@ -56,7 +56,7 @@ class Config:
     supervision:Literal['none', 'weak']='none' # 'weak' trains on ground-truth video labels instead of pseudolabels
     # High actionness snippet selection
     attention:Literal['has', 'class_agnostic', 'uniform']='has' # what weighs the snippets in a video's global feature
-    alpha:float=0.5           # alpha, share of a video's snippets that HAS keeps, in (0, 1]
+    alpha:float=0.25          # alpha, share of a video's snippets that HAS keeps, in (0, 1]
     # Pseudolabel refinement
     plri:bool=True            # split videos into P and U by confidence; off: all videos are in P
     delta:float=0.0           # delta, least confidence s_i of a refined pseudolabel, in [-1, 1]

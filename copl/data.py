@@ -112,7 +112,8 @@ def _segment(where, item):
     if not isinstance(item, dict) or 'segment' not in item or 'label' not in item:
         raise CoplError(f"{where}: found {str(item)[:80]}, expected a 'segment' and a 'label'")
     segment, label = item['segment'], item['label']
-    if not isinstance(segment, (list, tuple)) or len(segment) != 2: raise CoplError(f'{where}: segment is {str(segment)[:80]}, expected [start, end] in seconds')
+    if not isinstance(segment, (list, tuple)) or len(segment) != 2:
+        raise CoplError(f'{where}: segment is {str(segment)[:80]}, expected [start, end] in seconds')
     if not isinstance(label, str) or not label: raise CoplError(f'{where}: label is {label!r}, expected text')
     start, end = (_seconds(f'{where}, segment', s) for s in segment)
     if end < start: raise CoplError(f'{where}: segment [{start:g}, {end:g}] ends before it starts')
@@ -202,7 +203,8 @@ class VideoSet:
     def _check_shapes(self, name, r, f):
         for stream, x, first in (('rgb', r, self.rgb[0]), ('flow', f, self.flow[0])):
             where = f'{self.source}: video {name!r}, {stream}'
-            if getattr(x, 'ndim', None) != 2 or 0 in x.shape: raise CoplError(f'{where}: shape {getattr(x, "shape", type(x).__name__)}, expected (snippets, channels), at least one of each')
+            if getattr(x, 'ndim', None) != 2 or 0 in x.shape:
+                raise CoplError(f'{where}: shape {getattr(x, "shape", type(x).__name__)}, expected (snippets, channels), at least one of each')
             if not np.issubdtype(x.dtype, np.floating): raise CoplError(f'{where}: type {x.dtype}, expected floating-point features')
             if x.shape[1] != first.shape[1]: raise CoplError(f'{where}: {x.shape[1]} channels, expected {first.shape[1]} as in video {self.names[0]!r}')
         if len(r) != len(f): raise CoplError(f'{self.source}: video {name!r}: rgb has {len(r)} snippets and flow has {len(f)}, expected the same number')
@@ -257,6 +259,10 @@ class VideoSet:
                 digest.update(np.ascontiguousarray(x).tobytes())
         return digest.hexdigest()
 
+    def check(self)->str:
+        "Read everything once, before time is spent on it: `sha256`, or `CoplError` on NaN and Inf."
+        return self.sha256
+
     def labels(self)->list[str|None]:
         "Each video's main label: the class with the most instances (of equals the first by name); None without annotation."
         if self.annotations is None: return [None]*len(self)
@@ -280,7 +286,8 @@ def load_videos(
     path = Path(path)
     files = {s: {f.stem: f for f in sorted((path/s).glob('*.npy'))} for s in ('rgb', 'flow')}
     if not path.is_dir() or not files['rgb'] and not files['flow']:
-        raise CoplError(f'{path}: found {"no npy file in rgb/ and flow/" if path.is_dir() else "no folder"}, expected {path.name}/rgb/<video>.npy and {path.name}/flow/<video>.npy')
+        found = 'no npy file in rgb/ and flow/' if path.is_dir() else 'no folder'
+        raise CoplError(f'{path}: found {found}, expected {path.name}/rgb/<video>.npy and {path.name}/flow/<video>.npy')
     for have, lack in (('rgb', 'flow'), ('flow', 'rgb')):
         missing = sorted(files[have].keys() - files[lack].keys())
         if missing: raise CoplError(f'{path}: {len(missing)} videos have {have} and no {lack} features, the first: expected {path/lack/missing[0]}.npy')
@@ -288,8 +295,9 @@ def load_videos(
     names = list(files['rgb'])
     truth = None if annotations is None else load_annotations(annotations)
     if truth is not None and not set(names) & set(truth.videos.video):
-        raise CoplError(f'{annotations}: none of its {len(truth.videos)} videos (such as {truth.videos.video.iloc[0]!r}) has features in {path} (such as {names[0]!r})'
-                        if len(truth.videos) else f'{annotations}: it lists no video')
+        example = f' (such as {truth.videos.video.iloc[0]!r})' if len(truth.videos) else ''
+        raise CoplError(f'{annotations}: none of its {len(truth.videos)} videos{example} has features in {path} (such as {names[0]!r})')
+    if truth is not None: _warn_unpaired(names, truth)
     videos = VideoSet(names, *([_open_npy(files[s][n]) for n in names] for s in ('rgb', 'flow')), grid or _load_grid(path/'grid.yaml'), truth, str(path))
     return videos if subset is None else videos.subset(subset)
 
@@ -311,6 +319,13 @@ def save_videos(
     return path
 
 # %% ../nbs/10_data.ipynb #0364d6c6
+def _warn_unpaired(names, truth):
+    "One warning line about features without annotation and the reverse."
+    missing, unknown = set(truth.segments.video) - set(names), set(names) - set(truth.videos.video)
+    notes = [f'{len(missing)} annotated videos have no features'] if missing else []
+    if unknown: notes.append(f'{len(unknown)} videos with features are not in it')
+    if notes: warnings.warn(f'{truth.source}: ' + '; '.join(notes), stacklevel=3)
+
 def _open_npy(path):
     "A memory-mapped array; raises `CoplError`."
     try: return np.load(path, mmap_mode='r', allow_pickle=False)
@@ -322,7 +337,8 @@ def _load_grid(path):
     if not path.exists(): return TimeGrid()
     try: values = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as e: raise CoplError(f'{path}: not readable as YAML: {e}') from e
-    if not isinstance(values, dict) or set(values) - {'stride', 'window', 'fps'}: raise CoplError(f'{path}: found {str(values)[:80]}, expected stride, window and fps')
+    if not isinstance(values, dict) or set(values) - {'stride', 'window', 'fps'}:
+        raise CoplError(f'{path}: found {str(values)[:80]}, expected stride, window and fps')
     try: return TimeGrid(**values)
     except CoplError as e: raise CoplError(f'{path}: {e}') from None
 

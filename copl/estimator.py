@@ -14,28 +14,84 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .config import Config, CoplError, atomic_write, config_from_dict
 from .data import VideoSet
 from .evaluate import clustering_scores, map_clusters
-from .iocnet import IOCNet, class_scores, top_snippets
+from .iocnet import IOCNet, Snippets, class_scores, top_snippets
 from .localize import localize_videos
-from .training import State, algorithm_1, state_from_dict, state_to_dict, video_features
+from .training import algorithm_1, state_from_dict, state_to_dict, video_features
 
 # %% ../nbs/34_estimator.ipynb #d083d193
 def _summary(round, labels):
     "The row of a round in `COPL.rounds_`."
-    row = {'round': round.n, 'n_P': int(round.trusted.sum()), 'n_U': int((~round.trusted).sum()), 'share_P': float(round.trusted.mean()), 'confidence': float(round.s.mean())}
+    row = {'round': round.n, 'n_P': int(round.trusted.sum()), 'n_U': int((~round.trusted).sum()),
+           'share_P': float(round.trusted.mean()), 'confidence': float(round.s.mean())}
     if labels is not None:
         known = np.array([x is not None for x in labels])
         row |= clustering_scores(round.y, labels)
         names = map_clusters(round.y, labels, int(round.y.max()) + 1)
         right = np.array([names[c] == x for c, x in zip(round.y, labels, strict=True)])
-        for part, chosen in (('P', round.trusted & known), ('U', ~round.trusted & known)): row[f'purity_{part}'] = float(right[chosen].mean()) if chosen.any() else np.nan
+        for part, chosen in (('P', round.trusted & known), ('U', ~round.trusted & known)):
+            row[f'purity_{part}'] = float(right[chosen].mean()) if chosen.any() else np.nan
     return row | {f'loss_{k}': float(v) for k, v in round.losses.iloc[-1].items()}
 
 # %% ../nbs/34_estimator.ipynb #c3f7e885
+_FORMAT = 'copl checkpoint 1'
+_ARRAYS = ('pseudolabels_', 'confidence_', 'trusted_', 'features_')
+
+def _plain(config):
+    "A configuration as a checkpoint holds it."
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()}
+
+def _write_checkpoint(path, contents):
+    def write(temporary):
+        try: torch.save(contents, temporary)
+        except RuntimeError as e: raise OSError(None, str(e).splitlines()[0]) from e
+    return atomic_write(path, write)
+
+def _read_checkpoint(path):
+    "A checkpoint's contents; raises `CoplError`."
+    try: saved = torch.load(path, map_location='cpu', weights_only=True)
+    except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
+    except Exception as e: raise CoplError(f'{path}: not readable as a checkpoint: {str(e).splitlines()[0][:200]}') from e  # torch raises many kinds here
+    if not isinstance(saved, dict) or saved.get('format') != _FORMAT: raise CoplError(f'{path}: found no {_FORMAT!r}, expected a file that copl wrote')
+    return saved
+
+# %% ../nbs/34_estimator.ipynb #df4df745
+def _contents(model, rows=None, state=None, videos=None):
+    "The checkpoint of a model, finished or (with a state) on its way: tensors and plain values."
+    done = hasattr(model, 'network_')
+    return {'format': _FORMAT, 'config': _plain(model.config), 'videos': model.videos_, 'data_sha256': videos and videos.sha256, 'seconds': model.seconds_,
+            'rounds': rows if rows is not None else model.rounds_.to_dict('records'),
+            'iterations': [tuple(torch.from_numpy(v) for v in pair) for pair in model.iterations_],
+            'state': None if state is None else state_to_dict(state), 'names': model.names_ if done else None,
+            'widths': (model.network_.d_rgb, model.network_.d_flow) if done else None, 'network': model.network_.state_dict() if done else None,
+            'arrays': {name: torch.from_numpy(getattr(model, name)) for name in _ARRAYS} if done else None}
+
+def _resume(model, videos, path):
+    "(state, rows) of an interrupted run, after checking that it is the same run."
+    saved = _read_checkpoint(path)
+    now = _plain(model.config)
+    differs = [f'{k}: {saved["config"].get(k)!r} then, {v!r} now' for k, v in now.items() if saved['config'].get(k) != v]
+    if differs: raise CoplError(f'{path}: cannot resume with another configuration ({"; ".join(differs)})')
+    if saved['data_sha256'] != videos.sha256: raise CoplError(f'{path}: cannot resume with other data: sha256 {saved["data_sha256"]} then, {videos.sha256} now')
+    if saved['state'] is None: raise CoplError(f'{path}: this run has finished: nothing to resume')
+    model.iterations_, model.seconds_ = [tuple(v.numpy() for v in pair) for pair in saved['iterations']], saved['seconds']
+    return state_from_dict(saved['state'], videos, model.config, model.device), saved['rounds']
+
+# %% ../nbs/34_estimator.ipynb #eaae3f26
+def _device(name):
+    if name == 'auto': return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+        return device
+    except (RuntimeError, AssertionError) as e:
+        raise CoplError(f'device is {name!r}, expected auto, cpu, cuda or another device of this machine ({str(e).splitlines()[0]})') from None
+
+# %% ../nbs/34_estimator.ipynb #b77cf394
 class COPL:
     "Unsupervised temporal action localization: what happens in which videos, and when."
     def __init__(self,
@@ -59,7 +115,7 @@ class COPL:
     )->'COPL':
         "Algorithm 1; afterwards `pseudolabels_`, `confidence_`, `trusted_`, `features_`, `rounds_`, `names_` and `network_` are there."
         state, rows, self.seconds_, self.iterations_, self.videos_ = None, [], 0.0, [], list(videos.names)
-        if resume and Path(checkpoint).exists(): state, rows, self.seconds_ = self._resume(videos, checkpoint)
+        if resume and Path(checkpoint).exists(): state, rows = _resume(self, videos, checkpoint)
         labels = videos.labels() if any(x is not None for x in videos.labels()) and self.config.supervision == 'none' else None
         began = time.perf_counter() - self.seconds_
         total = self.config.iteration_num*self.config.epoch_num
@@ -68,13 +124,13 @@ class COPL:
                 bar.update()
                 bar.set_postfix({'round': state.n, 'in P': f'{state.trusted.mean():.0%}'} | {k: f'{v:.2f}' for k, v in state.log[-1].items()})
                 self.seconds_ = time.perf_counter() - began
-                if checkpoint is not None: self._save(checkpoint, videos, rows, state)
+                if checkpoint is not None: _write_checkpoint(checkpoint, _contents(self, rows, state, videos))
             for r in algorithm_1(videos, self.config, state, self.device, after_epoch):
                 self._take(r, labels, videos)
                 rows.append(_summary(r, labels) | after_round(self))
                 self.rounds_ = pd.DataFrame(rows)
         self.seconds_ = time.perf_counter() - began
-        if checkpoint is not None: self._save(checkpoint, videos, rows, None)
+        if checkpoint is not None: _write_checkpoint(checkpoint, _contents(self, rows, None, videos))
         return self
 
     def _take(self, r, labels, videos):
@@ -97,15 +153,19 @@ class COPL:
         return localize_videos(videos, self._fitted(), self.config, self.names_, everything)
 
     @torch.no_grad()
+    def snippets(self,
+        videos:VideoSet,            # any videos with the features of training
+    )->list[Snippets]:              # CAS (T_i, C) and attention (T_i,) of each, on the CPU
+        "What the trained network says about every snippet."
+        network = self._fitted()
+        outs = (network(*(torch.tensor(x, device=self.device) for x in streams)) for streams in videos)
+        return [Snippets(*(o.cpu() for o in out)) for out in outs]
+
     def predict(self,
         videos:VideoSet,            # any videos with the features of training
     )->np.ndarray:                  # (N,) the likeliest cluster of each
         "The cluster of each video by its class scores."
-        network, y = self._fitted(), []
-        for streams in videos:
-            out = network(*(torch.tensor(x, device=self.device) for x in streams))
-            y.append(class_scores(out, top_snippets(out, self.config.top_k)).argmax().item())
-        return np.array(y)
+        return np.array([class_scores(out, top_snippets(out, self.config.top_k)).argmax().item() for out in self.snippets(videos)])
 
     def transform(self,
         videos:VideoSet,            # any videos with the features of training
@@ -118,7 +178,7 @@ class COPL:
     )->Path:
         "Write the fitted model, whole or not at all."
         self._fitted()
-        return _write_checkpoint(path, self._contents())
+        return _write_checkpoint(path, _contents(self))
 
     @classmethod
     def load(cls,
@@ -127,7 +187,8 @@ class COPL:
     )->'COPL':
         "Read a fitted model without trusting the file; raises `CoplError` where it is not one."
         saved = _read_checkpoint(path)
-        if saved['state'] is not None: raise CoplError(f'{path}: this run has not finished (round {saved["state"]["n"]}, epoch {saved["state"]["m"]}): resume it')
+        if saved['state'] is not None:
+            raise CoplError(f'{path}: this run has not finished (round {saved["state"]["n"]}, epoch {saved["state"]["m"]}): resume it')
         model = cls(config=config_from_dict(saved['config'], str(path)), device=device)
         model.network_ = IOCNet(*saved['widths'], model.config.n_classes, model.config.hidden, model.config.dropout)
         model.network_.load_state_dict(saved['network'])
@@ -136,57 +197,3 @@ class COPL:
         model.names_, model.videos_, model.seconds_ = saved['names'], saved['videos'], saved['seconds']
         model.rounds_, model.iterations_ = pd.DataFrame(saved['rounds']), [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
         return model
-
-    def _contents(self, rows=None, state=None):
-        "The checkpoint of this model: tensors and plain values."
-        done = hasattr(self, 'network_')
-        return {'format': _FORMAT, 'config': _plain(self.config), 'videos': self.videos_, 'seconds': self.seconds_,
-                'rounds': rows if rows is not None else self.rounds_.to_dict('records'),
-                'iterations': [tuple(torch.from_numpy(v) for v in pair) for pair in self.iterations_],
-                'state': None if state is None else state_to_dict(state), 'names': self.names_ if done else None,
-                'widths': (self.network_.d_rgb, self.network_.d_flow) if done else None, 'network': self.network_.state_dict() if done else None,
-                'arrays': {name: torch.from_numpy(getattr(self, name)) for name in _ARRAYS} if done else None}
-
-    def _save(self, path, videos, rows, state):
-        _write_checkpoint(path, self._contents(rows, state) | {'data_sha256': videos.sha256})
-
-    def _resume(self, videos, path):
-        "(state, rows, seconds) of an interrupted run, after checking that it is the same run."
-        saved = _read_checkpoint(path)
-        for what, found, expected in (('configuration', saved['config'], _plain(self.config)), ('data', saved.get('data_sha256'), videos.sha256)):
-            if found != expected:
-                differs = sorted(k for k in expected if found.get(k) != expected[k]) if isinstance(found, dict) else ''
-                raise CoplError(f'{path}: cannot resume: the {what} of that run is not the one given now{f" (fields: {differs})" if differs else ""}')
-        if saved['state'] is None: raise CoplError(f'{path}: this run has finished: nothing to resume')
-        self.iterations_ = [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
-        return state_from_dict(saved['state'], videos, self.config, self.device), saved['rounds'], saved['seconds']
-
-# %% ../nbs/34_estimator.ipynb #df4df745
-_FORMAT = 'copl checkpoint 1'
-_ARRAYS = ('pseudolabels_', 'confidence_', 'trusted_', 'features_')
-
-def _device(name):
-    if name == 'auto': return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-        return device
-    except (RuntimeError, AssertionError) as e: raise CoplError(f'device is {name!r}, expected auto, cpu, cuda or another device of this machine ({str(e).splitlines()[0]})') from None
-
-def _plain(config):
-    "A configuration as a checkpoint holds it."
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()}
-
-def _write_checkpoint(path, contents):
-    def write(temporary):
-        try: torch.save(contents, temporary)
-        except RuntimeError as e: raise OSError(None, str(e).splitlines()[0]) from e
-    return atomic_write(path, write)
-
-def _read_checkpoint(path):
-    "A checkpoint's contents; raises `CoplError`."
-    try: saved = torch.load(path, map_location='cpu', weights_only=True)
-    except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
-    except Exception as e: raise CoplError(f'{path}: not readable as a checkpoint: {str(e).splitlines()[0][:200]}') from e  # torch raises many kinds here
-    if not isinstance(saved, dict) or saved.get('format') != _FORMAT: raise CoplError(f'{path}: found no {_FORMAT!r}, expected a file that copl wrote')
-    return saved

@@ -69,12 +69,11 @@ def map_clusters(
 def _true_positives(detected, truth, tiou):
     "(J, n) whether each detection, in order of score, finds a free instance at each of J thresholds."
     overlap, hit = temporal_iou(detected, truth), np.zeros((len(tiou), len(detected)), bool)
-    free, rows = np.ones((len(tiou), len(truth)), bool), np.arange(len(tiou))
+    free, order = np.ones((len(tiou), len(truth)), bool), overlap.argsort(1, kind='heapsort')[:, ::-1]
     for i in np.flatnonzero(overlap.max(1, initial=0) >= tiou.min()):
-        candidates = np.where(free, overlap[i], -1.0)
-        best = candidates.argmax(1)
-        hit[:, i] = candidates[rows, best] >= tiou
-        free[rows[hit[:, i]], best[hit[:, i]]] = False
+        best = order[i][free[:, order[i]].argmax(1)]                     # at each threshold the first free instance, most overlap first
+        matched = np.flatnonzero(free.any(1) & (overlap[i, best] >= tiou))
+        hit[matched, i], free[matched, best[matched]] = True, False
     return hit
 
 def _interpolated_ap(hit, n_truth):

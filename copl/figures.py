@@ -83,5 +83,5 @@ def plot_timeline(
     for i, s in enumerate(best.itertuples()): ax.plot([s.start, s.end], [-.12*(i + 1)]*2, lw=4, color=color[s.label], alpha=.8, solid_capstyle='butt')
     for label in labels: ax.plot([], [], lw=4, color=color[label], label=label)
     ax.set(xlabel='seconds', ylim=(-.12*(top + 1), 1.3), yticks=[1.15, .5, -.06*(top + 1)], yticklabels=['ground truth', 'scores', 'detections'])
-    ax.legend(fontsize='small', loc='upper right')
+    ax.legend(fontsize='small', loc='upper left', bbox_to_anchor=(1.01, 1))
     return ax

@@ -35,7 +35,7 @@ def has_attention(
     cas:torch.Tensor,    # (T, C) class activation sequence of one video
     a_rgb:torch.Tensor,  # (T,) A_ca^R in (0, 1)
     a_flow:torch.Tensor, # (T,) A_ca^F in (0, 1)
-    alpha:float=0.5,     # share of snippets kept, in (0, 1]
+    alpha:float=0.25,    # share of snippets kept, in (0, 1]
 )->torch.Tensor:         # (T,) A^HAS, non-negative, sum 1, Eq. 3-4 (reconstructed)
     "Actionness on a video's most action-like snippets, zero elsewhere (seed, Algorithm 1 line 9); raises `CoplError` for alpha outside (0, 1]."
     if not 0 < alpha <= 1: raise CoplError(f'alpha is {alpha}, expected a share in (0, 1]')
@@ -51,7 +51,7 @@ def video_attention(
     a_rgb:torch.Tensor,  # (T,) A_ca^R in (0, 1)
     a_flow:torch.Tensor, # (T,) A_ca^F in (0, 1)
     kind:Literal['has', 'class_agnostic', 'uniform']='has', # which attention
-    alpha:float=0.5,     # share of snippets that 'has' keeps, in (0, 1]
+    alpha:float=0.25,    # share of snippets that 'has' keeps, in (0, 1]
 )->torch.Tensor:         # (T,) non-negative, sum 1
     "The weights of a video's snippets in its global feature; raises `CoplError` for an unknown kind."
     if kind == 'has': return has_attention(cas, a_rgb, a_flow, alpha)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Snippets', 'IOCNet', 'h_cs', 'top_snippets', 'class_scores', 'temporal_feature_shift', 'update_teacher', 'loss_cls',
-           'loss_asl', 'shape_loss', 'loss_ci', 'loss_c', 'loss_co', 'losses']
+           'loss_asl', 'loss_ci', 'loss_c', 'loss_co', 'losses']
 
 # %% ../nbs/22_iocnet.ipynb #cc3a5d77
 from typing import NamedTuple
@@ -120,32 +120,27 @@ def loss_asl(
     return sum(part(a, positive) + part(1 - a, negative) for a in (out.a_rgb, out.a_flow))/2
 
 # %% ../nbs/22_iocnet.ipynb #f03530c4
-def shape_loss(
-    a:torch.Tensor, # (B, ..., T) signals over time
-    b:torch.Tensor, # (B, ..., T)
-)->torch.Tensor:    # (B, ...) in [0, 2]
-    "One minus the Pearson correlation over time; 1 where a signal is constant."
-    return 1 - Fn.cosine_similarity(a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True), dim=-1)
-
 def loss_ci(
     out:Snippets, # of a batch of B videos
-)->torch.Tensor:  # (B,) in [0, 2]
-    "Inner consistency: the two streams see action at the same time (reconstructed)."
-    return shape_loss(out.a_rgb, out.a_flow)
+)->torch.Tensor:  # (B,) in [0, 1]
+    "Inner consistency: the two streams give a snippet the same attention (reconstructed)."
+    return ((out.a_rgb - out.a_flow)**2).mean(-1)
 
 def loss_c(
     out:Snippets, # of a batch of B videos
 )->torch.Tensor:  # (B,) in [0, 2]
-    "Class-specific and class-agnostic attention see action at the same time (reconstructed)."
-    return shape_loss(class_specific_attention(out.cas), (out.a_rgb + out.a_flow)/2)
+    "Class-specific and class-agnostic attention rise and fall together: 1 - Pearson correlation over time (reconstructed)."
+    centered = (a - a.mean(-1, keepdim=True) for a in (class_specific_attention(out.cas), (out.a_rgb + out.a_flow)/2))
+    return 1 - Fn.cosine_similarity(*centered, dim=-1)
 
 def loss_co(
     student:Snippets, # of a batch of B videos, from augmented features
     teacher:Snippets, # from the original features
-)->torch.Tensor:      # (B,) in [0, 2]
-    "Outer consistency: the student sees each class, and action in each stream, when the teacher does (reconstructed)."
-    classes = shape_loss(student.cas.softmax(-1).flatten(-2), teacher.cas.softmax(-1).flatten(-2).detach())
-    return (classes + shape_loss(student.a_rgb, teacher.a_rgb.detach()) + shape_loss(student.a_flow, teacher.a_flow.detach()))/3
+)->torch.Tensor:      # (B,) in [0, 3]
+    "Outer consistency: the student says of each snippet what the teacher says (reconstructed)."
+    classes = ((student.cas.softmax(-1) - teacher.cas.softmax(-1).detach())**2).sum(-1)
+    attention = sum((s - t.detach())**2 for s, t in zip(student[1:], teacher[1:], strict=True))/2
+    return (classes + attention).mean(-1)
 
 # %% ../nbs/22_iocnet.ipynb #24610add
 def losses(

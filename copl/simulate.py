@@ -18,17 +18,17 @@ from .data import Annotations, TimeGrid, VideoSet
 @dataclass(frozen=True)
 class Simulation:
     "What kind of videos to simulate; raises `CoplError` on impossible values."
-    n_train:int=48                    # videos in subset 'train'
-    n_test:int=24                     # videos in subset 'test'
+    n_train:int=72                    # videos in subset 'train'
+    n_test:int=36                     # videos in subset 'test'
     n_classes:int=6                   # action classes
     dim:int=64                        # channels of each stream
     length:tuple[int, int]=(40, 120)  # fewest and most snippets of a video
     action_length:float=7.0           # median snippets of an action instance
     instances:float=4.0               # mean action instances of a video
     second_class:float=0.1            # chance that an instance is of the video's second class
-    action:float=1.0                  # strength of the action, the first difficulty knob
-    ambiguity:float=0.5               # 0: action starts, ends and looks like nothing else; 1: half of everything is unclear
-    scene:float=1.0                   # strength of the scene
+    action:float=0.7                  # strength of the action, the first difficulty knob
+    ambiguity:float=0.9               # 0: action starts, ends and looks like nothing else; 1: half of everything is unclear
+    scene:float=1.5                   # strength of the scene
     context:float=0.5                 # strength of class-related context
     noise:float=1.0                   # strength of what varies from snippet to snippet
 
@@ -114,6 +114,6 @@ def simulate(
 
 def tiny(
     seed:int=0               # another seed, other videos
-)->VideoSet:                 # 48 training and 24 test videos of 6 classes, 64 + 64 channels
+)->VideoSet:                 # 72 training and 36 test videos of 6 classes, 64 + 64 channels
     "A simulated set on which everything runs in seconds."
     return simulate(Simulation(), seed, 'tiny')

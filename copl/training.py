@@ -92,7 +92,7 @@ def video_features(
     videos:VideoSet,
     network:IOCNet,    # a teacher
     kind:str='has',    # 'has', 'class_agnostic' or 'uniform'
-    alpha:float=0.5,   # share of snippets that 'has' keeps
+    alpha:float=0.25,  # share of snippets that 'has' keeps
 )->np.ndarray:         # (N, D_r + D_f) F, unit length
     "Global features of all videos at full length (seed, Algorithm 1 lines 7-11)."
     device, F = next(network.parameters()).device, []
@@ -108,7 +108,8 @@ def video_targets(
 )->np.ndarray:        # (N, C) distribution over the sorted classes
     "Ground-truth labels for weak supervision; raises `CoplError` where a video has none or the classes are not C."
     classes = videos.annotations.classes if videos.annotations else []
-    if len(classes) != config.n_classes: raise CoplError(f'{videos.source}: weak supervision found {len(classes)} classes in the annotations, expected n_classes = {config.n_classes}')
+    if len(classes) != config.n_classes:
+        raise CoplError(f'{videos.source}: weak supervision found {len(classes)} classes in the annotations, expected n_classes = {config.n_classes}')
     present = videos.annotations.segments.groupby(['video', 'label']).size().unstack(fill_value=0).gt(0)
     unlabelled = [n for n in videos.names if n not in present.index]
     if unlabelled: raise CoplError(f'{videos.source}: weak supervision found no label for {len(unlabelled)} videos, the first: {unlabelled[0]!r}')
@@ -164,7 +165,7 @@ def algorithm_1(
     after_epoch:Callable[[State], None]=lambda s: None, # called with the state after every epoch
 )->Iterator[Round]:
     "COPL's training (seed, Algorithm 1); raises `CoplError` where the videos cannot be used."
-    videos.sha256                                                   # reads everything once: NaN and Inf are found before training
+    videos.check()                                                  # NaN and Inf are found before training
     truth = video_targets(videos, config) if config.supervision == 'weak' else None
     state = state or new_state(videos, config, device)              # line 1
     while state.n < config.iteration_num:                           # line 6

@@ -1,0 +1,37 @@
+"The project's own rules, which no other tool checks."
+import ast
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from .conftest import ROOT
+
+NOTEBOOKS = sorted((ROOT/'nbs').glob('**/[!._]*.ipynb'))
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
+def test_imports_stand_in_cells_of_their_own(path):
+    for i, cell in enumerate(nbformat.read(path, 4).cells):
+        if cell.cell_type != 'code': continue
+        kinds = {isinstance(s, ast.Import | ast.ImportFrom) for s in ast.parse(cell.source).body}
+        assert len(kinds) < 2, f'{path.name}, cell {i}: imports and other code'
+
+
+def test_modules_import_only_lower_numbered_ones():
+    number = {m[1]: int(p.stem[:2]) for p in NOTEBOOKS if (m := re.search(r'default_exp (\w+)', p.read_text(encoding='utf-8')))}
+    assert len(number) >= 11
+    for module, n in number.items():
+        code = (ROOT/'copl'/f'{module}.py').read_text(encoding='utf-8')
+        for other in re.findall(r'^from (?:copl)?\.(\w+) import', code, re.M): assert number[other] < n, f'{module} imports {other}'
+
+
+def test_run_time_code_imports_neither_nbdev_nor_fastcore():
+    code = 'import sys, copl.cli; print([m for m in ("nbdev", "fastcore") if m in sys.modules])'
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'
+
+
+def test_readme_is_made_from_the_index_notebook():
+    subprocess.run([sys.executable, ROOT/'.ci/readme.py', '--check'], check=True)
