@@ -22,7 +22,7 @@ import pandas as pd
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional
 
-from .config import CONVENTIONAL, Config, CoplError, atomic_write, config_from_dict, load_config, save_config
+from .config import CONVENTIONAL, Config, CoplError, atomic_write, config_from_dict, read_yaml, save_config
 from .data import VideoSet, load_annotations, load_detections, load_videos, save_detections
 from .estimator import COPL
 from .evaluate import mean_average_precision
@@ -40,6 +40,7 @@ def open_data(
 )->VideoSet:
     "Videos by path or name; raises `CoplError` for an unknown name."
     if not data.startswith('sim:'): return load_videos(data, annotations)
+    if annotations is not None: raise CoplError(f'{data} is simulated and has annotations of its own, expected none beside it, found {annotations}')
     if data[4:] not in SIMULATED: raise CoplError(f'no simulated data {data!r}, expected one of {", ".join("sim:" + n for n in SIMULATED)}')
     return SIMULATED[data[4:]](seed)
 
@@ -47,37 +48,42 @@ def split(
     videos:VideoSet,
 )->tuple[VideoSet, VideoSet|None]: # training videos, test videos (None: there are none)
     "Training and test videos by the names of the annotations' subsets."
-    subsets = set() if videos.annotations is None else set(videos.annotations.videos.query('video in @videos.names').subset.dropna())
+    subsets = [] if videos.annotations is None else videos.annotations.videos.query('video in @videos.names').subset.dropna().unique()
+    by_name = {s.lower(): s for s in subsets}
     pairs = [('train', 'test'), ('training', 'validation'), ('validation', 'test'), ('train', 'val')]
-    train, test = next((pair for pair in pairs if {*pair} <= subsets), (None, None))
-    if train is None: return videos, None
-    tested = videos.subset(test)
-    return videos.subset(train), tested if len(tested.annotations.segments) else None
+    train, test = next((pair for pair in pairs if {*pair} <= by_name.keys()), (None, None))
+    if train is None:
+        if len(subsets) > 1: warnings.warn(f'{videos.source}: subsets {sorted(subsets)} are none of {pairs}: all videos train, none is tested', stacklevel=2)
+        return videos, None
+    tested = videos.subset(by_name[test])
+    return videos.subset(by_name[train]), tested if len(tested.annotations.segments) else None
 
 # %% ../nbs/40_cli.ipynb #aebb6094
 def _percent(mAP):
     "mAP as it is written everywhere: percent, by threshold, and the average."
     return {'mAP': {f'{t:.2f}': round(100*v, 2) for t, v in mAP.items()}, 'average': round(100*float(mAP.mean()), 2)}
 
-def _card(model, videos):
+def _card(model, videos, test):
     "What the numbers of a run depend on."
     versions = {p: importlib.metadata.version(p) for p in ('copl', 'torch', 'numpy', 'scikit-learn')} | {'python': platform.python_version()}
     truth = videos.annotations
     return {'config': dataclasses.asdict(model.config), 'seed': model.config.seed,
-            'data': {'source': videos.source, 'simulated': videos.source.startswith('sim:'), 'training_videos': len(videos), 'sha256': videos.sha256},
+            'data': {'source': videos.source, 'simulated': videos.source.startswith('sim:'), 'training_videos': len(videos), 'sha256': videos.sha256,
+                     'test_sha256': None if test is None else test.sha256},
             'annotations': None if truth is None else {'source': truth.source, 'sha256': truth.sha256},
             'device': str(model.device), 'processor': platform.processor() or platform.machine(), 'versions': versions, 'seconds': round(model.seconds_, 1)}
 
 def _write_results(model, train, test, out):
     "All files of a run but the checkpoint; the metrics."
     rounds = model.rounds_
-    metrics = _card(model, train) | {'clustering': {k: float(rounds[k].iloc[-1]) for k in ('purity', 'nmi', 'ari') if k in rounds}}
+    metrics = _card(model, train, test) | {'clustering': {k: float(rounds[k].iloc[-1]) for k in ('purity', 'nmi', 'ari') if k in rounds}}
     table = pd.DataFrame({'video': train.names, 'cluster': model.pseudolabels_, 'name': [model.names_[c] for c in model.pseudolabels_],
                           'confidence': model.confidence_, 'in_P': model.trusted_, 'label': train.labels()})
     if test is not None:
         found = model.localize(test)
         save_detections(found, out/'detections.json', test.names)
         score = lambda detections: _percent(mean_average_precision(detections, test.annotations))
+    if test is not None and set(model.names_) & set(test.annotations.classes): # without training labels clusters have no names to score
         metrics['localization'] = {'test_videos': len(test), **score(found), 'everything_is_action': score(model.localize(test, everything=True))}
     for name, content in (('rounds.csv', rounds), ('pseudolabels.csv', table)): atomic_write(out/name, lambda p, c=content: c.to_csv(p, index=False))
     atomic_write(out/'metrics.json', lambda p: p.write_text(json.dumps(metrics, indent=1), encoding='utf-8'))
@@ -130,9 +136,12 @@ class Train:
         videos = open_data(self.data, self.annotations, self.options.seed)
         train, test = split(videos)
         config = self.options.config(self.data, videos)
-        out = _new_folder(self.out or Path('runs')/f"{Path(self.data).name.removeprefix('sim:')}-{config.seed}", self.resume)
+        name = self.data[4:] if self.data.startswith('sim:') else Path(self.data).resolve().name
+        out = _new_folder(self.out or Path('runs')/f'{name}-{config.seed}', self.resume)
         model = COPL(config=config, device=self.device, verbose=True)
-        save_config(config, out/'config.yaml')
+        for part in (train, test):
+            if part is not None: part.check()
+        if not (out/'checkpoint.pt').exists(): save_config(config, out/'config.yaml')
         try: model.fit(train, out/'checkpoint.pt', self.resume)
         except KeyboardInterrupt:
             print(f'\ninterrupted: go on with the same command and --resume --out {out}', file=sys.stderr)
@@ -169,6 +178,8 @@ class Evaluate:
 
     def __call__(self):
         "Print one line per threshold and the average, in percent."
+        if len({f'{t:.2f}' for t in self.tiou}) < len(self.tiou):
+            raise CoplError(f'--tiou: found {list(self.tiou)}, expected thresholds that differ in two decimals')
         truth = load_annotations(self.annotations, self.subset)
         result = _percent(mean_average_precision(load_detections(self.detections), truth, self.tiou)) | {'annotations_sha256': truth.sha256}
         if self.json: atomic_write(self.json, lambda p: p.write_text(json.dumps(result, indent=1), encoding='utf-8'))
@@ -226,7 +237,10 @@ def _demo_figures(models, test, out):
 def _defaults(argv):
     "Options from the file after --config, where there is one."
     path = next((Path(b) for a, b in itertools.pairwise(argv) if a == '--config'), next((Path(a[9:]) for a in argv if a.startswith('--config=')), None))
-    return _Options(**dataclasses.asdict(load_config(path))) if path else _Options()
+    if path is None: return _Options()
+    values = read_yaml(path)
+    config_from_dict({'n_classes': 2} | values if isinstance(values, dict) else values, str(path))                # every field is checked
+    return _Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 def _say_warning(message, category, filename, lineno, file=None, line=None):
     print(f'copl: warning: {message}', file=sys.stderr)

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from .config import CoplError, atomic_write
+from .config import CoplError, atomic_write, read_yaml
 
 # %% ../nbs/10_data.ipynb #3b2fe9c0
 @dataclass(frozen=True)
@@ -131,8 +131,11 @@ def load_annotations(
         where = f'{path}: video {name!r}'
         if not isinstance(entry, dict) or not isinstance(entry.get('annotations', []), list):
             raise CoplError(f"{where}: found {str(entry)[:80]}, expected a dictionary with a list of 'annotations'")
-        duration = entry.get('duration')
-        videos.append((name, entry.get('subset'), math.nan if duration is None else _seconds(f'{where}, duration', duration)))
+        subset_, duration = entry.get('subset'), entry.get('duration')
+        if not isinstance(subset_, str | None): raise CoplError(f'{where}: subset is {str(subset_)[:80]}, expected text')
+        duration = math.nan if duration is None else _seconds(f'{where}, duration', duration)
+        if duration <= 0: raise CoplError(f'{where}: duration is {duration:g}, expected more than 0 seconds')
+        videos.append((name, subset_, duration))
         segments += [(name, *_segment(f'{where}, annotation {i}', a)) for i, a in enumerate(entry.get('annotations', []))]
     result = Annotations(_segment_table(segments), pd.DataFrame(videos, columns=['video', 'subset', 'duration']), str(path), sha256)
     return result if subset is None else result.subset(subset)
@@ -335,8 +338,7 @@ def _open_npy(path):
 def _load_grid(path):
     "The time grid in a YAML file, or the default where there is none."
     if not path.exists(): return TimeGrid()
-    try: values = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e: raise CoplError(f'{path}: not readable as YAML: {e}') from e
+    values = read_yaml(path)
     if not isinstance(values, dict) or set(values) - {'stride', 'window', 'fps'}:
         raise CoplError(f'{path}: found {str(values)[:80]}, expected stride, window and fps')
     try: return TimeGrid(**values)

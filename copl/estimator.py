@@ -7,7 +7,9 @@ __all__ = ['COPL']
 
 # %% ../nbs/34_estimator.ipynb #b48c36f4
 import dataclasses
+import hashlib
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from .data import VideoSet
 from .evaluate import clustering_scores, map_clusters
 from .iocnet import IOCNet, Snippets, class_scores, top_snippets
 from .localize import localize_videos
-from .training import algorithm_1, state_from_dict, state_to_dict, video_features
+from .training import algorithm_1, state_from_dict, state_to_dict, video_features, video_targets
 
 # %% ../nbs/34_estimator.ipynb #d083d193
 def _summary(round, labels):
@@ -39,6 +41,7 @@ def _summary(round, labels):
 
 # %% ../nbs/34_estimator.ipynb #c3f7e885
 _FORMAT = 'copl checkpoint 1'
+_KEYS = {'config', 'videos', 'data_sha256', 'seconds', 'rounds', 'iterations', 'state', 'names', 'widths', 'network', 'arrays'}
 _ARRAYS = ('pseudolabels_', 'confidence_', 'trusted_', 'features_')
 
 def _plain(config):
@@ -56,39 +59,57 @@ def _read_checkpoint(path):
     try: saved = torch.load(path, map_location='cpu', weights_only=True)
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
     except Exception as e: raise CoplError(f'{path}: not readable as a checkpoint: {str(e).splitlines()[0][:200]}') from e  # torch raises many kinds here
-    if not isinstance(saved, dict) or saved.get('format') != _FORMAT: raise CoplError(f'{path}: found no {_FORMAT!r}, expected a file that copl wrote')
+    if not isinstance(saved, dict) or saved.get('format') != _FORMAT or not _KEYS <= saved.keys():
+        raise CoplError(f'{path}: found no {_FORMAT!r}, expected a file that copl wrote')
     return saved
 
 # %% ../nbs/34_estimator.ipynb #df4df745
 def _contents(model, rows=None, state=None, videos=None):
     "The checkpoint of a model, finished or (with a state) on its way: tensors and plain values."
     done = hasattr(model, 'network_')
-    return {'format': _FORMAT, 'config': _plain(model.config), 'videos': model.videos_, 'data_sha256': videos and videos.sha256, 'seconds': model.seconds_,
+    return {'format': _FORMAT, 'config': _plain(model.config), 'videos': model.videos_, 'data_sha256': _data_hash(model, videos), 'seconds': model.seconds_,
             'rounds': rows if rows is not None else model.rounds_.to_dict('records'),
             'iterations': [tuple(torch.from_numpy(v) for v in pair) for pair in model.iterations_],
             'state': None if state is None else state_to_dict(state), 'names': model.names_ if done else None,
             'widths': (model.network_.d_rgb, model.network_.d_flow) if done else None, 'network': model.network_.state_dict() if done else None,
             'arrays': {name: torch.from_numpy(getattr(model, name)) for name in _ARRAYS} if done else None}
 
-def _resume(model, videos, path):
-    "(state, rows) of an interrupted run, after checking that it is the same run."
-    saved = _read_checkpoint(path)
-    now = _plain(model.config)
+def _data_hash(model, videos):
+    "Of the features; with weak supervision of the labels too."
+    if videos is None: return None
+    if model.config.supervision == 'none': return videos.sha256
+    return videos.sha256 + hashlib.sha256(video_targets(videos, model.config).tobytes()).hexdigest()
+
+def _iterations(saved):
+    return [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
+
+def _same_run(model, videos, path):
+    "A checkpoint's contents, after checking that it is of this configuration and data; raises `CoplError`."
+    saved, now = _read_checkpoint(path), _plain(model.config)
     differs = [f'{k}: {saved["config"].get(k)!r} then, {v!r} now' for k, v in now.items() if saved['config'].get(k) != v]
     if differs: raise CoplError(f'{path}: cannot resume with another configuration ({"; ".join(differs)})')
-    if saved['data_sha256'] != videos.sha256: raise CoplError(f'{path}: cannot resume with other data: sha256 {saved["data_sha256"]} then, {videos.sha256} now')
-    if saved['state'] is None: raise CoplError(f'{path}: this run has finished: nothing to resume')
-    model.iterations_, model.seconds_ = [tuple(v.numpy() for v in pair) for pair in saved['iterations']], saved['seconds']
-    return state_from_dict(saved['state'], videos, model.config, model.device), saved['rounds']
+    found, given = saved['data_sha256'], _data_hash(model, videos)
+    if found != given: raise CoplError(f'{path}: cannot resume with other data: sha256 {found} then, {given} now')
+    return saved
+
+def _restore(model, saved):
+    "The model with what a finished run left."
+    model.network_ = IOCNet(*saved['widths'], model.config.n_classes, model.config.hidden, model.config.dropout)
+    model.network_.load_state_dict(saved['network'])
+    model.network_.to(model.device).eval().requires_grad_(False)
+    for name in _ARRAYS: setattr(model, name, saved['arrays'][name].numpy())
+    model.names_, model.videos_, model.seconds_ = saved['names'], saved['videos'], saved['seconds']
+    model.rounds_, model.iterations_ = pd.DataFrame(saved['rounds']), _iterations(saved)
+    return model
 
 # %% ../nbs/34_estimator.ipynb #eaae3f26
 def _device(name):
     if name == 'auto': return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.empty(0, device=device).cpu()
         return device
-    except (RuntimeError, AssertionError) as e:
+    except (RuntimeError, AssertionError, NotImplementedError) as e:
         raise CoplError(f'device is {name!r}, expected auto, cpu, cuda or another device of this machine ({str(e).splitlines()[0]})') from None
 
 # %% ../nbs/34_estimator.ipynb #b77cf394
@@ -110,12 +131,19 @@ class COPL:
     def fit(self,
         videos:VideoSet,                          # training videos; labels, if any, only name clusters and fill `rounds_`
         checkpoint:str|Path|None=None,            # save here after every epoch
-        resume:bool=False,                        # go on from `checkpoint` if it is there
+        resume:bool=False,                        # go on from `checkpoint`; of a finished run, just load it
         after_round:Callable[['COPL'], dict]=lambda model: {}, # sees the model after each round; what it returns joins the row
     )->'COPL':
         "Algorithm 1; afterwards `pseudolabels_`, `confidence_`, `trusted_`, `features_`, `rounds_`, `names_` and `network_` are there."
         state, rows, self.seconds_, self.iterations_, self.videos_ = None, [], 0.0, [], list(videos.names)
-        if resume and Path(checkpoint).exists(): state, rows = _resume(self, videos, checkpoint)
+        if resume:
+            if checkpoint is None: raise CoplError('fit: resume=True needs the checkpoint to go on from')
+            if not Path(checkpoint).exists(): warnings.warn(f'no checkpoint {checkpoint}: beginning at the beginning', stacklevel=2)
+            else:
+                saved = _same_run(self, videos, checkpoint)
+                if saved['state'] is None: return _restore(self, saved)
+                state, rows = state_from_dict(saved['state'], videos, self.config, self.device), saved['rounds']
+                self.iterations_, self.seconds_ = _iterations(saved), saved['seconds']
         labels = videos.labels() if any(x is not None for x in videos.labels()) and self.config.supervision == 'none' else None
         began = time.perf_counter() - self.seconds_
         total = self.config.iteration_num*self.config.epoch_num
@@ -127,7 +155,7 @@ class COPL:
                 if checkpoint is not None: _write_checkpoint(checkpoint, _contents(self, rows, state, videos))
             for r in algorithm_1(videos, self.config, state, self.device, after_epoch):
                 self._take(r, labels, videos)
-                rows.append(_summary(r, labels) | after_round(self))
+                rows.append(_summary(r, labels) | {k: v.item() if hasattr(v, 'item') else v for k, v in after_round(self).items()})
                 self.rounds_ = pd.DataFrame(rows)
         self.seconds_ = time.perf_counter() - began
         if checkpoint is not None: _write_checkpoint(checkpoint, _contents(self, rows, None, videos))
@@ -190,10 +218,4 @@ class COPL:
         if saved['state'] is not None:
             raise CoplError(f'{path}: this run has not finished (round {saved["state"]["n"]}, epoch {saved["state"]["m"]}): resume it')
         model = cls(config=config_from_dict(saved['config'], str(path)), device=device)
-        model.network_ = IOCNet(*saved['widths'], model.config.n_classes, model.config.hidden, model.config.dropout)
-        model.network_.load_state_dict(saved['network'])
-        model.network_.to(model.device).eval().requires_grad_(False)
-        for name in _ARRAYS: setattr(model, name, saved['arrays'][name].numpy())
-        model.names_, model.videos_, model.seconds_ = saved['names'], saved['videos'], saved['seconds']
-        model.rounds_, model.iterations_ = pd.DataFrame(saved['rounds']), [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
-        return model
+        return _restore(model, saved)

@@ -49,7 +49,7 @@ def plot_rounds(
 # %% ../nbs/33_figures.ipynb #d29d58c1
 def plot_tsne(
     F:np.ndarray,          # (N, D) global features
-    labels:Sequence[str],  # (N,) colours
+    labels:Sequence[str|None], # (N,) colours
     seed:int=0,            # of t-SNE
     ax:Axes|None=None,     # where to draw; None: the current axes
 )->Axes:
@@ -57,6 +57,7 @@ def plot_tsne(
     if len(F) < 3: raise CoplError(f'found {len(F)} videos, expected at least 3 to draw')
     ax = ax or plt.gca()
     points = TSNE(perplexity=min(30, (len(F) - 1)/3), init='pca', random_state=seed).fit_transform(np.asarray(F))
+    labels = ['no label' if x is None else x for x in labels]
     for i, label in enumerate(sorted(set(labels))):
         inside = np.array([x == label for x in labels])
         ax.scatter(*points[inside].T, s=12, color=f'C{i % 10}', marker='os^vD'[i//10 % 5], label=label)

@@ -40,7 +40,7 @@ def has_attention(
     "Actionness on a video's most action-like snippets, zero elsewhere (seed, Algorithm 1 line 9); raises `CoplError` for alpha outside (0, 1]."
     if not 0 < alpha <= 1: raise CoplError(f'alpha is {alpha}, expected a share in (0, 1]')
     A = actionness(cas, a_rgb, a_flow)
-    kept = A.argsort(descending=True, stable=True)[:math.ceil(alpha*len(A))]
+    kept = A.argsort(descending=True, stable=True)[:math.ceil(alpha*len(A) - 1e-9)]           # 0.07*100 is a little over 7
     weights = torch.zeros_like(A)
     weights[kept] = A[kept]
     return weights/weights.sum()

@@ -93,7 +93,8 @@ def localize(
     names = [f'cluster_{c:02d}' for c in range(C)] if names is None else list(names)
     if len(names) != C: raise CoplError(f'{len(names)} class names given, expected one for each of the {C} classes')
     p = class_scores(out, top_snippets(out, config.top_k)).softmax(-1).numpy()
-    chosen = np.array([c for c in range(C) if (p[c] >= config.class_threshold or c == p.argmax()) and names[c] is not None], dtype=int)
+    named = [c for c in range(C) if names[c] is not None]
+    chosen = np.array([c for c in named if p[c] >= config.class_threshold or p[c] == p[named].max()], dtype=int)
     curves = (out.cas.softmax(-1) if config.score == 'cas' else h_cs(out)).numpy().T[chosen]
     points = (np.arange(T*config.upsample) + 0.5)/config.upsample - 0.5
     fine = np.stack([np.interp(points, np.arange(T), c) for c in curves]) if len(chosen) else np.zeros((0, len(points)))

@@ -24,7 +24,7 @@ def rbf_affinity(
     distances = pdist(np.asarray(F, np.float64))
     beta = distances.mean() if beta is None else beta
     if not beta > 0: raise CoplError(f'the features of all {len(F)} videos are the same: there is nothing to cluster')
-    return squareform(np.exp(-distances**2/(2*beta**2))) + np.eye(len(F))
+    return squareform(np.exp(-(distances/beta)**2/2)) + np.eye(len(F))
 
 def spectral_clusters(
     F:np.ndarray,           # (N, D) L2-normalised video features

@@ -59,7 +59,7 @@ def _envelope(length, start, end, ramp):
 def _smooth(x, width=3):
     "Moving average over time that keeps the variance of white noise."
     kernel = np.ones(width)/np.sqrt(width)
-    return np.apply_along_axis(np.convolve, 0, x, kernel, mode='same')
+    return np.apply_along_axis(lambda v: np.convolve(v, kernel)[width//2:width//2 + len(v)], 0, x)
 
 class _World:
     "What all videos of a set share: the look of each class, its context and the pool of scenes."
@@ -102,7 +102,8 @@ def simulate(
     seed:int=0,              # everything random follows from it
     name:str='custom'        # the source will be 'sim:<name>'
 )->VideoSet:                 # with subsets 'train' and 'test'
-    "Simulated videos with ground truth."
+    "Simulated videos with ground truth; raises `CoplError` for a negative seed."
+    if seed < 0: raise CoplError(f'simulation: seed is {seed}, expected at least 0')
     world, grid = _World(spec, seed), TimeGrid()
     n = spec.n_train + spec.n_test
     labels = np.arange(n) % spec.n_classes

@@ -66,7 +66,7 @@ class Round(NamedTuple):
     s:np.ndarray         # (N,) confidence scores
     trusted:np.ndarray   # (N,) True: in P, False: in U
     losses:pd.DataFrame  # one row per epoch, one column per loss
-    network:IOCNet       # the teacher after this round
+    network:IOCNet       # the teacher, which the next round goes on training
 
 # %% ../nbs/30_training.ipynb #939e1293
 def new_state(
@@ -119,13 +119,11 @@ def video_targets(
 # %% ../nbs/30_training.ipynb #f98cc64c
 def _pseudolabels(F, config, previous, truth):
     "(y, s, trusted) of a round."
-    if truth is not None: y = truth.argmax(1)
-    else:
-        y = spectral_clusters(F, config.n_classes, config.seed, config.beta)
-        if previous is not None: y = match_clusters(previous, y, config.n_classes)
+    if truth is not None: return truth.argmax(1), np.ones(len(F)), np.ones(len(F), bool)   # given labels are certain
+    y = spectral_clusters(F, config.n_classes, config.seed, config.beta)
+    if previous is not None: y = match_clusters(previous, y, config.n_classes)
     s = confidence_scores(F, y)
-    trusted = split_pseudolabels(s, config.delta) if config.plri and truth is None else np.ones(len(y), bool)
-    return y, s, trusted
+    return y, s, split_pseudolabels(s, config.delta) if config.plri else np.ones(len(y), bool)
 
 # %% ../nbs/30_training.ipynb #3fada341
 def train_epoch(
@@ -134,13 +132,13 @@ def train_epoch(
     targets:torch.Tensor, # (N, C) label distributions
     config:Config,
 )->dict[str, float]:      # mean of each loss over the videos
-    "One pass over P and U (seed, Algorithm 1 lines 20-28)."
+    "One pass over P and U (seed, Algorithm 1 lines 20-28); raises `CoplError` when a loss is no longer finite."
     rng, torch_rng = _epoch_randomness(config, state.n, state.m)
     device, totals = targets.device, {}
     trusted = torch.from_numpy(state.trusted).float().to(device)
     state.student.train()
     with torch.random.fork_rng():
-        torch.manual_seed(torch_rng.initial_seed())
+        torch.manual_seed(int(rng.integers(2**62)))                                                    # dropout
         for indices in minibatches(len(videos), config.batch_size, rng):                               # line 21
             rgb, flow = (torch.tensor(x, device=device) for x in batch(videos, indices, config.snippets, rng))
             with torch.no_grad(): seen = state.teacher(rgb, flow) if 'CO' in config.losses else None
@@ -154,7 +152,10 @@ def train_epoch(
             update_teacher(state.teacher, state.student, state.t, config.gamma)                        # line 26
             for name, value in terms.items(): totals[name] = totals.get(name, 0) + value.detach()*len(indices)
     state.student.eval()
-    return {name: (value/len(videos)).item() for name, value in totals.items()}
+    means = {name: (value/len(videos)).item() for name, value in totals.items()}
+    if not np.isfinite(list(means.values())).all():
+        raise CoplError(f'round {state.n}, epoch {state.m}: losses are {means}, expected finite numbers: try a smaller lr than {config.lr:g}')
+    return means
 
 # %% ../nbs/30_training.ipynb #30ec33c9
 def algorithm_1(

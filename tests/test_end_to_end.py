@@ -1,6 +1,7 @@
 "What a user does, through the installed command, in processes of their own."
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,22 @@ def test_demo_tells_what_it_found_and_repeats_itself(tmp_path):
     assert metrics['data']['simulated'] and metrics['config']['n_classes'] == 6 and len(metrics['data']['sha256']) == 64
 
 
+def test_demo_checkpoints_load(tmp_path):
+    copl('demo', '--epoch-num', 1, '--out', tmp_path, '--device', 'cpu')
+    copl('localize', tmp_path/'COPL', 'sim:tiny')
+    assert 'mAP@0.5' in COPL.load(tmp_path/'COPL/checkpoint.pt').rounds_
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(tmp_path):
+    copl('train', 'sim:tiny', *QUICK, '--out', tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    assert 'delta: 0.0 then, 0.2 now' in copl('train', 'sim:tiny', *QUICK, '--delta', .2, '--out', tmp_path, '--resume', check=1).stderr
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+    (tmp_path/'metrics.json').unlink()
+    copl('train', 'sim:tiny', *QUICK, '--out', tmp_path, '--resume')                        # finished: only the results are written
+    assert json.loads((tmp_path/'metrics.json').read_text())['localization'] == json.loads(before['metrics.json'])['localization']
+
+
 def test_train_then_evaluate_gives_the_same_figures(tmp_path):
     folder, run = save_videos(tiny(), tmp_path/'features'), tmp_path/'run'
     copl('train', folder, '--n-classes', 6, *QUICK, '--out', run)
@@ -59,12 +76,15 @@ def test_a_killed_run_resumes_to_the_same_result(tmp_path):
     time.sleep(.8)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    copl('train', 'sim:tiny', *slow, '--out', tmp_path/'killed', '--resume')
+    resumed = copl('train', 'sim:tiny', *slow, '--out', tmp_path/'killed', '--resume').stderr
+    assert 0 < int(re.search(r'(\d+)/160', resumed)[1]) < 160                               # it went on, and had something left to do
     for name in ('detections.json', 'rounds.csv', 'pseudolabels.csv'): assert (tmp_path/'killed'/name).read_bytes() == (tmp_path/'whole'/name).read_bytes()
 
 
 @pytest.mark.parametrize('args, status, message', [
     (['train', 'no/such/folder', '--n-classes', '3'], 1, 'no/such/folder: found no folder'),
+    (['train', 'sim:tiny', '--seed', '-1'], 1, 'seed is -1'),
+    (['train', 'sim:tiny', '--lr', '1e20', '--hidden', '8', '--epoch-num', '2'], 1, 'expected finite numbers'),
     (['train', 'sim:tiny', '--n-classes', '1'], 1, "'n_classes': found 1"),
     (['train', 'sim:tiny', '--n-classes', '500'], 1, '500 clusters asked for and only 72 videos'),
     (['evaluate', 'none.json', 'none.json'], 1, 'cannot read none.json'),
@@ -76,13 +96,14 @@ def test_mistakes_are_one_clear_line(tmp_path, args, status, message):
     if status == 1: assert stderr.strip().splitlines()[-1].startswith('copl: error: ')
 
 
-def test_broken_features_stop_training_before_it_starts(tmp_path):
-    folder = save_videos(tiny()[:12], tmp_path/'features')
-    x = np.load(folder/'flow/sim_train_0003.npy')
+@pytest.mark.parametrize('video', ['sim_train_0003', 'sim_test_0100'])
+def test_broken_features_stop_training_before_it_starts(tmp_path, video):
+    folder = save_videos(tiny(), tmp_path/'features')
+    x = np.load(folder/f'flow/{video}.npy')
     x[5, 7] = np.inf
-    np.save(folder/'flow/sim_train_0003.npy', x)
+    np.save(folder/f'flow/{video}.npy', x)
     stderr = copl('train', folder, '--n-classes', 6, *QUICK, '--out', tmp_path/'run', check=1).stderr
-    assert "'sim_train_0003', flow, snippet 5, channel 7: found inf" in stderr
+    assert f"'{video}', flow, snippet 5, channel 7: found inf" in stderr
     assert not (tmp_path/'run/checkpoint.pt').exists()
 
 

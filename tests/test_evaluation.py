@@ -64,7 +64,6 @@ def test_map_equals_the_plain_reference_and_keeps_its_invariants(detected, annot
     np.testing.assert_allclose(mean_average_precision(found.iloc[order], truth, TIOU), mAP)
     later = [t.assign(start=t.start + 16, end=t.end + 16) for t in (found, truth.segments)]
     np.testing.assert_allclose(mean_average_precision(later[0], dataclasses.replace(truth, segments=later[1]), TIOU), mAP)
-    assert (np.diff(mAP) <= 1e-12).all() or len(found) > 1
 
 
 @pytest.mark.filterwarnings('ignore:memory')
