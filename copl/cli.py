@@ -123,19 +123,19 @@ def _new_folder(out, resume):
 @dataclass(frozen=True)
 class Train:
     "Discover action classes in unlabelled videos and, where there is a test split, localize them."
-    data:Positional[str]                  # folder with rgb/ and flow/ of .npy features, or sim:tiny
+    data:Annotated[Positional[str], tyro.conf.arg(metavar='DATA')] # folder with rgb/ and flow/ of .npy features, or sim:tiny
     annotations:Path|None=None            # ActivityNet JSON; default: DATA/annotations.json, if there
     config:Path|None=None                 # YAML with options, as a run writes it; options given here win
     out:Path|None=None                    # results folder; default: runs/<name>-<seed>
     resume:bool=False                     # go on with the interrupted run in that folder
     device:str='auto'                     # auto, cpu, cuda, ...
-    options:OmitArgPrefixes[_Options]=field(default_factory=_Options)
+    method:OmitArgPrefixes[_Options]=field(default_factory=_Options)
 
     def __call__(self):
         "Train, localize, write the results folder."
-        videos = open_data(self.data, self.annotations, self.options.seed)
+        videos = open_data(self.data, self.annotations, self.method.seed)
         train, test = split(videos)
-        config = self.options.config(self.data, videos)
+        config = self.method.config(self.data, videos)
         name = self.data[4:] if self.data.startswith('sim:') else Path(self.data).resolve().name
         out = _new_folder(self.out or Path('runs')/f'{name}-{config.seed}', self.resume)
         model = COPL(config=config, device=self.device, verbose=True)
@@ -152,8 +152,8 @@ class Train:
 @dataclass(frozen=True)
 class Localize:
     "Detections of a trained model in any videos with the same features."
-    run:Positional[Path]                  # results folder of copl train
-    data:Positional[str]                  # folder with rgb/ and flow/ of .npy features, or sim:tiny
+    run:Annotated[Positional[Path], tyro.conf.arg(metavar='RUN')]  # results folder of copl train
+    data:Annotated[Positional[str], tyro.conf.arg(metavar='DATA')] # folder with rgb/ and flow/ of .npy features, or sim:tiny
     out:Path|None=None                    # file for the detections; default: RUN/localized.json
     seed:int=0                            # of simulated data
     device:str='auto'                     # auto, cpu, cuda, ...
@@ -170,8 +170,8 @@ class Localize:
 @dataclass(frozen=True)
 class Evaluate:
     "mAP of detections, by the rules of the ActivityNet toolkit."
-    detections:Positional[Path]           # ActivityNet results JSON
-    annotations:Positional[Path]          # ActivityNet JSON with the ground truth
+    detections:Annotated[Positional[Path], tyro.conf.arg(metavar='DETECTIONS')]   # ActivityNet results JSON
+    annotations:Annotated[Positional[Path], tyro.conf.arg(metavar='ANNOTATIONS')] # ActivityNet JSON with the ground truth
     subset:str|None=None                  # only this subset of the annotations
     tiou:tuple[float, ...]=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7) # thresholds
     json:Path|None=None                   # also write the figures here
@@ -255,7 +255,7 @@ def main(
     with warnings.catch_warnings():
         warnings.showwarning = _say_warning
         try:
-            train = Train(data=tyro.MISSING, options=_defaults(argv))
+            train = Train(data=tyro.MISSING, method=_defaults(argv))
             commands = command('demo', Demo) | command('train', Train, default=train) | command('localize', Localize) | command('evaluate', Evaluate)
             tyro.cli(OmitSubcommandPrefixes[commands], prog='copl', args=argv, description='Unsupervised temporal action localization.')()
         except CoplError as e:
