@@ -22,7 +22,7 @@ import pandas as pd
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional
 
-from .config import CONVENTIONAL, Config, CoplError, atomic_write, config_from_dict, read_yaml, save_config
+from .config import CONVENTIONAL, Config, CoplError, atomic_write, config_from_dict, config_to_dict, read_yaml, save_config
 from .data import VideoSet, load_annotations, load_detections, load_videos, save_detections
 from .estimator import COPL
 from .evaluate import mean_average_precision
@@ -67,7 +67,7 @@ def _card(model, videos, test):
     "What the numbers of a run depend on."
     versions = {p: importlib.metadata.version(p) for p in ('copl', 'torch', 'numpy', 'scikit-learn')} | {'python': platform.python_version()}
     truth = videos.annotations
-    return {'config': dataclasses.asdict(model.config), 'seed': model.config.seed,
+    return {'config': config_to_dict(model.config), 'seed': model.config.seed,
             'data': {'source': videos.source, 'simulated': videos.source.startswith('sim:'), 'training_videos': len(videos), 'sha256': videos.sha256,
                      'test_sha256': None if test is None else test.sha256},
             'annotations': None if truth is None else {'source': truth.source, 'sha256': truth.sha256},
@@ -82,9 +82,9 @@ def _write_results(model, train, test, out):
     if test is not None:
         found = model.localize(test)
         save_detections(found, out/'detections.json', test.names)
-        score = lambda detections: _percent(mean_average_precision(detections, test.annotations))
-    if test is not None and set(model.names_) & set(test.annotations.classes): # without training labels clusters have no names to score
-        metrics['localization'] = {'test_videos': len(test), **score(found), 'everything_is_action': score(model.localize(test, everything=True))}
+        if set(model.names_) & set(test.annotations.classes):     # without training labels clusters have no names to score
+            score = lambda detections: _percent(mean_average_precision(detections, test.annotations))
+            metrics['localization'] = {'test_videos': len(test), **score(found), 'everything_is_action': score(model.localize(test, everything=True))}
     for name, content in (('rounds.csv', rounds), ('pseudolabels.csv', table)): atomic_write(out/name, lambda p, c=content: c.to_csv(p, index=False))
     atomic_write(out/'metrics.json', lambda p: p.write_text(json.dumps(metrics, indent=1), encoding='utf-8'))
     return metrics

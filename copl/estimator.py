@@ -6,7 +6,6 @@
 __all__ = ['COPL']
 
 # %% ../nbs/34_estimator.ipynb #b48c36f4
-import dataclasses
 import hashlib
 import time
 import warnings
@@ -18,11 +17,11 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from .config import Config, CoplError, atomic_write, config_from_dict
+from .config import Config, CoplError, atomic_write, config_from_dict, config_to_dict
 from .data import VideoSet
 from .evaluate import clustering_scores, map_clusters
 from .iocnet import IOCNet, Snippets, class_scores, top_snippets
-from .localize import localize_videos
+from .localize import cluster_names, localize_videos, video_snippets
 from .training import algorithm_1, state_from_dict, state_to_dict, video_features, video_targets
 
 # %% ../nbs/34_estimator.ipynb #d083d193
@@ -44,10 +43,6 @@ _FORMAT = 'copl checkpoint 1'
 _KEYS = {'config', 'videos', 'data_sha256', 'seconds', 'rounds', 'iterations', 'state', 'names', 'widths', 'network', 'arrays'}
 _ARRAYS = ('pseudolabels_', 'confidence_', 'trusted_', 'features_')
 
-def _plain(config):
-    "A configuration as a checkpoint holds it."
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(config).items()}
-
 def _write_checkpoint(path, contents):
     def write(temporary):
         try: torch.save(contents, temporary)
@@ -67,7 +62,8 @@ def _read_checkpoint(path):
 def _contents(model, rows=None, state=None, videos=None):
     "The checkpoint of a model, finished or (with a state) on its way: tensors and plain values."
     done = hasattr(model, 'network_')
-    return {'format': _FORMAT, 'config': _plain(model.config), 'videos': model.videos_, 'data_sha256': _data_hash(model, videos), 'seconds': model.seconds_,
+    return {'format': _FORMAT, 'config': config_to_dict(model.config), 'videos': model.videos_,
+            'data_sha256': _data_hash(model, videos), 'seconds': model.seconds_,
             'rounds': rows if rows is not None else model.rounds_.to_dict('records'),
             'iterations': [tuple(torch.from_numpy(v) for v in pair) for pair in model.iterations_],
             'state': None if state is None else state_to_dict(state), 'names': model.names_ if done else None,
@@ -85,7 +81,7 @@ def _iterations(saved):
 
 def _same_run(model, videos, path):
     "A checkpoint's contents, after checking that it is of this configuration and data; raises `CoplError`."
-    saved, now = _read_checkpoint(path), _plain(model.config)
+    saved, now = _read_checkpoint(path), config_to_dict(model.config)
     differs = [f'{k}: {saved["config"].get(k)!r} then, {v!r} now' for k, v in now.items() if saved['config'].get(k) != v]
     if differs: raise CoplError(f'{path}: cannot resume with another configuration ({"; ".join(differs)})')
     found, given = saved['data_sha256'], _data_hash(model, videos)
@@ -144,7 +140,8 @@ class COPL:
                 if saved['state'] is None: return _restore(self, saved)
                 state, rows = state_from_dict(saved['state'], videos, self.config, self.device), saved['rounds']
                 self.iterations_, self.seconds_ = _iterations(saved), saved['seconds']
-        labels = videos.labels() if any(x is not None for x in videos.labels()) and self.config.supervision == 'none' else None
+        labels = videos.labels()
+        if self.config.supervision == 'weak' or all(x is None for x in labels): labels = None
         began = time.perf_counter() - self.seconds_
         total = self.config.iteration_num*self.config.epoch_num
         with tqdm(total=total, unit='epoch', disable=not self.verbose, initial=0 if state is None else state.n*self.config.epoch_num + state.m) as bar:
@@ -167,7 +164,7 @@ class COPL:
         self.iterations_.append((r.y.copy(), r.s.copy()))
         if self.config.supervision == 'weak': self.names_ = videos.annotations.classes
         elif labels is not None: self.names_ = map_clusters(r.y, labels, self.config.n_classes, self.config.mapping)
-        else: self.names_ = [f'cluster_{c:02d}' for c in range(self.config.n_classes)]
+        else: self.names_ = cluster_names(self.config.n_classes)
 
     def _fitted(self):
         if not hasattr(self, 'network_'): raise CoplError('this COPL has not been fitted: call fit(videos) or COPL.load(path) first')
@@ -180,14 +177,11 @@ class COPL:
         "What happens when (seed, section 1.2); labels are `names_`."
         return localize_videos(videos, self._fitted(), self.config, self.names_, everything)
 
-    @torch.no_grad()
     def snippets(self,
         videos:VideoSet,            # any videos with the features of training
     )->list[Snippets]:              # CAS (T_i, C) and attention (T_i,) of each, on the CPU
         "What the trained network says about every snippet."
-        network = self._fitted()
-        outs = (network(*(torch.tensor(x, device=self.device) for x in streams)) for streams in videos)
-        return [Snippets(*(o.cpu() for o in out)) for out in outs]
+        return [Snippets(*(o.cpu() for o in out)) for out in video_snippets(videos, self._fitted())]
 
     def predict(self,
         videos:VideoSet,            # any videos with the features of training

@@ -25,12 +25,9 @@ def clustering_scores(
     labels:Sequence[str|None],  # (N,) ground-truth class of each video; None: unknown
 )->dict[str, float]:            # purity in (0, 1], nmi in [0, 1], ari in [-0.5, 1]
     "How well clusters and classes agree; raises `CoplError` where no video has a label."
-    table = _overlap(y, labels)
-    known = np.array([x is not None for x in labels])
-    classes = np.array([x for x in labels if x is not None], dtype=str)
-    clusters = np.asarray(y)[known]
-    return {'purity': float(table.max(axis=1).sum()/table.to_numpy().sum()), 'nmi': float(normalized_mutual_info_score(classes, clusters)),
-            'ari': float(adjusted_rand_score(classes, clusters))}
+    share = purity(y, labels)
+    clusters, classes = zip(*((c, x) for c, x in zip(y, labels, strict=True) if x is not None), strict=True)
+    return {'purity': share, 'nmi': float(normalized_mutual_info_score(classes, clusters)), 'ari': float(adjusted_rand_score(classes, clusters))}
 
 def purity(
     y:Sequence[int],            # (N,) clusters
