@@ -9,12 +9,12 @@ from copl.has import global_features, has_attention
 from copl.iocnet import IOCNet, temporal_feature_shift
 from copl.localize import localize, nms, soft_nms
 from copl.plri import confidence_scores, spectral_clusters, split_pseudolabels
-from copl.simulate import simulate, tiny
+from copl.simulate import anet_like, simulate, thumos_like, tiny
 
 __all__ = [
     'COPL', 'Config', 'CoplError',
     'VideoSet', 'load_videos', 'load_annotations', 'load_detections', 'save_videos', 'save_detections',
-    'simulate', 'tiny',
+    'simulate', 'tiny', 'thumos_like', 'anet_like',
     'has_attention', 'global_features',
     'spectral_clusters', 'confidence_scores', 'split_pseudolabels',
     'IOCNet', 'temporal_feature_shift',

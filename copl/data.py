@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['TimeGrid', 'Annotations', 'load_annotations', 'save_annotations', 'load_detections', 'save_detections', 'VideoSet',
-           'load_videos', 'save_videos', 'sample_snippets', 'batch']
+           'load_videos', 'save_videos', 'save_flat', 'sample_snippets', 'batch']
 
-# %% ../nbs/10_data.ipynb #90ea4691
+# %% ../nbs/10_data.ipynb #59335fb1
 import hashlib
 import json
 import math
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,10 +21,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from tqdm import tqdm
 
 from .config import CoplError, atomic_write, read_yaml
 
-# %% ../nbs/10_data.ipynb #3b2fe9c0
+# %% ../nbs/10_data.ipynb #24c43556
 @dataclass(frozen=True)
 class TimeGrid:
     "Where snippets lie in time; raises `CoplError` unless all three are positive."
@@ -55,7 +58,7 @@ class TimeGrid:
         "Time from the first frame that a snippet sees to the last."
         return ((n - 1)*self.stride + self.window)/self.fps if n else 0.0
 
-# %% ../nbs/10_data.ipynb #9941df87
+# %% ../nbs/10_data.ipynb #8c583210
 @dataclass(frozen=True)
 class Annotations:
     "Ground truth: what happens when in which video."
@@ -85,7 +88,7 @@ class Annotations:
         if name not in known: raise CoplError(f'{self.source}: no subset {name!r}; it has {", ".join(map(repr, known)) or "none"}')
         return self.select(self.videos.video[self.videos.subset == name])
 
-# %% ../nbs/10_data.ipynb #e8d9f116
+# %% ../nbs/10_data.ipynb #61f7cd84
 def _read_json(path):
     "The parsed file and the sha256 of its bytes; raises `CoplError`."
     try: content = Path(path).read_bytes()
@@ -119,7 +122,7 @@ def _segment(where, item):
     if end < start: raise CoplError(f'{where}: segment [{start:g}, {end:g}] ends before it starts')
     return start, end, label
 
-# %% ../nbs/10_data.ipynb #765b43d0
+# %% ../nbs/10_data.ipynb #ee71652e
 def load_annotations(
     path:str|Path,          # an ActivityNet JSON file
     subset:str|None=None    # only this subset
@@ -151,13 +154,13 @@ def save_annotations(
                 for v in annotations.videos.itertuples(index=False)}
     return atomic_write(path, lambda p: p.write_text(json.dumps({'database': database}, indent=1), encoding='utf-8'))
 
-# %% ../nbs/10_data.ipynb #f59eac6e
+# %% ../nbs/10_data.ipynb #97f89183
 def _segment_table(rows, columns=('video', 'start', 'end', 'label')):
     "A table of segments with its column types fixed, also when it is empty."
     table = pd.DataFrame(rows, columns=list(columns))
     return table.astype({c: float if c in ('start', 'end', 'score') else object for c in columns})
 
-# %% ../nbs/10_data.ipynb #709e7572
+# %% ../nbs/10_data.ipynb #6c00bf7c
 def load_detections(
     path:str|Path   # ActivityNet results JSON
 )->pd.DataFrame:    # columns video, start, end (seconds), label, score
@@ -183,7 +186,7 @@ def save_detections(
     content = {'version': 'VERSION 1.3', 'results': results, 'external_data': {'used': False, 'details': 'unsupervised, by copl'}}
     return atomic_write(path, lambda p: p.write_text(json.dumps(content), encoding='utf-8'))
 
-# %% ../nbs/10_data.ipynb #5b437e05
+# %% ../nbs/10_data.ipynb #8204f3a9
 class VideoSet:
     "Untrimmed videos as two streams of snippet features; raises `CoplError` where shapes or types cannot be used."
     def __init__(self,
@@ -249,6 +252,18 @@ class VideoSet:
         if not chosen: raise CoplError(f'{self.source}: none of the {len(inside)} videos of subset {name!r} has features')
         return self[chosen]
 
+    def split(self)->tuple['VideoSet', 'VideoSet|None']:
+        "Training and test videos (None: there are none) by the names that data sets give their subsets."
+        subsets = [] if self.annotations is None else self.annotations.videos.subset[self.annotations.videos.video.isin(self.names)].dropna().unique()
+        by_name = {s.lower(): s for s in subsets}
+        pairs = [('train', 'test'), ('training', 'validation'), ('validation', 'test'), ('train', 'val')]
+        train, test = next((pair for pair in pairs if {*pair} <= by_name.keys()), (None, None))
+        if train is None:
+            if len(subsets) > 1: warnings.warn(f'{self.source}: subsets {sorted(subsets)} are none of {pairs}: all videos train, none is tested', stacklevel=2)
+            return self, None
+        tested = self.subset(by_name[test])
+        return self.subset(by_name[train]), tested if len(tested.annotations.segments) else None
+
     @cached_property
     def sha256(self)->str:
         "Hash of names, grid, shapes and contents; reads every feature once and raises `CoplError` on NaN and Inf."
@@ -278,7 +293,7 @@ class VideoSet:
         known = {} if self.annotations is None else self.annotations.videos.set_index('video').duration.dropna().to_dict()
         return {n: float(known.get(n, self.grid.duration(t))) for n, t in zip(self.names, self.lengths, strict=True)}
 
-# %% ../nbs/10_data.ipynb #3b19f111
+# %% ../nbs/10_data.ipynb #13bea028
 def load_videos(
     path:str|Path,                        # the folder
     annotations:str|Path|None=None,       # ActivityNet JSON; None: DATA/annotations.json if it is there
@@ -287,6 +302,20 @@ def load_videos(
 )->VideoSet:
     "Open a folder of npy features lazily; raises `CoplError` naming the file, what was found and what was expected."
     path = Path(path)
+    if (path/'videos.csv').exists(): names, streams = _open_flat(path)
+    else: names, streams = _open_folder(path)
+    if annotations is None and (path/'annotations.json').exists(): annotations = path/'annotations.json'
+    truth = None if annotations is None else load_annotations(annotations)
+    if truth is not None and not set(names) & set(truth.videos.video):
+        example = f' (such as {truth.videos.video.iloc[0]!r})' if len(truth.videos) else ''
+        raise CoplError(f'{annotations}: none of its {len(truth.videos)} videos{example} has features in {path} (such as {names[0]!r})')
+    if truth is not None: _warn_unpaired(names, truth)
+    videos = VideoSet(names, *streams, grid or _load_grid(path/'grid.yaml'), truth, str(path))
+    return videos if subset is None else videos.subset(subset)
+
+# %% ../nbs/10_data.ipynb #58093eba
+def _open_folder(path):
+    "(names, (rgb, flow)) of a folder with one file per video and stream."
     files = {s: {f.stem: f for f in sorted((path/s).glob('*.npy'))} for s in ('rgb', 'flow')}
     if not path.is_dir() or not files['rgb'] and not files['flow']:
         found = 'no npy file in rgb/ and flow/' if path.is_dir() else 'no folder'
@@ -294,16 +323,25 @@ def load_videos(
     for have, lack in (('rgb', 'flow'), ('flow', 'rgb')):
         missing = sorted(files[have].keys() - files[lack].keys())
         if missing: raise CoplError(f'{path}: {len(missing)} videos have {have} and no {lack} features, the first: expected {path/lack/missing[0]}.npy')
-    if annotations is None and (path/'annotations.json').exists(): annotations = path/'annotations.json'
-    names = list(files['rgb'])
-    truth = None if annotations is None else load_annotations(annotations)
-    if truth is not None and not set(names) & set(truth.videos.video):
-        example = f' (such as {truth.videos.video.iloc[0]!r})' if len(truth.videos) else ''
-        raise CoplError(f'{annotations}: none of its {len(truth.videos)} videos{example} has features in {path} (such as {names[0]!r})')
-    if truth is not None: _warn_unpaired(names, truth)
-    videos = VideoSet(names, *([_open_npy(files[s][n]) for n in names] for s in ('rgb', 'flow')), grid or _load_grid(path/'grid.yaml'), truth, str(path))
-    return videos if subset is None else videos.subset(subset)
+    return list(files['rgb']), [[_open_npy(files[s][n]) for n in files['rgb']] for s in ('rgb', 'flow')]
 
+def _open_flat(path):
+    "(names, (rgb, flow)) of a flat set: views of one memory-mapped array per stream."
+    index = path/'videos.csv'
+    try: table = pd.read_csv(index, dtype={'video': str, 'snippets': 'int64'}, keep_default_na=False)
+    except OSError as e: raise CoplError(f'cannot read {index}: {e.strerror or e}') from e
+    except (ValueError, KeyError) as e: raise CoplError(f'{index}: not readable as a table with the columns video and snippets: {e}') from e
+    if list(table.columns) != ['video', 'snippets'] or (table.snippets < 1).any():
+        raise CoplError(f'{index}: found the columns {list(table.columns)}, expected video and snippets (at least 1)')
+    ends, streams = table.snippets.cumsum(), []
+    for stream in ('rgb', 'flow'):
+        x = _open_npy(path/f'{stream}.npy')
+        if x.ndim != 2 or len(x) != ends.iloc[-1]:
+            raise CoplError(f'{path/stream}.npy: shape {x.shape}, expected ({ends.iloc[-1]}, channels): the snippets of all videos in {index}')
+        streams.append([x[a:b] for a, b in zip(ends - table.snippets, ends, strict=True)])
+    return list(table.video), streams
+
+# %% ../nbs/10_data.ipynb #c3bd59ef
 def save_videos(
     videos:VideoSet,
     path:str|Path # the folder; it must not hold features yet
@@ -316,12 +354,16 @@ def save_videos(
         if Path(name).name != name or name in ('.', '..'): raise CoplError(f'{videos.source}: video name {name!r} is not usable as a file name')
     for name, r, f in zip(videos.names, videos.rgb, videos.flow, strict=True):
         for stream, x in (('rgb', r), ('flow', f)): atomic_write(path/stream/f'{name}.npy', lambda p, x=x: np.save(p, x))
-    if videos.annotations is not None: save_annotations(videos.annotations, path/'annotations.json')
-    g = videos.grid
-    atomic_write(path/'grid.yaml', lambda p: p.write_text(yaml.safe_dump({'stride': g.stride, 'window': g.window, 'fps': g.fps}), encoding='utf-8'))
+    _save_rest(path, videos.grid, videos.annotations)
     return path
 
-# %% ../nbs/10_data.ipynb #0364d6c6
+# %% ../nbs/10_data.ipynb #97edf773
+def _save_rest(path, grid, annotations):
+    "What stands beside the features."
+    if annotations is not None: save_annotations(annotations, path/'annotations.json')
+    atomic_write(path/'grid.yaml', lambda p: p.write_text(yaml.safe_dump({'stride': grid.stride, 'window': grid.window, 'fps': grid.fps}), encoding='utf-8'))
+
+# %% ../nbs/10_data.ipynb #ff2adc11
 def _warn_unpaired(names, truth):
     "One warning line about features without annotation and the reverse."
     missing, unknown = set(truth.segments.video) - set(names), set(names) - set(truth.videos.video)
@@ -344,7 +386,44 @@ def _load_grid(path):
     try: return TimeGrid(**values)
     except CoplError as e: raise CoplError(f'{path}: {e}') from None
 
-# %% ../nbs/10_data.ipynb #12ac2a6e
+# %% ../nbs/10_data.ipynb #23c2b4fe
+def save_flat(
+    path:str|Path,                    # the folder; it must not exist yet
+    names:Sequence[str],              # one unique name per video
+    lengths:Sequence[int],            # T_i, snippets of each
+    features:Iterable[tuple[np.ndarray, np.ndarray]], # (rgb, flow) of each video, in order, read once
+    widths:tuple[int, int],           # D_r, D_f
+    grid:TimeGrid=TimeGrid(),         # noqa: B008 (frozen); where snippets lie in time
+    annotations:Annotations|None=None,
+    dtype:str='float32',              # number format on disk
+    verbose:bool=False,               # a progress bar
+)->Path:
+    "Write a flat set, whole or not at all; raises `CoplError` where the folder exists, or a video has another shape than announced."
+    path = Path(path)
+    if path.exists(): raise CoplError(f'{path}: exists, expected a new folder')
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f'.{path.name}.'))
+        with open(temporary/'rgb.npy', 'wb') as rgb, open(temporary/'flow.npy', 'wb') as flow:
+            for file, width in zip((rgb, flow), widths, strict=True):
+                header = {'descr': np.dtype(dtype).str, 'fortran_order': False, 'shape': (int(np.sum(lengths)), width)}
+                np.lib.format.write_array_header_1_0(file, header)
+            expected = tqdm(list(zip(names, lengths, strict=True)), unit='video', disable=not verbose, desc=path.name)
+            for (name, length), streams in zip(expected, features, strict=True):
+                for file, x, width in zip((rgb, flow), streams, widths, strict=True):
+                    if x.shape != (length, width): raise CoplError(f'{path}: video {name!r}: shape {x.shape}, expected {(int(length), width)}')
+                    file.write(np.ascontiguousarray(x, dtype).tobytes())
+        pd.DataFrame({'video': names, 'snippets': lengths}).to_csv(temporary/'videos.csv', index=False)
+        _save_rest(temporary, grid, annotations)
+        temporary.chmod(0o755)
+        temporary.rename(path)
+    except OSError as e: raise CoplError(f'cannot write {path}: {e.strerror or e}') from e
+    finally:
+        if temporary is not None: shutil.rmtree(temporary, ignore_errors=True)
+    return path
+
+# %% ../nbs/10_data.ipynb #2899eb9e
 def sample_snippets(
     length:int,                           # T_i, snippets in the video
     n:int,                                # T, snippets wanted

@@ -6,7 +6,7 @@
 __all__ = ['Snippets', 'IOCNet', 'h_cs', 'top_snippets', 'class_scores', 'temporal_feature_shift', 'update_teacher', 'loss_cls',
            'loss_asl', 'loss_ci', 'loss_c', 'loss_co', 'losses']
 
-# %% ../nbs/22_iocnet.ipynb #cc3a5d77
+# %% ../nbs/22_iocnet.ipynb #a72c89a2
 from typing import NamedTuple
 
 import torch
@@ -16,12 +16,29 @@ from torch import nn
 from .config import Config, CoplError
 from .has import class_specific_attention
 
-# %% ../nbs/22_iocnet.ipynb #5df9e050
+# %% ../nbs/22_iocnet.ipynb #bd86ee42
 class Snippets(NamedTuple):
     "What the network says about each snippet."
     cas:torch.Tensor    # (..., T, C) class activation sequence, logits
     a_rgb:torch.Tensor  # (..., T) A_ca^R, class-agnostic attention of the RGB stream, in (0, 1)
     a_flow:torch.Tensor # (..., T) A_ca^F, of the flow stream
+
+class _Dropout(nn.Module):
+    "Dropout whose masks come from whole random bytes: on a CPU `nn.Dropout` takes longer than the layer before it."
+    def __init__(self, p):
+        super().__init__()
+        self.drop = round(256*p)                                     # of 256 byte values
+
+    def forward(self, x):
+        if not self.training or not self.drop: return x
+        if x.device.type != 'cpu': return Fn.dropout(x, self.drop/256)
+        words = torch.empty(-(-x.numel()//8), dtype=torch.int64).random_(-2**63, None)
+        keep = words.view(torch.uint8)[:x.numel()].view(x.shape) >= self.drop
+        return torch.where(keep, x*(256/(256 - self.drop)), 0)
+
+def _wide(x):
+    "At least single precision, whatever the matrix product used."
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 class IOCNet(nn.Module):
     "Class activation sequence and class-agnostic attention from two streams of snippet features."
@@ -30,11 +47,11 @@ class IOCNet(nn.Module):
         d_flow:int,         # D_f, channels of X^F
         n_classes:int,      # C
         hidden:int=512,     # width of each branch
-        dropout:float=0.5,  # share of hidden units dropped in training
+        dropout:float=0.5,  # share of hidden units dropped in training, in steps of 1/256
     ):
         super().__init__()
         self.d_rgb, self.d_flow = d_rgb, d_flow
-        branch = lambda d, out: nn.Sequential(nn.Linear(d, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, out))
+        branch = lambda d, out: nn.Sequential(nn.Linear(d, hidden), nn.ReLU(), _Dropout(dropout), nn.Linear(hidden, out))
         self.class_branch = branch(d_rgb + d_flow, n_classes)
         self.rgb_branch, self.flow_branch = branch(d_rgb, 1), branch(d_flow, 1)
 
@@ -46,9 +63,10 @@ class IOCNet(nn.Module):
         if (rgb.shape[-1], flow.shape[-1]) != (self.d_rgb, self.d_flow):
             raise CoplError(f'features have {rgb.shape[-1]} rgb and {flow.shape[-1]} flow channels, expected {self.d_rgb} and {self.d_flow} as in training')
         cas = self.class_branch(torch.cat([rgb, flow], -1))
-        return Snippets(cas, self.rgb_branch(rgb).squeeze(-1).sigmoid(), self.flow_branch(flow).squeeze(-1).sigmoid())
+        attention = (_wide(branch(x)).squeeze(-1).sigmoid() for branch, x in ((self.rgb_branch, rgb), (self.flow_branch, flow)))
+        return Snippets(_wide(cas), *attention)
 
-# %% ../nbs/22_iocnet.ipynb #f51aa7dd
+# %% ../nbs/22_iocnet.ipynb #911477c5
 def h_cs(
     out:Snippets,   # of one video or of a batch
 )->torch.Tensor:    # (..., T, C) in (0, 1], Eq. 14 (reconstructed)
@@ -70,7 +88,7 @@ def class_scores(
     "The video-level score of each class: its mean CAS over the snippets that stand for it."
     return out.cas.gather(-2, top).mean(-2)
 
-# %% ../nbs/22_iocnet.ipynb #755bc0df
+# %% ../nbs/22_iocnet.ipynb #88994913
 def temporal_feature_shift(
     x:torch.Tensor,                       # (..., T, D) features
     proportion:float=0.25,                # share of channels that move, in [0, 1]
@@ -85,7 +103,7 @@ def temporal_feature_shift(
     out[..., 1:, right], out[..., 0, right] = x[..., :-1, right], 0
     return out
 
-# %% ../nbs/22_iocnet.ipynb #c888fbd3
+# %% ../nbs/22_iocnet.ipynb #9c7f3355
 @torch.no_grad()
 def update_teacher(
     teacher:nn.Module, # theta, changed in place
@@ -97,7 +115,7 @@ def update_teacher(
     momentum = min(gamma, 1 - 1/step)
     torch._foreach_lerp_([p.data for p in teacher.parameters()], [p.data for p in student.parameters()], 1 - momentum)
 
-# %% ../nbs/22_iocnet.ipynb #72a3bf30
+# %% ../nbs/22_iocnet.ipynb #1e9adb34
 def loss_cls(
     out:Snippets,         # of a batch of B videos
     top:torch.Tensor,     # (B, k, C) snippets that stand for each class
@@ -119,7 +137,7 @@ def loss_asl(
     part = lambda a, mask: (mask*(1 - a.clamp_min(1e-6)**q)/q).sum(-1)/mask.sum(-1).clamp_min(1)
     return sum(part(a, positive) + part(1 - a, negative) for a in (out.a_rgb, out.a_flow))/2
 
-# %% ../nbs/22_iocnet.ipynb #f03530c4
+# %% ../nbs/22_iocnet.ipynb #9a335363
 def loss_ci(
     out:Snippets, # of a batch of B videos
 )->torch.Tensor:  # (B,) in [0, 1]
@@ -142,7 +160,7 @@ def loss_co(
     attention = sum((s - t.detach())**2 for s, t in zip(student[1:], teacher[1:], strict=True))/2
     return (classes + attention).mean(-1)
 
-# %% ../nbs/22_iocnet.ipynb #24610add
+# %% ../nbs/22_iocnet.ipynb #7667ffe6
 def losses(
     student:Snippets,       # of a batch of B videos, from augmented features
     teacher:Snippets|None,  # from the original features; None where L_CO is off

@@ -6,18 +6,19 @@
 __all__ = ['temporal_iou', 'nms', 'soft_nms', 'proposals', 'cluster_names', 'localize', 'video_snippets', 'localize_videos',
            'everything_is_action']
 
-# %% ../nbs/31_localize.ipynb #10c12b6c
+# %% ../nbs/31_localize.ipynb #9722d3a6
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.ndimage import uniform_filter1d
 
 from .config import Config, CoplError
 from .data import TimeGrid, VideoSet
 from .iocnet import IOCNet, Snippets, class_scores, h_cs, top_snippets
 
-# %% ../nbs/31_localize.ipynb #e8f6ea38
+# %% ../nbs/31_localize.ipynb #b97de704
 def temporal_iou(
     a:np.ndarray, # (n, 2) start, end
     b:np.ndarray, # (m, 2) start, end
@@ -28,7 +29,7 @@ def temporal_iou(
     union = (a[..., 1] - a[..., 0]) + (b[..., 1] - b[..., 0]) - shared
     return shared/np.where(union > 0, union, 1)
 
-# %% ../nbs/31_localize.ipynb #58a06b51
+# %% ../nbs/31_localize.ipynb #b1b4778d
 def nms(
     segments:np.ndarray, # (n, 2) start, end of proposals of one class
     scores:np.ndarray,   # (n,)
@@ -60,7 +61,7 @@ def soft_nms(
         scores[left] *= decay[best, left]
     return np.array(order, dtype=np.int64), scores[order]
 
-# %% ../nbs/31_localize.ipynb #f9639088
+# %% ../nbs/31_localize.ipynb #350bccff
 def proposals(
     curves:np.ndarray,        # (K, M) scores over time, one row per class
     thetas:Sequence[float],   # thresholds, as shares of a curve's range
@@ -80,7 +81,7 @@ def proposals(
     outside, n_outside = total[k, right] - total[k, left] - inside, (right - left) - (end - start)
     return k, start, end, inside/(end - start) - outside/np.maximum(n_outside, 1)
 
-# %% ../nbs/31_localize.ipynb #9a9957df
+# %% ../nbs/31_localize.ipynb #3b96be09
 def cluster_names(
     n:int,         # number of clusters
 )->list[str]:      # 'cluster_00', 'cluster_01', ...
@@ -103,6 +104,7 @@ def localize(
     named = [c for c in range(C) if names[c] is not None]
     chosen = np.array([c for c in named if p[c] >= config.class_threshold or p[c] == p[named].max()], dtype=int)
     curves = (out.cas.softmax(-1) if config.score == 'cas' else h_cs(out)).numpy().T[chosen]
+    curves = uniform_filter1d(curves, config.smooth, axis=1, mode='nearest') if len(chosen) else curves
     points = (np.arange(T*config.upsample) + 0.5)/config.upsample - 0.5
     fine = np.stack([np.interp(points, np.arange(T), c) for c in curves]) if len(chosen) else np.zeros((0, len(points)))
     k, start, end, contrast = proposals(fine, config.thetas, config.margin)
@@ -111,7 +113,7 @@ def localize(
                           'label': np.array(names, object)[chosen][k], 'score': contrast + config.class_weight*p[chosen][k]})
     return _suppress(table[table.end > table.start], config)
 
-# %% ../nbs/31_localize.ipynb #42728dfe
+# %% ../nbs/31_localize.ipynb #dc4fb3a9
 def _suppress(table, config):
     "Class-wise NMS of one video's proposals, best first."
     kept = []
@@ -124,7 +126,7 @@ def _suppress(table, config):
     result = pd.concat(kept) if kept else table
     return result[result.score >= config.min_score].sort_values('score', ascending=False, kind='stable', ignore_index=True)
 
-# %% ../nbs/31_localize.ipynb #1b40997b
+# %% ../nbs/31_localize.ipynb #2e523aeb
 @torch.no_grad()
 def video_snippets(
     videos:VideoSet,
