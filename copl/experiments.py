@@ -29,7 +29,7 @@ from .estimator import COPL
 from .evaluate import mean_average_precision
 from .simulate import Simulation, anet_like, simulate, thumos_like, tiny
 
-# %% ../nbs/35_experiments.ipynb #e21b5094
+# %% ../nbs/35_experiments.ipynb #91a55802
 TIOU = {'thumos': tuple(round(.1*i, 2) for i in range(1, 8)), 'anet': tuple(round(.5 + .05*i, 2) for i in range(10))} # thresholds behind each data set's average
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Scale:
         "What a table was measured on: data, size, seeds, device and time."
         lines = [f'{"SIMULATED videos" if self.simulated else "Real features"}, scale {self.name!r}']
         for key, part in results.groupby('set', sort=False):
-            options = ', '.join(f'{k}={v}' for k, v in self.options[key].items()) or 'default configuration'
+            short = lambda v: f'({v[0]}, ..., {v[-1]})' if isinstance(v, tuple) and len(v) > 3 else v
+            options = ', '.join(f'{k}={short(v)}' for k, v in self.options[key].items()) or 'default configuration'
             lines.append(f'{part.data.iloc[0]}: {options}; seeds {", ".join(map(str, sorted(part.seed.unique())))}')
         runs = results.drop_duplicates(['set', 'method', 'seed'])
         return '\n'.join([*lines, f'{len(runs)} runs, {runs.seconds.mean():.0f} s each ({runs.seconds.sum()/60:.0f} min), on {", ".join(sorted(runs.device.unique()))}'])
@@ -110,7 +111,7 @@ def _key(train, test, config, tiou):
     truth = pd.util.hash_pandas_object(test.annotations.segments).to_numpy().tobytes() + '\n'.join(map(str, train.labels())).encode()
     return hashlib.sha256(code + truth + repr(facts).encode()).hexdigest()[:16]
 
-# %% ../nbs/35_experiments.ipynb #31c2b172
+# %% ../nbs/35_experiments.ipynb #1ad9c8ec
 def run(
     train:VideoSet,              # with annotations, which only name clusters and score them
     test:VideoSet,               # with annotations
@@ -122,13 +123,12 @@ def run(
     done = folder/'result.json'
     model = COPL(config=config)
     if done.exists(): return json.loads(done.read_text(encoding='utf-8')), COPL.load(folder/'checkpoint.pt')
-    began, checkpoint = time.perf_counter(), folder/'checkpoint.pt'
+    checkpoint = folder/'checkpoint.pt'
     model.fit(train, checkpoint, resume=checkpoint.exists())
     trained = time.perf_counter()
     mAP = mean_average_precision(model.localize(test), test.annotations, tiou)
     rows = model.rounds_.to_dict('records')
-    rows[-1] |= {f'mAP@{t:.2f}': v for t, v in mAP.items()} | {'mAP': mAP.mean(), 'seconds': model.seconds_, 'device': _device(),
-                 'resumed': abs(trained - began - model.seconds_) > 5, 'localize_seconds': time.perf_counter() - trained}
+    rows[-1] |= {f'mAP@{t:.2f}': v for t, v in mAP.items()} | {'mAP': mAP.mean(), 'seconds': model.seconds_, 'device': _device(), 'localize_seconds': time.perf_counter() - trained}
     atomic_write(done, lambda p: p.write_text(json.dumps(rows, default=float), encoding='utf-8'))
     return rows, model
 

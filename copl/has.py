@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['class_specific_attention', 'actionness', 'has_attention', 'video_attention', 'global_features']
 
-# %% ../nbs/20_has.ipynb #4e42fa55
+# %% ../nbs/20_has.ipynb #2fe29f7e
 import math
 from typing import Literal
 
@@ -14,14 +14,14 @@ import torch.nn.functional as Fn
 
 from .config import CoplError
 
-# %% ../nbs/20_has.ipynb #698dc95a
+# %% ../nbs/20_has.ipynb #6091076a
 def class_specific_attention(
     cas:torch.Tensor, # (..., T, C) class activation sequence, any real numbers
 )->torch.Tensor:      # (..., T) A_cs in [1/C, 1], Eq. 1 (reconstructed)
     "How sure the class branch is of its best class, snippet by snippet."
     return cas.softmax(-1).amax(-1)
 
-# %% ../nbs/20_has.ipynb #fe5b946b
+# %% ../nbs/20_has.ipynb #775dd0f9
 def actionness(
     cas:torch.Tensor,    # (..., T, C) class activation sequence
     a_rgb:torch.Tensor,  # (..., T) A_ca^R, class-agnostic attention of the RGB stream, in (0, 1)
@@ -30,7 +30,7 @@ def actionness(
     "How much each snippet looks like action to the three branches together."
     return (class_specific_attention(cas) + a_rgb + a_flow)/3
 
-# %% ../nbs/20_has.ipynb #0dca85f5
+# %% ../nbs/20_has.ipynb #6c9b539b
 def has_attention(
     cas:torch.Tensor,    # (T, C) class activation sequence of one video
     a_rgb:torch.Tensor,  # (T,) A_ca^R in (0, 1)
@@ -45,7 +45,7 @@ def has_attention(
     weights[kept] = A[kept]
     return weights/weights.sum()
 
-# %% ../nbs/20_has.ipynb #c1275c95
+# %% ../nbs/20_has.ipynb #d9360872
 def video_attention(
     cas:torch.Tensor,    # (T, C) class activation sequence of one video
     a_rgb:torch.Tensor,  # (T,) A_ca^R in (0, 1)
@@ -59,7 +59,7 @@ def video_attention(
     if kind == 'uniform': return torch.full_like(a_rgb, 1/len(a_rgb))
     raise CoplError(f"attention is {kind!r}, expected 'has', 'class_agnostic' or 'uniform'")
 
-# %% ../nbs/20_has.ipynb #cb7cf441
+# %% ../nbs/20_has.ipynb #052790be
 def global_features(
     rgb:torch.Tensor,       # (T, D_r) X^R of one video
     flow:torch.Tensor,      # (T, D_f) X^F

@@ -116,16 +116,16 @@ def video_targets(
     targets = present.loc[videos.names, classes].to_numpy(float)
     return targets/targets.sum(1, keepdims=True)
 
-# %% ../nbs/30_training.ipynb #a95d19ac
+# %% ../nbs/30_training.ipynb #4ec2fed2
 def _pseudolabels(F, config, previous, truth):
     "(y, s, trusted) of a round."
     if truth is not None: return truth.argmax(1), np.ones(len(F)), np.ones(len(F), bool)   # given labels are certain
-    y = spectral_clusters(F, config.n_classes, config.seed, config.beta)
+    y = spectral_clusters(F, config.n_classes, config.seed, config.beta, config.affinity)
     if previous is not None: y = match_clusters(previous, y, config.n_classes)
     s = confidence_scores(F, y)
     return y, s, split_pseudolabels(s, config.delta) if config.plri else np.ones(len(y), bool)
 
-# %% ../nbs/30_training.ipynb #f5c38774
+# %% ../nbs/30_training.ipynb #af887338
 HELD = 4*2**30 # bytes: sets up to this size are held in the main memory
 
 def matmul_dtype(
@@ -135,7 +135,7 @@ def matmul_dtype(
     "The number format of training's matrix products on a device."
     if precision != 'auto': return getattr(torch, precision)
     if device.type == 'cuda': native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else: native = device.type == 'cpu' and torch.cpu.get_capabilities().get('avx512_bf16', False)
+    else: native = device.type == 'cpu' and any(getattr(torch.cpu, 'get_capabilities', dict)().get(k) for k in ('avx512_bf16', 'amx_bf16'))
     return torch.bfloat16 if native else torch.float32
 
 def snippet_reader(
