@@ -29,7 +29,8 @@ setup(
     packages=find_packages(include=[cfg['lib_path'], f"{cfg['lib_path']}.*"]),
     package_data={cfg['lib_path']: ['py.typed', 'timelines.json']},
     install_requires=cfg['requirements'].split(),
-    extras_require={'dev': cfg['dev_requirements'].split()},
+    extras_require={'video': cfg['video_requirements'].split(), 'hdf5': cfg['hdf5_requirements'].split(),
+                    'dev': f"{cfg['dev_requirements']} {cfg['video_requirements']}".split()},
     entry_points={'console_scripts': cfg['console_scripts'].split()},
     zip_safe=False,
 )

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COPL']
 
-# %% ../nbs/34_estimator.ipynb #b48c36f4
+# %% ../nbs/34_estimator.ipynb #a64ccf07
 import hashlib
 import time
 import warnings
@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from .config import Config, CoplError, atomic_write, config_from_dict, config_to_dict
+from .config import Config, CoplError, atomic_write, config_from_dict, config_to_dict, find_device
 from .data import VideoSet
 from .evaluate import clustering_scores, map_clusters
 from .iocnet import IOCNet, Snippets, class_scores, top_snippets
@@ -98,17 +98,7 @@ def _restore(model, saved):
     model.rounds_, model.iterations_ = pd.DataFrame(saved['rounds']), _iterations(saved)
     return model
 
-# %% ../nbs/34_estimator.ipynb #eaae3f26
-def _device(name):
-    if name == 'auto': return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device).cpu()
-        return device
-    except (RuntimeError, AssertionError, NotImplementedError) as e:
-        raise CoplError(f'device is {name!r}, expected auto, cpu, cuda or another device of this machine ({str(e).splitlines()[0]})') from None
-
-# %% ../nbs/34_estimator.ipynb #b77cf394
+# %% ../nbs/34_estimator.ipynb #681a38df
 class COPL:
     "Unsupervised temporal action localization: what happens in which videos, and when."
     def __init__(self,
@@ -122,7 +112,7 @@ class COPL:
         "Raises `CoplError` for an unknown option or an impossible value."
         if (config is None) == (n_classes is None) or config and options: raise CoplError('COPL: expected n_classes with options, or config alone')
         self.config = config or config_from_dict({'n_classes': n_classes, **options}, 'COPL')
-        self.device, self.verbose = _device(device), verbose
+        self.device, self.verbose = find_device(device), verbose
 
     def fit(self,
         videos:VideoSet,                          # training videos; labels, if any, only name clusters and fill `rounds_`

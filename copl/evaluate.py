@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['clustering_scores', 'purity', 'map_clusters', 'average_precision', 'mean_average_precision']
 
-# %% ../nbs/32_evaluate.ipynb #bf7b62a3
+# %% ../nbs/32_evaluate.ipynb #5de80441
 import warnings
 from collections.abc import Sequence
 from typing import Literal
@@ -19,7 +19,7 @@ from .config import CoplError
 from .data import Annotations
 from .localize import temporal_iou
 
-# %% ../nbs/32_evaluate.ipynb #43410ba6
+# %% ../nbs/32_evaluate.ipynb #282d7ead
 def clustering_scores(
     y:Sequence[int],            # (N,) clusters
     labels:Sequence[str|None],  # (N,) ground-truth class of each video; None: unknown
@@ -37,7 +37,7 @@ def purity(
     table = _overlap(y, labels)
     return float(table.max(axis=1).sum()/table.to_numpy().sum())
 
-# %% ../nbs/32_evaluate.ipynb #463f4627
+# %% ../nbs/32_evaluate.ipynb #3771ff8c
 def _overlap(y, labels):
     "How many videos of each class (columns) each cluster (rows) holds."
     if len(y) != len(labels): raise CoplError(f'{len(y)} clusters and {len(labels)} labels given, expected one of each per video')
@@ -45,7 +45,7 @@ def _overlap(y, labels):
     known = [(c, x) for c, x in zip(y, labels, strict=True) if x is not None]
     return pd.crosstab(*(pd.Series(v) for v in zip(*known, strict=True)))
 
-# %% ../nbs/32_evaluate.ipynb #6982c249
+# %% ../nbs/32_evaluate.ipynb #bb0b8e49
 def map_clusters(
     y:Sequence[int],            # (N,) clusters of the training videos
     labels:Sequence[str|None],  # (N,) their ground-truth classes; None: unknown
@@ -62,7 +62,7 @@ def map_clusters(
     for cluster, name in pairs: names[int(cluster)] = name
     return names
 
-# %% ../nbs/32_evaluate.ipynb #94c2e009
+# %% ../nbs/32_evaluate.ipynb #b77bdc16
 def _true_positives(detected, truth, tiou):
     "(J, n) whether each detection, in order of score, finds a free instance at each of J thresholds."
     overlap, hit = temporal_iou(detected, truth), np.zeros((len(tiou), len(detected)), bool)
@@ -80,7 +80,7 @@ def _interpolated_ap(hit, n_truth):
     envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     return (envelope*hit).sum(1)/n_truth
 
-# %% ../nbs/32_evaluate.ipynb #6063a61d
+# %% ../nbs/32_evaluate.ipynb #c7408591
 def average_precision(
     detections:pd.DataFrame,             # columns video, start, end (seconds), label, score
     annotations:Annotations,             # ground truth
@@ -111,7 +111,7 @@ def mean_average_precision(
     "Mean over the annotated classes of interpolated AP, by the ActivityNet toolkit's rules; raises `CoplError` as `average_precision`."
     return average_precision(detections, annotations, tiou).mean().rename('mAP')
 
-# %% ../nbs/32_evaluate.ipynb #3535fe0a
+# %% ../nbs/32_evaluate.ipynb #0f3f7afc
 def _warn_one_sided(detections, annotations):
     "One warning line with counts of what only one of detections and annotations has."
     videos, classes = set(annotations.videos.video), set(annotations.classes)

@@ -5,19 +5,18 @@
 # %% auto #0
 __all__ = ['TIOU', 'SCALES', 'Scale', 'scale', 'run', 'measure', 'mean_std', 'keep']
 
-# %% ../nbs/35_experiments.ipynb #3b10c207
+# %% ../nbs/35_experiments.ipynb #ca80ca11
 import hashlib
 import json
 import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
@@ -29,8 +28,9 @@ from .estimator import COPL
 from .evaluate import mean_average_precision
 from .simulate import Simulation, anet_like, simulate, thumos_like, tiny
 
-# %% ../nbs/35_experiments.ipynb #91a55802
-TIOU = {'thumos': tuple(round(.1*i, 2) for i in range(1, 8)), 'anet': tuple(round(.5 + .05*i, 2) for i in range(10))} # thresholds behind each data set's average
+# %% ../nbs/35_experiments.ipynb #884c454f
+TIOU = { # thresholds behind each data set's average
+    'thumos': tuple(round(.1*i, 2) for i in range(1, 8)), 'anet': tuple(round(.5 + .05*i, 2) for i in range(10))}
 
 @dataclass(frozen=True)
 class Scale:
@@ -64,7 +64,8 @@ class Scale:
             options = ', '.join(f'{k}={short(v)}' for k, v in self.options[key].items()) or 'default configuration'
             lines.append(f'{part.data.iloc[0]}: {options}; seeds {", ".join(map(str, sorted(part.seed.unique())))}')
         runs = results.drop_duplicates(['set', 'method', 'seed'])
-        return '\n'.join([*lines, f'{len(runs)} runs, {runs.seconds.mean():.0f} s each ({runs.seconds.sum()/60:.0f} min), on {", ".join(sorted(runs.device.unique()))}'])
+        times = f'{len(runs)} runs, {runs.seconds.mean():.0f} s each ({runs.seconds.sum()/60:.0f} min)'
+        return '\n'.join([*lines, f'{times}, on {", ".join(sorted(runs.device.unique()))}'])
 
 def _real(name, seed):
     return load_videos(Path(os.environ['COPL_DATA'])/name)
@@ -76,7 +77,8 @@ _QUICK = dict(hidden=32, snippets=48, epoch_num=6)
 SCALES = {
     'tiny': lambda: Scale('tiny', {'thumos': tiny, 'anet': _tiny_anet}, {'thumos': _QUICK, 'anet': _QUICK | ACTIVITYNET}, {'thumos': (0, 1), 'anet': (0,)}),
     'small': lambda: Scale('small', {'thumos': partial(thumos_like, dim=128), 'anet': partial(anet_like, dim=128)},
-                           {'thumos': dict(hidden=128, snippets=128), 'anet': dict(hidden=128, snippets=64, epoch_num=4, **ACTIVITYNET)}, {'thumos': range(5), 'anet': range(2)}),
+                           {'thumos': dict(hidden=128, snippets=128), 'anet': dict(hidden=128, snippets=64, epoch_num=4, **ACTIVITYNET)},
+                           {'thumos': range(5), 'anet': range(2)}),
     'full': lambda: Scale('full', {'thumos': thumos_like, 'anet': anet_like}, {'thumos': {}, 'anet': ACTIVITYNET}, {'thumos': range(3), 'anet': range(3)}),
     'real': lambda: _real_scale()} # name: what makes the scale
 
@@ -111,7 +113,7 @@ def _key(train, test, config, tiou):
     truth = pd.util.hash_pandas_object(test.annotations.segments).to_numpy().tobytes() + '\n'.join(map(str, train.labels())).encode()
     return hashlib.sha256(code + truth + repr(facts).encode()).hexdigest()[:16]
 
-# %% ../nbs/35_experiments.ipynb #1ad9c8ec
+# %% ../nbs/35_experiments.ipynb #b641a205
 def run(
     train:VideoSet,              # with annotations, which only name clusters and score them
     test:VideoSet,               # with annotations
@@ -128,7 +130,8 @@ def run(
     trained = time.perf_counter()
     mAP = mean_average_precision(model.localize(test), test.annotations, tiou)
     rows = model.rounds_.to_dict('records')
-    rows[-1] |= {f'mAP@{t:.2f}': v for t, v in mAP.items()} | {'mAP': mAP.mean(), 'seconds': model.seconds_, 'device': _device(), 'localize_seconds': time.perf_counter() - trained}
+    rows[-1] |= {f'mAP@{t:.2f}': v for t, v in mAP.items()} | {
+        'mAP': mAP.mean(), 'seconds': model.seconds_, 'device': _device(), 'localize_seconds': time.perf_counter() - trained}
     atomic_write(done, lambda p: p.write_text(json.dumps(rows, default=float), encoding='utf-8'))
     return rows, model
 

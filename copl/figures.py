@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['plot_confidence', 'plot_rounds', 'plot_tsne', 'plot_timeline']
 
-# %% ../nbs/33_figures.ipynb #5253ff3d
+# %% ../nbs/33_figures.ipynb #a56f0391
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -16,7 +16,7 @@ from sklearn.manifold import TSNE
 
 from .config import CoplError
 
-# %% ../nbs/33_figures.ipynb #f94dba0d
+# %% ../nbs/33_figures.ipynb #3f23cffb
 def plot_confidence(
     scores:dict[str, np.ndarray], # name, such as 'iteration 0': (N,) confidence scores
     delta:float|None=None,        # mark this threshold
@@ -32,7 +32,7 @@ def plot_confidence(
     ax.legend()
     return ax
 
-# %% ../nbs/33_figures.ipynb #e350fe09
+# %% ../nbs/33_figures.ipynb #d34e67a9
 def plot_rounds(
     rounds:pd.DataFrame,  # as `COPL.rounds_`: one row per round
     columns:Sequence[str]=('purity', 'nmi', 'ari', 'confidence', 'share_P'), # drawn where present
@@ -46,7 +46,7 @@ def plot_rounds(
     ax.legend()
     return ax
 
-# %% ../nbs/33_figures.ipynb #d29d58c1
+# %% ../nbs/33_figures.ipynb #1354b11a
 def plot_tsne(
     F:np.ndarray,          # (N, D) global features
     labels:Sequence[str|None], # (N,) colours
@@ -65,7 +65,7 @@ def plot_tsne(
     ax.legend(fontsize='small', loc='best')
     return ax
 
-# %% ../nbs/33_figures.ipynb #c2ca449f
+# %% ../nbs/33_figures.ipynb #04dd3333
 def plot_timeline(
     truth:pd.DataFrame|None,    # columns start, end, label of one video; None: unknown
     detections:pd.DataFrame,    # columns start, end, label, score of the same video

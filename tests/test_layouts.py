@@ -1,0 +1,441 @@
+"Every layout that copl opens: small ones made here, broken copies of each, round trips, and the real annotation files."
+import json
+import os
+import pickle
+import time
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from copl import CoplError, VideoSet, load_annotations, load_videos, tiny
+from copl.annotations import annotation_card
+from copl.cli import main
+from copl.data import Annotations, convert_videos
+from copl.inspection import inspect_videos
+from copl.layouts import READERS, WRITERS, LazyArray, detect_layout, find_videos
+
+WRITTEN = (*(k for k in WRITERS if k != 'plain'), 'flat')
+NAMES = ['calm', 'dive', 'jump', 'swim']
+pytestmark = pytest.mark.filterwarnings('ignore:.*annotated videos have no features')
+
+
+def ragged(rows):
+    return np.fromiter(rows, object, len(rows))
+
+
+@pytest.fixture
+def videos():
+    "Two training and two test videos of 20 to 23 snippets, 3 + 3 channels."
+    rng = np.random.default_rng(0)
+    draw = lambda: [rng.random((20 + i, 3)).astype('float32') for i in range(4)]
+    segments = pd.DataFrame([('dive', 1., 2.5, 'Diving'), ('dive', 3., 4., 'Diving'), ('jump', .1, 9., 'HighJump'), ('swim', 0., 1/3, 'Diving')],
+                            columns=['video', 'start', 'end', 'label'])
+    table = pd.DataFrame([(n, 'train' if i < 2 else 'test', (20 + i)*16/25) for i, n in enumerate(NAMES)], columns=['video', 'subset', 'duration'])
+    return VideoSet(NAMES, draw(), draw(), annotations=Annotations(segments, table))
+
+
+def write_wtalc(videos, folder):
+    "As W-TALC keeps it: pickled arrays of objects, which copl itself never writes."
+    truth, segments = folder/'Annotations', videos.annotations.segments
+    truth.mkdir(parents=True)
+    np.save(folder/'JOINTFeatures.npy', ragged([np.concatenate(v, 1) for v in videos]), allow_pickle=True)
+    np.save(truth/'videoname.npy', np.array([n.encode() for n in videos.names]))
+    np.save(truth/'subset.npy', np.array([s.encode() for s in videos.annotations.videos.subset]))
+    np.save(truth/'duration.npy', videos.annotations.videos.duration.to_numpy()[:, None])
+    np.save(truth/'segments.npy', ragged([segments[segments.video == n][['start', 'end']].to_numpy().tolist() for n in videos.names]), allow_pickle=True)
+    np.save(truth/'labels.npy', ragged([segments[segments.video == n].label.tolist() for n in videos.names]), allow_pickle=True)
+    return folder
+
+
+@pytest.fixture
+def make(videos, tmp_path):
+    "A function that makes a small set in any layout and says where it is."
+    def build(layout): return write_wtalc(videos, tmp_path/'wtalc') if layout == 'wtalc' else convert_videos(videos, tmp_path/layout, layout)
+    return build
+
+
+def copl(capsys, *args):
+    "(status, output, errors) of a command."
+    status = main([str(a) for a in args])
+    return status, *capsys.readouterr()
+
+
+def same(a, b, annotations=True):
+    "Whether two sets hold the same arrays in the same number format, and the same segments."
+    assert sorted(a.names) == sorted(b.names)
+    for i, name in enumerate(a.names):
+        j = b.names.index(name)
+        for x, y in ((a.rgb[i], b.rgb[j]), (a.flow[i], b.flow[j])):
+            assert x.dtype == y.dtype
+            np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
+    if annotations:
+        rows = lambda v: sorted(v.annotations.segments.itertuples(index=False, name=None))
+        assert rows(a) == rows(b)
+        assert (a.annotations.videos.set_index('video').sort_index() == b.annotations.videos.set_index('video').sort_index()).all(axis=None)
+    return True
+
+
+# Whole ones
+
+@pytest.mark.parametrize('layout', READERS)
+def test_each_layout_is_recognised_and_holds_the_same(videos, make, layout):
+    path = make(layout)
+    assert detect_layout(path) == layout
+    opened = load_videos(path, allow_pickle=layout == 'wtalc')
+    assert same(videos, opened, layout != 'plain')
+    assert opened.annotations is None if layout == 'plain' else [len(v) for v in opened.split()] == [2, 2]
+    same(videos, load_videos(path, layout=layout, allow_pickle=True), layout != 'plain')
+
+
+@pytest.mark.parametrize('source', READERS)
+@pytest.mark.parametrize('target', WRITTEN)
+def test_conversion_there_and_back(videos, make, tmp_path, capsys, source, target):
+    if source == 'plain': pytest.skip('holds no annotations to carry over')
+    out = tmp_path/'converted'
+    assert copl(capsys, 'convert', make(source), '--to', target, '--out', out, *(['--allow-pickle'] if source == 'wtalc' else []))[0] == 0
+    assert same(videos, load_videos(out, layout=target))
+
+
+@pytest.mark.parametrize('layout', READERS)
+def test_inspect_says_what_is_there(make, tmp_path, capsys, layout):
+    status, out, _ = copl(capsys, 'inspect', make(layout), '--json', tmp_path/'report.json', '--allow-pickle')
+    report = json.loads((tmp_path/'report.json').read_text())
+    assert (status, report['layout'], report['errors'], report['warnings']) == (0, layout, [], [])
+    assert report['videos'] == ({'all': 4} if layout == 'plain' else {'train': 2, 'test': 2})
+    assert (report['snippets'], report['channels'], report['dtypes']) == (86, {'rgb': [3], 'flow': [3]}, {'rgb': ['float32'], 'flow': ['float32']})
+    assert report['grid'] == {'stride': 16, 'window': 16, 'fps': 25}
+    if layout != 'plain': assert (report['annotated'], report['segments'], report['classes']) == (.75, 4, ['Diving', 'HighJump'])
+    assert '0 errors, 0 warnings' in out and layout in out
+
+
+def test_simulated_videos_in_the_layout_of_cola_hold_what_its_loader_reads(tmp_path):
+    whole, out = tiny(), convert_videos(tiny(), tmp_path/'cola', 'cola')
+    truth, seen = json.loads((out/'gt.json').read_text())['database'], 0
+    for part in ('train', 'test'):
+        for name in (out/f'split_{part}.txt').read_text().split():
+            i = whole.names.index(name)
+            for stream, x in (('rgb', whole.rgb[i]), ('flow', whole.flow[i])):
+                np.testing.assert_array_equal(np.load(out/'features'/part/stream/f'{name}.npy').astype(np.float32), x)
+            assert truth[name]['subset'] == part
+            expected = whole.annotations.segments.query('video == @name')
+            found = [(*map(float, a['segment']), a['label']) for a in truth[name]['annotations']]
+            assert found == list(expected[['start', 'end', 'label']].itertuples(False, None))
+            seen += 1
+    assert seen == len(whole) == 108 and len(list(out.rglob('*.npy'))) == 216
+
+
+def test_conversion_of_one_subset(make, tmp_path, capsys):
+    assert copl(capsys, 'convert', make('folder'), '--to', 'joint', '--out', tmp_path/'part', '--subset', 'test')[0] == 0
+    assert load_videos(tmp_path/'part').names == ['jump', 'swim']
+
+
+@pytest.mark.parametrize('layout', ['npz_pairs', 'hdf5', 'joint', 'flat'])
+def test_nothing_is_read_before_it_is_asked_for(make, layout, monkeypatch):
+    path, reads = make(layout), []
+    original = LazyArray.__init__
+    def counting(self, read, shape, dtype): original(self, lambda: reads.append(shape) or read(), shape, dtype)
+    monkeypatch.setattr(LazyArray, '__init__', counting)
+    opened = load_videos(path)
+    assert opened.lengths.tolist() == [20, 21, 22, 23] and not reads
+    if layout in ('joint', 'flat'): assert all(isinstance(x, np.memmap) for x in (*opened.rgb, *opened.flow))
+    else: assert opened[0][0].shape == (20, 3) and reads
+
+
+# Broken ones: one file of each layout, and how it can be broken
+
+ONE = {'folder': ('rgb/dive.npy', 'flow/dive.npy'), 'cola': ('features/train/rgb/dive.npy', 'features/train/flow/dive.npy'),
+       'npz_pairs': ('v_dive-rgb.npz', 'v_dive-flow.npz'), 'flat': ('rgb.npy', 'flow.npy'), 'joint': ('dive.npy',)*2, 'plain': ('dive.npy',)*2,
+       'hdf5': ('features.h5',)*2, 'wtalc': ('JOINTFeatures.npy',)*2}
+
+
+def rewrite(path, change):
+    "Change the array in a npy or npz file, the features of 'dive' in the others."
+    if path.suffix == '.npz': np.savez(path, feature=change(np.load(path)['feature'][0])[None])
+    elif path.suffix == '.h5':
+        h5py = pytest.importorskip('h5py')
+        with h5py.File(path, 'a') as f:
+            x = change(f['dive'][()])
+            del f['dive']
+            f['dive'] = x
+    elif path.name == 'JOINTFeatures.npy':
+        x = np.load(path, allow_pickle=True)
+        x[1] = change(x[1])
+        np.save(path, x, allow_pickle=True)
+    else: np.save(path, change(np.load(path)))
+
+
+def poison(x):
+    x = x.copy()
+    x[5, 1] = np.nan
+    return x
+
+
+def refused(capsys, path, tmp_path, message):
+    "inspect lists the problem and train stops at it, both with status 1; nothing is trained."
+    status, out, _ = copl(capsys, 'inspect', path, '--json', tmp_path/'report.json', '--allow-pickle')
+    report = json.loads((tmp_path/'report.json').read_text())
+    assert status == 1 and any(message in e for e in report['errors']), report['errors']
+    status, out, err = copl(capsys, 'train', path, '--n-classes', 2, '--out', tmp_path/'run', '--allow-pickle')
+    assert status == 1 and err.strip().splitlines()[-1].startswith('copl: error: ') and message in err, err
+    assert not (tmp_path/'run').exists()
+    return report
+
+
+@pytest.mark.parametrize('layout', READERS)
+def test_nan_is_found_in_each_layout(make, tmp_path, capsys, layout):
+    path = make(layout)
+    rewrite(path/ONE[layout][0], poison)
+    video, snippet = ('calm', 5) if layout == 'flat' else ('dive', 5)
+    refused(capsys, path, tmp_path, f"video '{video}', rgb, snippet {snippet}, channel 1: found nan")
+
+
+@pytest.mark.parametrize('layout', READERS)
+def test_truncated_files_are_found_in_each_layout(make, tmp_path, capsys, layout):
+    path = make(layout)
+    file = path/ONE[layout][1]
+    file.write_bytes(file.read_bytes()[:-40])
+    refused(capsys, path, tmp_path, str(file))
+
+
+@pytest.mark.parametrize('layout', READERS)
+def test_integers_are_no_features(make, tmp_path, capsys, layout):
+    path = make(layout)
+    rewrite(path/ONE[layout][0], lambda x: np.ones(x.shape, int))
+    refused(capsys, path, tmp_path, 'expected floating-point features')
+
+
+@pytest.mark.parametrize('layout', ['folder', 'cola', 'npz_pairs', 'flat'])
+def test_a_missing_stream_is_named(make, tmp_path, capsys, layout):
+    path = make(layout)
+    (path/ONE[layout][1]).unlink()
+    refused(capsys, path, tmp_path, str(path/ONE[layout][1]))
+
+
+@pytest.mark.parametrize('layout', ['joint', 'plain', 'hdf5', 'wtalc'])
+def test_halves_must_be_equal(make, tmp_path, capsys, layout):
+    path = make(layout)
+    rewrite(path/ONE[layout][0], lambda x: x[:, :5])
+    refused(capsys, path, tmp_path, 'shape (21, 5), expected')
+
+
+@pytest.mark.parametrize('layout', ['folder', 'cola', 'npz_pairs'])
+def test_streams_of_different_length_follow_the_named_policy(videos, make, tmp_path, capsys, layout):
+    path = make(layout)
+    rewrite(path/ONE[layout][1], lambda x: x[:-1])
+    refused(capsys, path, tmp_path, "'dive'")
+    with pytest.raises(CoplError, match='rgb has 21 snippets and flow has 20'): load_videos(path)
+    trimmed, stretched = load_videos(path, lengths='trim'), load_videos(path, lengths='interpolate')
+    np.testing.assert_array_equal(trimmed[1][0], videos[1][0][:20])
+    np.testing.assert_array_equal(trimmed[1][1], videos[1][1][:20])
+    np.testing.assert_array_equal(stretched[1][0], videos[1][0])
+    at = (np.arange(21) + .5)*20/21 - .5
+    expected = np.stack([np.interp(at, np.arange(20), c) for c in videos[1][1][:20].T], 1)
+    np.testing.assert_allclose(stretched[1][1], expected, rtol=1e-5)
+    assert trimmed.sha256 != stretched.sha256
+    with pytest.raises(CoplError, match='expected error, trim or interpolate'): load_videos(path, lengths='cut')
+
+
+class Trap:
+    "Unpickling this leaves a file behind."
+    def __init__(self, path): self.path = str(path)
+    def __reduce__(self): return (open, (self.path, 'w'))
+
+
+@pytest.mark.parametrize('layout', ['folder', 'cola', 'flat', 'joint', 'plain', 'npz_pairs', 'wtalc'])
+@pytest.mark.parametrize('disguise', ['array of objects', 'bare pickle'])
+def test_no_pickle_is_loaded_unless_allowed(make, tmp_path, capsys, layout, disguise):
+    path, trap = make(layout), tmp_path/'sprung'
+    file = path/ONE[layout][0]
+    if disguise == 'bare pickle': file.write_bytes(pickle.dumps(Trap(trap)))
+    elif file.suffix == '.npz': np.savez(file, feature=np.array([Trap(trap)]))
+    else: np.save(file, np.array([Trap(trap)]), allow_pickle=True)
+    for args in (['inspect', path], ['train', path, '--n-classes', 2, '--out', tmp_path/'run']):
+        status, out, err = copl(capsys, *args)
+        assert status == 1 and str(file) in out + err
+        if layout == 'wtalc': assert 'allow_pickle=True (--allow-pickle)' in out + err and 'copl convert' in out + err
+    if layout != 'wtalc': copl(capsys, 'inspect', path, '--allow-pickle')
+    assert not trap.exists()
+
+
+def test_wtalc_annotations_need_the_switch_too(make):
+    with pytest.raises(CoplError, match=r'labels.npy|segments.npy'): load_annotations(make('wtalc')/'Annotations')
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda p: np.savez(p, features=np.ones((1, 21, 3))), "found the keys ['features'], expected 'feature'"),
+    (lambda p: np.savez(p, feature=np.ones((2, 21, 3))), 'shape (2, 21, 3), expected (snippets, channels)'),
+    (lambda p: p.write_bytes(b'no archive'), 'not readable as an npz archive')])
+def test_broken_archives(make, tmp_path, capsys, change, message):
+    path = make('npz_pairs')
+    change(path/'v_dive-rgb.npz')
+    refused(capsys, path, tmp_path, message)
+
+
+def test_an_archive_that_announces_more_than_it_holds(make, tmp_path, capsys):
+    path = make('npz_pairs')
+    with zipfile.ZipFile(path/'v_dive-rgb.npz', 'w') as z, z.open('feature.npy', 'w') as f:
+        np.lib.format.write_array_header_1_0(f, {'descr': '<f4', 'fortran_order': False, 'shape': (1, 10**12, 1024)})
+    refused(capsys, path, tmp_path, 'announces 128 bytes, expected 4096000000000128')
+
+
+def test_hdf5_links_to_other_files_are_refused(make, tmp_path, capsys):
+    h5py, path = pytest.importorskip('h5py'), make('hdf5')
+    with h5py.File(path/'features.h5', 'a') as f: f['leak'] = h5py.ExternalLink('/etc/other.h5', '/x')
+    refused(capsys, path, tmp_path, "video 'leak' is a ExternalLink to elsewhere")
+
+
+def test_hdf5_without_the_library_says_how_to_get_it(make, monkeypatch):
+    path = make('hdf5')
+    monkeypatch.setitem(__import__('sys').modules, 'h5py', None)
+    with pytest.raises(CoplError, match=r"pip install 'copl\[hdf5\]'"): load_videos(path)
+
+
+@pytest.mark.parametrize('name', ['../../secret', '/etc/passwd', '..'])
+def test_names_that_lead_out_of_the_data_are_refused(videos, make, tmp_path, capsys, name):
+    path = make('cola')
+    (path/'split_train.txt').write_text(f'calm\n{name}\n')
+    refused(capsys, path, tmp_path, f'video name {name!r} is not usable')
+    videos.names[0] = name
+    for layout in WRITTEN:
+        with pytest.raises(CoplError, match='is not usable as a file name'): convert_videos(videos, tmp_path/'out'/layout, layout)
+
+
+def test_inspect_lists_all_problems_and_training_the_first(make, tmp_path, capsys):
+    path = make('cola')
+    for video in ('calm', 'dive'): (path/f'features/train/flow/{video}.npy').unlink()
+    rewrite(path/'features/test/rgb/jump.npy', poison)
+    rewrite(path/'features/test/flow/swim.npy', lambda x: x[:, :2])
+    errors = refused(capsys, path, tmp_path, "video 'calm' has no flow features")['errors']
+    assert [sum(v in e for e in errors) for v in ("'calm'", "'dive'", "'jump'")] == [1, 1, 1] and len(errors) == 3
+    with pytest.raises(CoplError, match='the first of 2 problems'): load_videos(path)
+
+
+def test_widths_that_differ_are_errors_of_the_odd_one_out(make, tmp_path, capsys):
+    path = make('folder')
+    rewrite(path/'flow/calm.npy', lambda x: x[:, :2])
+    report = inspect_videos(path)
+    assert [e.split(': ', 1)[1] for e in report.errors] == ["video 'calm', flow: 2 channels, expected 3 as in most videos"]
+    assert copl(capsys, 'train', path, '--n-classes', 2, '--out', tmp_path/'run')[0] == 1
+
+
+def test_durations_and_unpaired_videos(make, capsys):
+    path = make('folder')
+    truth = json.loads((path/'annotations.json').read_text())
+    truth['database']['dive']['duration'] = 30
+    truth['database']['away'] = {'subset': 'test', 'annotations': [{'segment': [0, 1], 'label': 'Diving'}]}
+    del truth['database']['calm']
+    (path/'annotations.json').write_text(json.dumps(truth))
+    report = inspect_videos(path)
+    assert len(report.errors) == 1 and "'dive': annotated as 30.0 s, expected 13.4 s from 21 snippets" in report.errors[0]
+    assert [("'away'" in w, "'calm'" in w) for w in report.warnings] == [(True, False), (False, True)]
+    assert report.videos == {'without subset': 1, 'train': 1, 'test': 2}
+    assert copl(capsys, 'inspect', path)[0] == 1
+
+
+def test_unknown_folders_and_layouts(tmp_path, capsys):
+    (tmp_path/'holiday').mkdir()
+    (tmp_path/'holiday/beach.jpg').touch()
+    for path, message in ((tmp_path/'holiday', 'found beach.jpg, expected features'), (tmp_path/'none', 'found no folder')):
+        status, out, _ = copl(capsys, 'inspect', path)
+        assert status == 1 and message in out
+    with pytest.raises(CoplError, match="layout is 'colour'"): find_videos(tmp_path, 'colour')
+    assert copl(capsys, 'convert', 'sim:tiny', '--to', 'wtalc', '--out', tmp_path/'w')[0] == 1
+    assert not (tmp_path/'w').exists()
+
+
+def test_names_with_and_without_v(videos, make):
+    path = make('joint')
+    for name in NAMES: (path/f'{name}.npy').rename(path/f'v_{name}.npy')
+    assert same(videos, load_videos(path))
+
+
+def test_the_hash_is_remembered_until_a_file_changes(make, tmp_path, monkeypatch):
+    monkeypatch.setenv('COPL_CACHE', str(tmp_path/'cache'))
+    path, work = make('joint'), []
+    original = VideoSet._digest
+    monkeypatch.setattr(VideoSet, '_digest', lambda self: work.append(1) or original(self))
+    def date(days): [os.utime(p, (time.time() - 86400*days,)*2) for p in path.glob('*.npy')]
+    fresh = load_videos(path).sha256
+    assert load_videos(path).sha256 == fresh and len(work) == 2                             # too young to be remembered
+    date(3)
+    assert [load_videos(path).sha256 for _ in range(3)] == [fresh]*3 and len(work) == 3
+    assert load_videos(path, subset='test').sha256 != fresh and len(work) == 4              # another selection, another hash
+    rewrite(path/'dive.npy', lambda x: x + 1)
+    assert load_videos(path).sha256 != fresh and len(work) == 5
+    (path/'.copl-hash.json').write_text('not json')
+    date(2)
+    assert load_videos(path).sha256 != fresh and len(work) == 6
+
+
+def test_the_hash_of_data_that_cannot_be_written_goes_to_the_cache(make, tmp_path, monkeypatch):
+    monkeypatch.setenv('COPL_CACHE', str(tmp_path/'cache'))
+    path = make('folder')
+    for p in path.rglob('*.npy'): os.utime(p, (0, 0))
+    (path/'.copl-hash.json').mkdir()                                                        # nobody can replace a folder by a file
+    assert load_videos(path).sha256 == load_videos(path).sha256
+    assert len(list((tmp_path/'cache').rglob('.copl-hash.json'))) == 1 and not any((path/'.copl-hash.json').iterdir())
+
+
+def test_a_run_on_foreign_layouts(make, tmp_path, capsys):
+    quick = ['--n-classes', 2, '--epoch-num', 1, '--iteration-num', 1, '--hidden', 8, '--snippets', 8, '--device', 'cpu']
+    run = None
+    for layout, switch in (('wtalc', ['--allow-pickle']), ('npz_pairs', [])):
+        path, run = make(layout), tmp_path/f'run-{layout}'
+        status, _, err = copl(capsys, 'train', path, *quick, '--out', run, *switch)
+        assert status == 0, err
+        assert copl(capsys, 'localize', run, path, *switch)[0] == 0
+        assert copl(capsys, 'evaluate', run/'localized.json', path, '--subset', 'test', *switch)[0] == 0
+    assert (tmp_path/'run-wtalc/detections.json').read_bytes() == (run/'detections.json').read_bytes()
+
+
+# Annotations
+
+def test_official_text_files(tmp_path):
+    (tmp_path/'Diving_val.txt').write_text('video_validation_0000001  1.0 2.5\nvideo_validation_0000001 4 5\n')
+    (tmp_path/'CliffDiving_test.txt').write_text('video_test_0000002  1.0 2.5\n\n')
+    (tmp_path/'Ambiguous_val.txt').write_text('video_validation_0000001  7 8\n')
+    with pytest.warns(UserWarning, match='ambiguous stretches in 1 files'): truth = load_annotations(tmp_path)
+    assert list(truth.segments.itertuples(False, None)) == [('video_test_0000002', 1., 2.5, 'CliffDiving'), ('video_validation_0000001', 1., 2.5, 'Diving'),
+                                                            ('video_validation_0000001', 4., 5., 'Diving')]
+    assert dict(zip(truth.videos.video, truth.videos.subset, strict=True)) == {'video_test_0000002': 'test', 'video_validation_0000001': 'validation'}
+    (tmp_path/'Diving_val.txt').write_text('video_validation_0000001  1.0\n')
+    with pytest.raises(CoplError, match='Diving_val.txt, line 1: found'), pytest.warns(UserWarning): load_annotations(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['gt_test210.json', 'gt_test212.json', 'wtalc'])
+def test_real_thumos14(real_data, name):
+    truth = load_annotations(real_data(f'thumos14/{name}'), allow_pickle=True)
+    card = annotation_card(truth)
+    test = 210 if name == 'gt_test210.json' else 212
+    assert sorted(card.videos) == [200, test] and sorted(card.segments) == [3007, {210: 3311, 212: 3358}[test]] and len(truth.classes) == 20
+
+
+def test_the_real_arrays_of_wtalc_say_what_the_json_says(real_data):
+    rows = lambda a: set(a.segments.itertuples(False, None))
+    arrays, text = (load_annotations(real_data(f'thumos14/{n}'), allow_pickle=True) for n in ('wtalc', 'gt_test212.json'))
+    assert rows(arrays) == rows(text) and len(rows(text)) == 6365
+    with pytest.raises(CoplError, match='allow_pickle'): load_annotations(real_data('thumos14/wtalc'))
+
+
+@pytest.mark.parametrize('name, counts', [
+    ('activity_net.v1-2.min', {'training': (4819, 7151), 'validation': (2383, 3582), 'testing': (2480, 0)}),
+    ('activity_net.v1-2.min-missing-removed', {'training': (4441, 6588), 'validation': (2198, 3281), 'testing': (2268, 0)})])
+def test_real_activitynet(real_data, name, counts):
+    truth = load_annotations(real_data(f'anet12/{name}.json'))
+    card = annotation_card(truth)
+    assert {s: (r.videos, r.segments) for s, r in card.iterrows()} == counts and len(truth.classes) == 100
+
+
+def test_inspect_with_the_real_annotations(real_data, tmp_path, capsys):
+    names = ['video_validation_0000051', 'video_test_0000004']
+    truth = load_annotations(real_data('thumos14/wtalc'), allow_pickle=True)
+    seconds = truth.videos.set_index('video').duration
+    arrays = [np.ones((int(seconds[n]*25/16), 4), 'float32') for n in names]
+    path = convert_videos(VideoSet(names, arrays, arrays), tmp_path/'plain', 'plain')
+    status, _, _ = copl(capsys, 'inspect', path, '--annotations', real_data('thumos14/wtalc'), '--allow-pickle', '--json', tmp_path/'report.json')
+    report = json.loads((tmp_path/'report.json').read_text())
+    assert (status, report['errors'], report['videos'], len(report['warnings'])) == (0, [], {'test': 1, 'validation': 1}, 410)
+    (path/'grid.yaml').write_text('fps: 10\n')
+    assert len(inspect_videos(path, real_data('thumos14/wtalc'), allow_pickle=True).errors) == 2
