@@ -6,7 +6,7 @@
 __all__ = ['SIMULATED', 'open_data', 'open_truth', 'Train', 'Localize', 'Evaluate', 'Extract', 'Inspect', 'Convert', 'Demo',
            'main']
 
-# %% ../nbs/40_cli.ipynb #d31afa2b
+# %% ../nbs/40_cli.ipynb #12684525
 import dataclasses
 import importlib.metadata
 import itertools
@@ -23,8 +23,9 @@ import pandas as pd
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional
 
-from .config import CONVENTIONAL, Config, CoplError, atomic_write, config_from_dict, config_to_dict, read_yaml, save_config
+from .config import CONVENTIONAL, Config, CoplError, atomic_write, config_from_dict, config_to_dict, find_device, read_yaml, save_config, world
 from .data import Annotations, LengthPolicy, TimeGrid, VideoSet, convert_videos, load_annotations, load_detections, load_videos, save_detections
+from .devices import launch
 from .estimator import COPL
 from .evaluate import mean_average_precision
 from .extract import NOTES, extract
@@ -127,7 +128,7 @@ def _new_folder(out, resume):
         raise CoplError(f'{out} already holds a run: continue it with --resume, or choose another folder with --out')
     return out
 
-# %% ../nbs/40_cli.ipynb #bdfbcb14
+# %% ../nbs/40_cli.ipynb #4f2bb3f4
 @dataclass(frozen=True)
 class Train:
     "Discover action classes in unlabelled videos and, where there is a test split, localize them."
@@ -140,25 +141,31 @@ class Train:
     out:Path|None=None                    # results folder; default: runs/<name>-<seed>
     resume:bool=False                     # go on with the interrupted run in that folder
     device:str='auto'                     # auto, cpu, cuda, ...
+    devices:int=1                         # train on as many of this machine's devices, each in a process of its own
+    num_nodes:int=1                       # and on as many machines, with the same command on each; torchrun knows both numbers
     method:OmitArgPrefixes[_Options]=field(default_factory=_Options)
 
     def __call__(self):
         "Train, localize, write the results folder."
-        videos = open_data(self.data, self.annotations, self.method.seed, self.layout, self.lengths, self.allow_pickle)
+        fabric = launch(find_device(self.device), self.devices, self.num_nodes, self.method.precision)
+        with fabric.rank_zero_first():              # what the first process simulates, the others find
+            videos = open_data(self.data, self.annotations, self.method.seed, self.layout, self.lengths, self.allow_pickle)
         _warn_of_durations(videos)
         train, test = videos.split()
         config = self.method.config(self.data, videos)
         name = self.data[4:] if self.data.startswith('sim:') else Path(self.data).resolve().name
         out = _new_folder(self.out or Path('runs')/f'{name}-{config.seed}', self.resume)
-        model = COPL(config=config, device=self.device, verbose=True)
-        for part in (train, test):
-            if part is not None: part.check()
+        with fabric.rank_zero_first():
+            for part in (train, test):
+                if part is not None: part.check()
+        model = COPL(config=config, device=self.device, devices=self.devices, num_nodes=self.num_nodes, verbose=True)
         if not (out/'checkpoint.pt').exists(): save_config(config, out/'config.yaml')
         try: model.fit(train, out/'checkpoint.pt', self.resume)
         except KeyboardInterrupt:
             print(f'\ninterrupted: go on with the same command and --resume --out {out}', file=sys.stderr)
             raise
-        print(_report(_write_results(model, train, test, out)), f'results in {out}', sep='\n')
+        report = _report(_write_results(model, train, test, out))
+        if fabric.is_global_zero: print(report, f'results in {out}', sep='\n')
 
 # %% ../nbs/40_cli.ipynb #e35d51c0
 def _warn_of_durations(videos):
@@ -321,7 +328,7 @@ def _demo_figures(models, test, out):
     plot_timeline(one.annotations.segments, model.localize(one), curves, ax=ax).set_title(f'{one.names[0]} (simulated)')
     _save_figure(fig, out/'timeline.png')
 
-# %% ../nbs/40_cli.ipynb #1725501a
+# %% ../nbs/40_cli.ipynb #21f11910
 def _defaults(argv):
     "Options from the file after --config, where there is one."
     path = next((Path(b) for a, b in itertools.pairwise(argv) if a == '--config'), next((Path(a[9:]) for a in argv if a.startswith('--config=')), None))
@@ -331,9 +338,9 @@ def _defaults(argv):
     return _Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 def _say_warning(message, category, filename, lineno, file=None, line=None):
-    print(f'copl: warning: {message}', file=sys.stderr)
+    if not world()[0]: print(f'copl: warning: {message}', file=sys.stderr)
 
-# %% ../nbs/40_cli.ipynb #cbb54185
+# %% ../nbs/40_cli.ipynb #a65babff
 def main(
     argv:list[str]|None=None # arguments; None: those of the process
 )->int:                      # exit status
@@ -348,7 +355,7 @@ def main(
             commands |= command('evaluate', Evaluate) | command('inspect', Inspect) | command('convert', Convert) | command('extract', Extract)
             status = tyro.cli(OmitSubcommandPrefixes[commands], prog='copl', args=argv, description='Unsupervised temporal action localization.')()
         except CoplError as e:
-            print(f'copl: error: {e}', file=sys.stderr)
+            print(f'copl: error: {e}' + (f' (process {world()[0]})' if world()[0] else ''), file=sys.stderr)
             return 1
         except KeyboardInterrupt: return 130
         except SystemExit as e: return e.code or 0

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COPL']
 
-# %% ../nbs/34_estimator.ipynb #a64ccf07
+# %% ../nbs/34_estimator.ipynb #64d3ef75
 import hashlib
 import time
 import warnings
@@ -17,14 +17,15 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from .config import Config, CoplError, atomic_write, config_from_dict, config_to_dict, find_device
+from .config import Config, CoplError, atomic_write, config_from_dict, config_to_dict, find_device, world
 from .data import VideoSet
+from .devices import launch
 from .evaluate import clustering_scores, map_clusters
-from .iocnet import IOCNet, Snippets, class_scores, top_snippets
-from .localize import cluster_names, localize_videos, video_snippets
+from .iocnet import IOCNet, Snippets, class_scores, full_length, top_snippets
+from .localize import cluster_names, localize_videos
 from .training import algorithm_1, state_from_dict, state_to_dict, video_features, video_targets
 
-# %% ../nbs/34_estimator.ipynb #d083d193
+# %% ../nbs/34_estimator.ipynb #0d10bfdc
 def _summary(round, labels):
     "The row of a round in `COPL.rounds_`."
     row = {'round': round.n, 'n_P': int(round.trusted.sum()), 'n_U': int((~round.trusted).sum()),
@@ -38,7 +39,7 @@ def _summary(round, labels):
             row[f'purity_{part}'] = float(right[chosen].mean()) if chosen.any() else np.nan
     return row | {f'loss_{k}': float(v) for k, v in round.losses.iloc[-1].items()}
 
-# %% ../nbs/34_estimator.ipynb #c3f7e885
+# %% ../nbs/34_estimator.ipynb #105d5dea
 _FORMAT = 'copl checkpoint 1'
 _KEYS = {'config', 'videos', 'data_sha256', 'seconds', 'rounds', 'iterations', 'state', 'names', 'widths', 'network', 'arrays'}
 _ARRAYS = ('pseudolabels_', 'confidence_', 'trusted_', 'features_')
@@ -58,7 +59,7 @@ def _read_checkpoint(path):
         raise CoplError(f'{path}: found no {_FORMAT!r}, expected a file that copl wrote')
     return saved
 
-# %% ../nbs/34_estimator.ipynb #df4df745
+# %% ../nbs/34_estimator.ipynb #bf7f92bf
 def _contents(model, rows=None, state=None, videos=None):
     "The checkpoint of a model, finished or (with a state) on its way: tensors and plain values."
     done = hasattr(model, 'network_')
@@ -98,7 +99,7 @@ def _restore(model, saved):
     model.rounds_, model.iterations_ = pd.DataFrame(saved['rounds']), _iterations(saved)
     return model
 
-# %% ../nbs/34_estimator.ipynb #681a38df
+# %% ../nbs/34_estimator.ipynb #f5746486
 class COPL:
     "Unsupervised temporal action localization: what happens in which videos, and when."
     def __init__(self,
@@ -106,13 +107,15 @@ class COPL:
         *,
         config:Config|None=None,       # a whole configuration, instead of n_classes and options
         device:str='auto',             # 'auto' takes a GPU where there is one; else a PyTorch device
+        devices:int=1,                 # train on as many of this machine's devices, each in a process of its own
+        num_nodes:int=1,               # and on as many machines
         verbose:bool=False,            # progress bars
         **options                      # fields of `Config`: delta=0.05, attention='uniform', ...
     ):
         "Raises `CoplError` for an unknown option or an impossible value."
         if (config is None) == (n_classes is None) or config and options: raise CoplError('COPL: expected n_classes with options, or config alone')
         self.config = config or config_from_dict({'n_classes': n_classes, **options}, 'COPL')
-        self.device, self.verbose = find_device(device), verbose
+        self.device, self.verbose, self._processes = find_device(device), verbose, (devices, num_nodes)
 
     def fit(self,
         videos:VideoSet,                          # training videos; labels, if any, only name clusters and fill `rounds_`
@@ -121,7 +124,9 @@ class COPL:
         after_round:Callable[['COPL'], dict]=lambda model: {}, # sees the model after each round; what it returns joins the row
     )->'COPL':
         "Algorithm 1; afterwards `pseudolabels_`, `confidence_`, `trusted_`, `features_`, `rounds_`, `names_` and `network_` are there."
-        state, rows, self.seconds_, self.iterations_, self.videos_ = None, [], 0.0, [], list(videos.names)
+        fabric = launch(self.device, *self._processes, self.config.precision)
+        self.device, state, rows = fabric.device, None, []
+        self.seconds_, self.iterations_, self.videos_ = 0.0, [], list(videos.names)
         if resume:
             if checkpoint is None: raise CoplError('fit: resume=True needs the checkpoint to go on from')
             if not Path(checkpoint).exists(): warnings.warn(f'no checkpoint {checkpoint}: beginning at the beginning', stacklevel=2)
@@ -134,13 +139,13 @@ class COPL:
         if self.config.supervision == 'weak' or all(x is None for x in labels): labels = None
         began = time.perf_counter() - self.seconds_
         total = self.config.iteration_num*self.config.epoch_num
-        with tqdm(total=total, unit='epoch', disable=not self.verbose, initial=0 if state is None else state.n*self.config.epoch_num + state.m) as bar:
+        with tqdm(total=total, unit='epoch', disable=not self.verbose or world()[0] > 0, initial=0 if state is None else state.n*self.config.epoch_num + state.m) as bar:
             def after_epoch(state):
                 bar.update()
                 bar.set_postfix({'round': state.n, 'in P': f'{state.trusted.mean():.0%}'} | {k: f'{v:.2f}' for k, v in state.log[-1].items()})
                 self.seconds_ = time.perf_counter() - began
                 if checkpoint is not None: _write_checkpoint(checkpoint, _contents(self, rows, state, videos))
-            for r in algorithm_1(videos, self.config, state, self.device, after_epoch):
+            for r in algorithm_1(videos, self.config, state, fabric, after_epoch):
                 self._take(r, labels, videos)
                 rows.append(_summary(r, labels) | {k: v.item() if hasattr(v, 'item') else v for k, v in after_round(self).items()})
                 self.rounds_ = pd.DataFrame(rows)
@@ -171,7 +176,7 @@ class COPL:
         videos:VideoSet,            # any videos with the features of training
     )->list[Snippets]:              # CAS (T_i, C) and attention (T_i,) of each, on the CPU
         "What the trained network says about every snippet."
-        return [Snippets(*(o.cpu() for o in out)) for out in video_snippets(videos, self._fitted())]
+        return [Snippets(*(o.cpu() for o in out)) for *_, out in full_length(videos, self._fitted())]
 
     def predict(self,
         videos:VideoSet,            # any videos with the features of training

@@ -1,0 +1,95 @@
+"The training step against a plain reference, and one run in two processes against the same run in one."
+import dataclasses
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from copl import Config, IOCNet, tiny
+from copl.iocnet import losses, temporal_feature_shift
+from copl.simulate import Simulation, simulate
+from copl.training import algorithm_1, minibatches, snippet_reader, train_epoch, new_state
+
+from .reference import training as reference
+
+
+@pytest.mark.parametrize('supervision', ['none', 'weak'])
+def test_the_losses_and_gradients_equal_the_plain_reference(supervision):
+    torch.manual_seed(0)
+    config = Config(n_classes=4, hidden=16, dropout=0, lambda1=.7, lambda2=1.3, top_k=5)
+    student, teacher = (IOCNet(12, 8, 4, hidden=16, dropout=0).double() for _ in range(2))
+    rgb, flow = torch.rand(6, 23, 12).double(), torch.rand(6, 23, 8).double()
+    targets = torch.eye(4)[[0, 1, 2, 3, 0, 1]].double()
+    if supervision == 'weak': targets[0] = torch.tensor([.5, .5, 0, 0])
+    trusted = torch.tensor([1., 1, 0, 1, 0, 1])
+    ours = losses(student(rgb, flow), teacher(rgb, flow), targets, trusted, config)
+    sum(ours.values()).backward()
+    plain = reference.Network(student, 0), reference.Network(teacher, 0)
+    x = torch.cat([rgb, flow], -1)
+    with torch.no_grad(): seen = plain[1](x)
+    theirs = reference.losses(plain[0](x), seen, targets, trusted, config)
+    sum(theirs.values()).backward()
+    for name in ours: assert ours[name].item() == pytest.approx(theirs[name].item(), abs=1e-9), name
+    for p, q in zip(student.parameters(), plain[0].parameters(), strict=True): torch.testing.assert_close(p.grad, q.grad.view_as(p), atol=1e-9, rtol=1e-6)
+
+
+def test_the_shift_equals_the_plain_reference():
+    x = torch.rand(3, 7, 9)
+    moved = torch.randperm(9, generator=torch.Generator().manual_seed(5))[:round(.5*9)]
+    assert torch.equal(temporal_feature_shift(x, .5, torch.Generator().manual_seed(5)), reference.shifted(x, moved))
+
+
+def test_an_epoch_equals_the_plain_reference():
+    videos = simulate(Simulation(n_train=10, n_test=0, n_classes=3, dim=24)).subset('train')
+    config = Config(n_classes=3, hidden=16, dropout=0, batch_size=4, snippets=20, precision='float32')
+    from copl.devices import launch
+    fabric = launch(torch.device('cpu'), precision='float32')
+    state = new_state(videos, config)
+    step = reference.Step(state.student, config)
+    state.y, state.trusted = np.arange(10) % 3, np.arange(10) % 4 > 0
+    targets = torch.eye(3)[state.y]
+    read = snippet_reader(videos, 20, torch.device('cpu'), torch.float32)
+    means = train_epoch(state, read, targets, config, fabric, fabric.setup_module(state.student))
+
+    rng = np.random.default_rng([0, 0, 0])                       # the same random numbers, drawn in the same order
+    channels = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    rng.integers(2**62)
+    totals = dict.fromkeys(means, 0)
+    for indices in minibatches(10, 4, rng):
+        places = [np.minimum(((np.arange(20) + rng.random(20))*t/20).astype(int), t - 1) for t in videos.lengths[indices]]
+        moved = [torch.randperm(d, generator=channels)[:round(.25*d)] for d in (24, 24)]
+        terms = step(videos, indices, places, moved, targets[indices], torch.from_numpy(state.trusted).float()[indices])
+        for name in totals: totals[name] += terms[name]*len(indices)/10
+    assert means == pytest.approx(totals, abs=1e-5)
+    for p, q in zip(state.student.parameters(), step.student.parameters(), strict=True): torch.testing.assert_close(p, q.view_as(p), atol=1e-4, rtol=1e-4)
+    for p, q in zip(state.teacher.parameters(), step.teacher.parameters(), strict=True): torch.testing.assert_close(p, q.view_as(p), atol=1e-4, rtol=1e-4)
+
+
+SCRIPT = '''
+import sys, torch
+from copl import Config, tiny
+from copl.devices import launch
+from copl.config import world
+from copl.training import algorithm_1
+videos = tiny().subset('train')[:44]
+config = Config(6, hidden=32, snippets=32, dropout=0, iteration_num=2, epoch_num=4, batch_size=7, precision='float32')
+fabric = launch(torch.device('cpu'), devices=int(sys.argv[1]), precision='float32')
+rounds = list(algorithm_1(videos, config, fabric=fabric))
+if world()[0] == 0: torch.save([(r.y, r.trusted, r.F, r.losses.to_dict('list')) for r in rounds], sys.argv[2])
+'''
+
+
+def test_two_processes_reach_the_clusters_and_losses_of_one(tmp_path):
+    (tmp_path/'run.py').write_text(SCRIPT)
+    results = []
+    for n in (1, 2, 3):                                          # 44 videos in batches of 7: the last holds 2, so that one of 3 processes has none
+        subprocess.run([sys.executable, 'run.py', str(n), f'{n}.pt'], cwd=tmp_path, check=True, env=os.environ | {'OMP_NUM_THREADS': '1'}, timeout=300)
+        results.append(torch.load(tmp_path/f'{n}.pt', weights_only=False))
+    for other in results[1:]:
+        for (y, trusted, F, losses_), (y2, trusted2, F2, losses2) in zip(results[0], other, strict=True):
+            assert (y == y2).all() and (trusted == trusted2).all()
+            np.testing.assert_allclose(F2, F, atol=1e-5)
+            for name in losses_: np.testing.assert_allclose(losses2[name], losses_[name], atol=1e-4)
