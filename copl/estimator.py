@@ -99,7 +99,7 @@ def _restore(model, saved):
     model.rounds_, model.iterations_ = pd.DataFrame(saved['rounds']), _iterations(saved)
     return model
 
-# %% ../nbs/34_estimator.ipynb #f5746486
+# %% ../nbs/34_estimator.ipynb #d4406f83
 class COPL:
     "Unsupervised temporal action localization: what happens in which videos, and when."
     def __init__(self,
@@ -139,7 +139,8 @@ class COPL:
         if self.config.supervision == 'weak' or all(x is None for x in labels): labels = None
         began = time.perf_counter() - self.seconds_
         total = self.config.iteration_num*self.config.epoch_num
-        with tqdm(total=total, unit='epoch', disable=not self.verbose or world()[0] > 0, initial=0 if state is None else state.n*self.config.epoch_num + state.m) as bar:
+        done = 0 if state is None else state.n*self.config.epoch_num + state.m
+        with tqdm(total=total, unit='epoch', disable=not self.verbose or world()[0] > 0, initial=done) as bar:
             def after_epoch(state):
                 bar.update()
                 bar.set_postfix({'round': state.n, 'in P': f'{state.trusted.mean():.0%}'} | {k: f'{v:.2f}' for k, v in state.log[-1].items()})

@@ -1,5 +1,4 @@
 "The training step against a plain reference, and one run in two processes against the same run in one."
-import dataclasses
 import os
 import subprocess
 import sys
@@ -8,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from copl import Config, IOCNet, tiny
+from copl import Config, IOCNet
 from copl.iocnet import losses, temporal_feature_shift
 from copl.simulate import Simulation, simulate
-from copl.training import algorithm_1, minibatches, snippet_reader, train_epoch, new_state
+from copl.training import minibatches, new_state, snippet_reader, train_epoch
 
 from .reference import training as reference
 

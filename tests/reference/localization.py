@@ -52,8 +52,8 @@ def soft_nms(found, sigma):
     return kept
 
 
-def localize(cas, a_rgb, a_flow, config, seconds_per_snippet, duration, names):
-    "[(start, end, label, score)] in one video, best first."
+def localize(cas, a_rgb, a_flow, config, seconds, duration, names):
+    "[(start, end, label, score)] in one video, best first; seconds(t) is the time of a place measured in snippets."
     h = (softmax(cas) + (a_rgb + a_flow)[:, None])/3
     p = class_probabilities(cas, h, config.top_k)
     named = [c for c in range(len(p)) if names[c] is not None]
@@ -69,9 +69,8 @@ def localize(cas, a_rgb, a_flow, config, seconds_per_snippet, duration, names):
         for theta in config.thetas:
             for start, end in runs(fine > low + (high - low)*theta):
                 if (start, end) not in seen: seen[start, end] = contrast(fine, start, end, config.margin) + config.class_weight*p[c]
-        second = seconds_per_snippet/config.upsample
         for (start, end), score in sorted(seen.items()):
-            segment = min(start*second, duration), min(end*second, duration)
+            segment = min(seconds(start/config.upsample), duration), min(seconds(end/config.upsample), duration)
             if segment[1] > segment[0]: candidates.setdefault(names[c], []).append((*segment, score))
     kept = []
     for label in sorted(candidates):
