@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['clustering_scores', 'purity', 'map_clusters', 'average_precision', 'mean_average_precision']
 
-# %% ../nbs/32_evaluate.ipynb #5de80441
+# %% ../nbs/32_evaluate.ipynb #56514842
 import warnings
 from collections.abc import Sequence
 from typing import Literal
@@ -17,7 +17,6 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from .config import CoplError
 from .data import Annotations
-from .localize import temporal_iou
 
 # %% ../nbs/32_evaluate.ipynb #282d7ead
 def clustering_scores(
@@ -62,15 +61,39 @@ def map_clusters(
     for cluster, name in pairs: names[int(cluster)] = name
     return names
 
-# %% ../nbs/32_evaluate.ipynb #b77bdc16
-def _true_positives(detected, truth, tiou):
-    "(J, n) whether each detection, in order of score, finds a free instance at each of J thresholds."
-    overlap, hit = temporal_iou(detected, truth), np.zeros((len(tiou), len(detected)), bool)
-    free, order = np.ones((len(tiou), len(truth)), bool), overlap.argsort(1, kind='heapsort')[:, ::-1]
-    for i in np.flatnonzero(overlap.max(1, initial=0) >= tiou.min()):
-        best = order[i][free[:, order[i]].argmax(1)]                     # at each threshold the first free instance, most overlap first
-        matched = np.flatnonzero(free.any(1) & (overlap[i, best] >= tiou))
-        hit[matched, i], free[matched, best[matched]] = True, False
+# %% ../nbs/32_evaluate.ipynb #7eb8614c
+def _preferences(detected, group, instances, first, size, least):
+    "(detection, number of the choice, instance, tIoU) of every pair of one group that overlaps by `least` or more, most overlap first."
+    n_choices, pairs = np.append(size, 0)[group], []
+    for m in np.unique(size):
+        rows = np.flatnonzero(n_choices == m)
+        overlap = _paired_iou(detected[rows, None], instances[first[group[rows], None] + np.arange(m)])
+        near = overlap.max(1) >= least
+        rows, overlap = rows[near], overlap[near]
+        order = overlap.argsort(1, kind='heapsort')[:, ::-1]
+        overlap = np.take_along_axis(overlap, order, 1)
+        i, k = np.nonzero(overlap >= least)
+        pairs.append((rows[i], k, first[group[rows[i]]] + order[i, k], overlap[i, k]))
+    return [np.concatenate(part) for part in zip(*pairs, strict=True)]
+
+def _paired_iou(a, b):
+    "tIoU along the last axis of two arrays that broadcast, as `temporal_iou` has it for every pair."
+    shared = np.maximum(np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0]), 0)
+    union = (a[..., 1] - a[..., 0]) + (b[..., 1] - b[..., 0]) - shared
+    return shared/np.where(union > 0, union, 1)
+
+def _true_positives(detected, group, instances, first, size, tiou):
+    """(J, n) whether each detection, in order of score, finds a free instance at each of J thresholds. `group` is the group of each detection,
+    -1 where nothing is to be found; group g has the instances first[g] to first[g] + size[g]."""
+    detection, choice, instance, overlap = _preferences(detected, group, instances, first, size, tiou.min())
+    hit, free = np.zeros((len(tiou), len(detected)), bool), np.ones((len(tiou), len(instances)), bool)
+    rows, at = np.unique(detection, return_inverse=True)
+    wish, degree = np.zeros((len(rows), choice.max(initial=0) + 1), int), np.zeros((len(rows), choice.max(initial=0) + 1))
+    wish[at, choice], degree[at, choice] = instance, overlap
+    for now in pd.Series(rows).groupby(pd.Series(rows).groupby(group[rows]).cumcount()).indices.values():    # each group's next in line
+        possible = free[:, wish[now]] & (degree[now] >= tiou[:, None, None])
+        j, i = np.nonzero(possible.any(2))
+        hit[j, rows[now[i]]], free[j, wish[now[i], possible[j, i].argmax(1)]] = True, False
     return hit
 
 def _interpolated_ap(hit, n_truth):
@@ -80,7 +103,7 @@ def _interpolated_ap(hit, n_truth):
     envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     return (envelope*hit).sum(1)/n_truth
 
-# %% ../nbs/32_evaluate.ipynb #c7408591
+# %% ../nbs/32_evaluate.ipynb #2397ae7d
 def average_precision(
     detections:pd.DataFrame,             # columns video, start, end (seconds), label, score
     annotations:Annotations,             # ground truth
@@ -91,17 +114,19 @@ def average_precision(
     if not len(tiou) or not ((tiou > 0) & (tiou <= 1)).all(): raise CoplError(f'tIoU thresholds are {tiou.tolist()}, expected one or more in (0, 1]')
     truth, classes = annotations.segments, annotations.classes
     if not classes: raise CoplError(f'{annotations.source}: found no annotated instance, expected some to compare detections with')
-    _warn_one_sided(detections, annotations)
-    instances = dict(list(truth.groupby(['label', 'video'])[['start', 'end']]))
-    by_label, AP = dict(list(detections.groupby('label'))), np.zeros((len(classes), len(tiou)))
-    for c, label in enumerate(classes):
-        if label not in by_label: continue
-        ranked = by_label[label].sort_values('score', ascending=False, kind='stable')
-        segments, hit = ranked[['start', 'end']].to_numpy(float), np.zeros((len(tiou), len(ranked)), bool)
-        for video, rows in ranked.groupby('video').indices.items():
-            if (label, video) in instances: hit[:, rows] = _true_positives(segments[rows], instances[label, video].to_numpy(), tiou)
-        AP[c] = _interpolated_ap(hit, (truth.label == label).sum())
-    return pd.DataFrame(AP, index=pd.Index(classes, name='label'), columns=pd.Index(tiou, name='tIoU'))
+    classes, videos = pd.Index(classes), pd.Index(pd.concat([annotations.videos.video, truth.video]).unique())
+    pair = lambda table: (classes.get_indexer(table.label), videos.get_indexer(table.video))                 # -1: the annotations do not have it
+    (label, video), (of, within) = pair(detections), pair(truth)
+    _warn_one_sided(annotations.source, detections, label, video, len(classes), len(videos))
+    ranked, sort = np.lexsort((-detections.score.to_numpy(float), label))[(label < 0).sum():], np.lexsort((within, of))
+    label, video = label[ranked], video[ranked]
+    keys, first, size = np.unique(of[sort]*len(videos) + within[sort], return_index=True, return_counts=True)
+    group = pd.Index(keys).get_indexer(np.where(video < 0, -1, label*len(videos) + video))
+    seconds = lambda table, rows: table[['start', 'end']].to_numpy(float)[rows]
+    hit = _true_positives(seconds(detections, ranked), group, seconds(truth, sort), first, size, tiou)
+    parts = np.split(hit, np.searchsorted(label, np.arange(1, len(classes))), axis=1)
+    AP = [_interpolated_ap(part, n) for part, n in zip(parts, np.bincount(of), strict=True)]
+    return pd.DataFrame(AP, index=classes.rename('label'), columns=pd.Index(tiou, name='tIoU'))
 
 def mean_average_precision(
     detections:pd.DataFrame,             # columns video, start, end (seconds), label, score
@@ -111,15 +136,14 @@ def mean_average_precision(
     "Mean over the annotated classes of interpolated AP, by the ActivityNet toolkit's rules; raises `CoplError` as `average_precision`."
     return average_precision(detections, annotations, tiou).mean().rename('mAP')
 
-# %% ../nbs/32_evaluate.ipynb #0f3f7afc
-def _warn_one_sided(detections, annotations):
-    "One warning line with counts of what only one of detections and annotations has."
-    videos, classes = set(annotations.videos.video), set(annotations.classes)
-    unknown = ~detections.label.isin(classes)
-    stray = ~unknown & ~detections.video.isin(videos)
+# %% ../nbs/32_evaluate.ipynb #4ff371aa
+def _warn_one_sided(source, detections, label, video, n_classes, n_videos):
+    "One warning line with counts of what only one of detections and annotations has; label and video are -1 where the annotations do not have them."
+    unknown, stray = label < 0, (label >= 0) & (video < 0)
+    missing = lambda codes, n: n - len(np.unique(codes[codes >= 0]))
     notes = [(unknown.sum(), f'detections of {detections.label[unknown].nunique()} classes without annotation (ignored)'),
              (stray.sum(), f'detections in {detections.video[stray].nunique()} videos without annotation (false positives)'),
-             (len(classes - set(detections.label)), 'annotated classes without detections (AP 0)'),
-             (len(videos - set(detections.video)), 'annotated videos without detections (instances missed)')]
+             (missing(label, n_classes), 'annotated classes without detections (AP 0)'),
+             (missing(video, n_videos), 'annotated videos without detections (instances missed)')]
     found = [f'{n} {what}' for n, what in notes if n]
-    if found: warnings.warn(f'{annotations.source}: ' + '; '.join(found), stacklevel=4)
+    if found: warnings.warn(f'{source}: ' + '; '.join(found), stacklevel=4)
