@@ -30,18 +30,18 @@ def temporal_iou(
     union = (a[..., 1] - a[..., 0]) + (b[..., 1] - b[..., 0]) - shared
     return shared/np.where(union > 0, union, 1)
 
-# %% ../nbs/31_localize.ipynb #3153638a
-def _aligned_iou(a, b):
-    "(n,) temporal intersection over union of the first of a with the first of b, and so on."
-    shared = np.maximum(np.minimum(a[:, 1], b[:, 1]) - np.maximum(a[:, 0], b[:, 0]), 0)
-    union = (a[:, 1] - a[:, 0]) + (b[:, 1] - b[:, 0]) - shared
+# %% ../nbs/31_localize.ipynb #64254217
+def _aligned_iou(start, end, other_start, other_end):
+    "(n,) temporal intersection over union of each segment with the other in its place."
+    shared = np.maximum(np.minimum(end, other_end) - np.maximum(start, other_start), 0)
+    union = (end - start) + (other_end - other_start) - shared
     return shared/np.where(union > 0, union, 1)
 
 def _begins(groups):
     "(n,) True where another group begins; groups are sorted."
-    return np.diff(groups, prepend=groups[:1] - 1) != 0
+    return np.concatenate([[True], groups[1:] != groups[:-1]])[:len(groups)]
 
-# %% ../nbs/31_localize.ipynb #7c118d55
+# %% ../nbs/31_localize.ipynb #45095ed3
 def nms(
     segments:np.ndarray,           # (n, 2) start, end of proposals
     scores:np.ndarray,             # (n,)
@@ -49,15 +49,18 @@ def nms(
     groups:np.ndarray|None=None,   # (n,) whole numbers: only proposals of the same group (video and class) compete; None: all do
 )->np.ndarray:                     # indices kept: group by group, best first
     "Greedy non-maximum suppression; of equal scores the earlier in the list is better."
-    segments, groups = np.asarray(segments, float), np.zeros(len(scores), int) if groups is None else np.asarray(groups)
+    groups = np.zeros(len(scores), int) if groups is None else np.asarray(groups)
     order = np.lexsort((-np.asarray(scores), groups))
-    left, kept = np.arange(len(order)), []
+    left, (start, end), group, kept = np.arange(len(order)), np.asarray(segments, float).reshape(-1, 2)[order].T, groups[order], [order[:0]]
     while len(left):
-        best = _begins(groups[order[left]])                       # the best that is left of each group
+        begins = _begins(group)
+        best = np.flatnonzero(begins)                             # the best that is left of each group
         kept.append(left[best])
-        rival = left[best][np.cumsum(best) - 1]
-        left = left[~best & (_aligned_iou(segments[order[left]], segments[order[rival]]) <= tiou)]
-    return order[np.sort(np.concatenate(kept))] if kept else left
+        rival = best[np.cumsum(begins) - 1]
+        apart = _aligned_iou(start, end, start[rival], end[rival]) <= tiou
+        apart[best] = False
+        left, start, end, group = left[apart], start[apart], end[apart], group[apart]
+    return order[np.sort(np.concatenate(kept))]
 
 def soft_nms(
     segments:np.ndarray,           # (n, 2) start, end of proposals
@@ -76,7 +79,7 @@ def soft_nms(
         highest = np.flatnonzero(now == np.maximum.reduceat(now, np.flatnonzero(begins))[group])
         best = highest[np.unique(group[highest], return_index=True)[1]]                # of equal scores the first
         picked.append((left[best], now[best]))
-        now = now*np.exp(-_aligned_iou(segments[left], segments[left[best]][group])**2/sigma)
+        now = now*np.exp(-_aligned_iou(*segments[left].T, *segments[left[best]][group].T)**2/sigma)
         others = np.delete(np.arange(len(left)), best)
         left, now = left[others], now[others]
     order, softened = (np.concatenate(x) for x in zip(*picked, strict=True))
@@ -135,30 +138,26 @@ def localize(
     duration = grid.duration(len(out.cas)) if duration is None else duration
     return _localize([out], config, grid, [duration], names).drop(columns='video')
 
-# %% ../nbs/31_localize.ipynb #da746ea4
+# %% ../nbs/31_localize.ipynb #08d253af
 def _localize(outs, config, grid, durations, names, everything=False):
     "Detections in several videos, numbered in column video."
-    C, lengths = outs[0].cas.shape[1], [len(o.cas) for o in outs]
+    C = outs[0].cas.shape[1]
     names = np.array(cluster_names(C) if names is None else [*names], object)
     if len(names) != C: raise CoplError(f'{len(names)} class names given, expected one for each of the {C} classes')
-    together = Snippets(*(torch.cat([torch.as_tensor(x).detach().cpu() for x in xs]).double() for xs in zip(*outs, strict=True)))
-    p = torch.stack([class_scores(o, top_snippets(o, config.top_k)) for o in _split(together, lengths)]).softmax(-1).numpy()
+    outs = [Snippets(*(torch.as_tensor(x).detach().cpu() for x in o)) for o in outs]
+    p = torch.stack([class_scores(o, top_snippets(o, config.top_k)) for o in outs]).double().softmax(-1).numpy()
     named, durations = np.array([name is not None for name in names]), np.asarray(durations, float)
     best = np.where(named, p, -1)
     if everything:
         columns = {'start': 0.0, 'end': durations, 'label': names[best.argmax(1)], 'score': best.max(1)}
         return pd.DataFrame({'video': np.arange(len(outs)), **columns})
     video, c = np.nonzero(named & ((p >= config.class_threshold) | (p == best.max(1, keepdims=True))))
-    curves = (together.cas.softmax(-1) if config.score == 'cas' else h_cs(together)).split(lengths)
-    fine = [_fine(curves[v][:, j].numpy(), config) for v, j in zip(video, c, strict=True)]
+    curves = [o.cas.softmax(-1).numpy() if config.score == 'cas' else h_cs(o).numpy() for o in outs]
+    fine = [_fine(curves[v][:, j].astype(float), config) for v, j in zip(video, c, strict=True)]
     k, start, end, contrast = proposals(fine, config.thetas, config.margin)
     video, c = video[k], c[k]
     segments = grid.edges(np.stack([start, end], 1)/config.upsample).clip(0, durations[video, None])
     return _suppress(video, c, segments, contrast + config.class_weight*p[video, c], names, config)
-
-def _split(out, lengths):
-    "One `Snippets` for each video."
-    return [Snippets(*o) for o in zip(*(x.split(lengths) for x in out), strict=True)]
 
 def _fine(curve, config):
     "A curve, smoothed, at `upsample` points per snippet."

@@ -23,8 +23,8 @@ def runs(above):
 def contrast(curve, start, end, margin):
     "Mean inside minus mean in a margin on either side."
     reach = max(round((end - start)*margin), 1)
-    outside = list(curve[max(start - reach, 0):start]) + list(curve[end:end + reach])
-    return np.mean(curve[start:end]) - (np.mean(outside) if outside else 0)
+    outside = list(range(max(start - reach, 0), start)) + list(range(end, min(end + reach, len(curve))))
+    return np.mean(curve[list(range(start, end))]) - (np.mean(curve[outside]) if outside else 0)
 
 
 def tiou(a, b):
@@ -68,7 +68,7 @@ def localize(cas, a_rgb, a_flow, config, seconds, duration, names):
         low, high, seen = fine.min(), fine.max(), {}
         for theta in config.thetas:
             for start, end in runs(fine > low + (high - low)*theta):
-                if (start, end) not in seen: seen[start, end] = contrast(fine, start, end, config.margin) + config.class_weight*p[c]
+                seen[start, end] = contrast(fine, start, end, config.margin) + config.class_weight*p[c]
         for (start, end), score in sorted(seen.items()):
             segment = min(seconds(start/config.upsample), duration), min(seconds(end/config.upsample), duration)
             if segment[1] > segment[0]: candidates.setdefault(names[c], []).append((*segment, score))
