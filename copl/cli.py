@@ -218,7 +218,7 @@ class Evaluate:
         for threshold, value in result['mAP'].items(): print(f'mAP@{threshold} {value:6.2f}')
         print(f'average  {result["average"]:6.2f}')
 
-# %% ../nbs/40_cli.ipynb #1da0c9e2
+# %% ../nbs/40_cli.ipynb #c9a52b74
 @dataclass(frozen=True)
 class Extract:
     "Features of your own videos, as a folder that copl train reads."
@@ -234,12 +234,13 @@ class Extract:
     crop:int=224                          # pixels of the square in its centre that the backbone sees
     batch_size:int=8                      # snippets at a time
     device:str='auto'                     # auto, cpu, cuda, ...
+    share:str|None=None                   # part of the videos, such as 2/4: the second of four shares; under torchrun each process takes its own
 
     def __call__(self):
         "Extract; raises `CoplError` at the end where a video could not be used."
         if not self.videos: raise CoplError('found no VIDEO, expected video files, folders or patterns')
         done, kept, failed = extract(self.videos, self.out, self.backbone, self.weights_rgb, self.weights_flow, TimeGrid(self.stride, self.window, self.fps),
-                                     self.short_side, self.crop, self.batch_size, self.device, verbose=True)
+                                     self.short_side, self.crop, self.batch_size, self.device, True, self.share)
         print(f'{len(done)} videos extracted, {len(kept)} there already, {len(failed)} unusable: {self.out}', NOTES[self.backbone == 'i3d'], sep='\n')
         if failed: raise CoplError('\n  '.join([f'{len(failed)} of {len(done) + len(kept) + len(failed)} videos cannot be used:', *failed.values()]))
 

@@ -8,7 +8,7 @@ __all__ = ['NOTES', 'MIXED', 'LITE0', 'SUFFIXES', 'write_video', 'moving_shapes'
            'I3DBackbone', 'Lite0', 'lite0_weights', 'Lite0Backbone', 'draw_flow', 'find_videos', 'video_streams',
            'Extraction', 'extract']
 
-# %% ../nbs/12_extract.ipynb #d608ae3e
+# %% ../nbs/12_extract.ipynb #adfc8eea
 import dataclasses
 import functools
 import glob
@@ -17,6 +17,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import json
+import os
 import pickle
 import warnings
 import zipfile
@@ -529,7 +530,15 @@ def video_streams(
     if waiting: run()
     return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
 
-# %% ../nbs/12_extract.ipynb #c45c8f21
+# %% ../nbs/12_extract.ipynb #0bcae6c2
+def _share(files, share):
+    "Every n-th file, from the i-th, for share i/n."
+    share = share or f"{int(os.environ.get('RANK', 0)) + 1}/{os.environ.get('WORLD_SIZE', 1)}"
+    i, _, n = share.partition('/')
+    if not (i.isdecimal() and n.isdecimal() and 1 <= int(i) <= int(n)): raise CoplError(f'share is {share!r}, expected i/n with i from 1 to n, such as 2/4')
+    return files[int(i) - 1::int(n)]
+
+# %% ../nbs/12_extract.ipynb #293dccb0
 class Extraction(NamedTuple):
     "What became of the videos."
     done:list[str]         # names extracted now
@@ -548,11 +557,12 @@ def extract(
     batch_size:int=8,                     # snippets at a time
     device:str='auto',                    # auto, cpu, cuda, ...
     verbose:bool=False,                   # a progress bar
+    share:str|None=None,                  # part of the videos, such as 2/4: the second of four shares; None: all, or under torchrun this process's
 )->Extraction:
-    "Write the features of videos as `load_videos` reads them; raises `CoplError` where the folder was filled by other choices."
+    "Write the features of videos as `load_videos` reads them; raises `CoplError` where the folder was filled by other choices, or the share is none."
     if not 0 < crop <= short_side: raise CoplError(f'crop is {crop}, expected 1 to {short_side}, the short side')
     if batch_size < 1: raise CoplError(f'batch_size is {batch_size}, expected at least 1')
-    files, out = find_videos(videos), Path(out)
+    files, out = _share(find_videos(videos), share), Path(out)
     for module in ('av', 'cv2'): _need(module)
     backbone = _backbone(backbone, weights_rgb, weights_flow).to(find_device(device)).eval()
     card = backbone.card() | {'fps': grid.fps, 'window': grid.window, 'stride': grid.stride, 'short_side': short_side, 'crop': crop}
@@ -569,7 +579,7 @@ def extract(
             done.append(path.stem)
     return Extraction(done, kept, failed)
 
-# %% ../nbs/12_extract.ipynb #6366be30
+# %% ../nbs/12_extract.ipynb #9a74d494
 def _backbone(backbone, weights_rgb, weights_flow):
     "A backbone by name; raises `CoplError`."
     if backbone == 'i3d': return I3DBackbone(weights_rgb, weights_flow)
