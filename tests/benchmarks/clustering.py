@@ -30,7 +30,7 @@ def benchmark(size, repeats):
                       lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), **sizes)
     if n <= 5000: yield compare('confidence, silhouette', lambda: silhouette_samples(F, y, metric='cosine'), lambda: confidence_scores(F, y), repeats, **sizes)
     else: yield measure('confidence', lambda: confidence_scores(F, y), repeats=1, **sizes)
-    if n <= 20_000: yield measure('spectral clustering', lambda: spectral_clusters(F, classes), repeats=1 if n > 1000 else repeats, **sizes, nmi_with_classes=nmi)
+    if n <= 20_000: yield measure('spectral clustering', lambda: spectral_clusters(F, classes), 1 if n > 1000 else repeats, **sizes, nmi_with_classes=nmi)
     else:
         part = slice(0, 10_000)
         exact = spectral_clusters(F[part], classes)
