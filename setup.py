@@ -27,7 +27,7 @@ setup(
     ],
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=[cfg['lib_path'], f"{cfg['lib_path']}.*"]),
-    package_data={cfg['lib_path']: ['py.typed', 'timelines.json']},
+    package_data={cfg['lib_path']: ['py.typed', 'timelines.json', 'report.html']},
     install_requires=cfg['requirements'].split(),
     extras_require={'video': cfg['video_requirements'].split(), 'hdf5': cfg['hdf5_requirements'].split(),
                     'dev': f"{cfg['dev_requirements']} {cfg['video_requirements']}".split()},
