@@ -5,20 +5,18 @@
 # %% auto #0
 __all__ = ['matmul_dtype', 'launch', 'in_shares', 'from_first']
 
-# %% ../nbs/15_devices.ipynb #2a7a14b2
+# %% ../nbs/15_devices.ipynb #c7052b63
 import functools
+import importlib
 import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from .config import CoplError, world
-
-if TYPE_CHECKING: from lightning_fabric import Fabric
 
 # %% ../nbs/15_devices.ipynb #147bbd39
 def matmul_dtype(
@@ -31,17 +29,16 @@ def matmul_dtype(
     else: native = device.type == 'cpu' and any(getattr(torch.cpu, 'get_capabilities', dict)().get(k) for k in ('avx512_bf16', 'amx_bf16'))
     return torch.bfloat16 if native else torch.float32
 
-# %% ../nbs/15_devices.ipynb #29b85b01
+# %% ../nbs/15_devices.ipynb #e6fc42a1
 @functools.cache
 def launch(
     device:torch.device,   # of this type, and for one process this one
     devices:int=1,         # processes on this machine, one device each
     num_nodes:int=1,       # machines
     precision:str='auto',  # 'auto', 'float32' or 'bfloat16'
-)->'Fabric':
+): # a `lightning_fabric.Fabric`
     "The devices of a run; starts the other processes, where there are to be several; raises `CoplError` where they cannot be had."
-    from lightning_fabric import Fabric                       # a second or more, which no other part of copl has to wait for
-    from lightning_fabric.strategies import DDPStrategy
+    lightning = importlib.import_module('lightning_fabric')   # here, since nothing else in copl has to wait for it
     logging.getLogger('lightning_fabric').setLevel(logging.WARNING)
     if int(os.environ.get('WORLD_SIZE', 1)) > 1 and 'LOCAL_WORLD_SIZE' in os.environ:
         devices = int(os.environ['LOCAL_WORLD_SIZE'])
@@ -53,8 +50,8 @@ def launch(
     chosen = [device.index] if device.index is not None and not several else devices
     dtype = {torch.bfloat16: 'bf16-mixed', torch.float32: '32-true'}[matmul_dtype(precision, device)]
     try:
-        strategy = DDPStrategy(find_unused_parameters=True) if several else 'auto'
-        fabric = Fabric(accelerator=device.type, strategy=strategy, devices=chosen, num_nodes=num_nodes, precision=dtype)
+        strategy = lightning.strategies.DDPStrategy(find_unused_parameters=True) if several else 'auto'
+        fabric = lightning.Fabric(accelerator=device.type, strategy=strategy, devices=chosen, num_nodes=num_nodes, precision=dtype)
         fabric.launch()
     except Exception as e:                                    # Fabric and torch.distributed raise many kinds here
         if not several: raise

@@ -6,11 +6,11 @@
 __all__ = ['HELD', 'State', 'Round', 'new_state', 'video_features', 'video_targets', 'snippet_reader', 'train_epoch',
            'algorithm_1', 'state_to_dict', 'state_from_dict']
 
-# %% ../nbs/30_training.ipynb #b07094e1
+# %% ../nbs/30_training.ipynb #2afe6474
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,6 @@ from .devices import from_first, in_shares, launch, matmul_dtype
 from .has import global_features, video_attention
 from .iocnet import IOCNet, full_length, losses, temporal_feature_shift, update_teacher
 from .plri import confidence_scores, match_clusters, spectral_clusters, split_pseudolabels
-
-if TYPE_CHECKING: from lightning_fabric import Fabric
 
 # %% ../nbs/30_training.ipynb #10b6b823
 def _epoch_randomness(config, n, m):
@@ -171,13 +169,13 @@ def _from_files(videos, dtype):
             yield torch.tensor(x).to(dtype)
     return take
 
-# %% ../nbs/30_training.ipynb #ed3a5ea1
+# %% ../nbs/30_training.ipynb #2520296b
 def train_epoch(
     state:State,          # changed in place
     read:Callable,        # mini-batches, as `snippet_reader` gives
     targets:torch.Tensor, # (N, C) label distributions
     config:Config,
-    fabric:'Fabric',      # the devices
+    fabric,               # the devices, as `launch` gives them
     student:Callable,     # the state's student as Fabric runs it
 )->dict[str, float]:      # mean of each loss over the videos
     "One pass over P and U (seed, Algorithm 1 lines 20-28); raises `CoplError` when a loss is no longer finite."
@@ -206,12 +204,12 @@ def train_epoch(
         raise CoplError(f'round {state.n}, epoch {state.m}: losses are {means}, expected finite numbers: try a smaller lr than {config.lr:g}')
     return means
 
-# %% ../nbs/30_training.ipynb #f50d48e9
+# %% ../nbs/30_training.ipynb #77cf774c
 def algorithm_1(
     videos:VideoSet,                                # V, the training videos
     config:Config,
     state:State|None=None,                          # where to go on; None: from the beginning
-    fabric:'Fabric|None'=None,                      # the devices, as `launch` gives them; None: this machine's processor
+    fabric=None,                                    # the devices, as `launch` gives them; None: this machine's processor
     after_epoch:Callable[[State], None]=lambda s: None, # called with the state after every epoch
 )->Iterator[Round]:
     "COPL's training (seed, Algorithm 1); raises `CoplError` where the videos cannot be used."
