@@ -6,6 +6,7 @@ import sys
 
 import nbformat
 import pytest
+import yaml
 
 from .conftest import ROOT
 
@@ -35,3 +36,12 @@ def test_run_time_code_imports_neither_nbdev_nor_fastcore():
 
 def test_readme_is_made_from_the_index_notebook():
     subprocess.run([sys.executable, ROOT/'.ci/readme.py', '--check'], check=True)
+
+
+@pytest.mark.parametrize('path', sorted((ROOT/'.github').rglob('*.yml')) + [ROOT/'.pre-commit-config.yaml', ROOT/'CITATION.cff'], ids=lambda p: p.name)
+def test_project_files_can_be_read(path):
+    content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    if path.parent.name == 'ISSUE_TEMPLATE' and path.name != 'config.yml':
+        assert {'name', 'description', 'body'} <= content.keys()
+        ids = [part['id'] for part in content['body']]
+        assert len(ids) == len(set(ids)) and all(part['attributes']['label'] for part in content['body'])
