@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['COPL']
 
-# %% ../nbs/34_estimator.ipynb #64d3ef75
+# %% ../nbs/34_estimator.ipynb #cd7a93ee
+import contextlib
 import hashlib
 import time
 import warnings
@@ -15,11 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from .config import Config, CoplError, atomic_write, config_from_dict, config_to_dict, find_device, world
 from .data import VideoSet
-from .devices import launch
+from .devices import from_first, launch
 from .evaluate import clustering_scores, map_clusters
 from .iocnet import IOCNet, Snippets, class_scores, full_length, top_snippets
 from .localize import cluster_names, localize_videos
@@ -99,7 +101,24 @@ def _restore(model, saved):
     model.rounds_, model.iterations_ = pd.DataFrame(saved['rounds']), _iterations(saved)
     return model
 
-# %% ../nbs/34_estimator.ipynb #d4406f83
+# %% ../nbs/34_estimator.ipynb #67f69468
+@contextlib.contextmanager
+def _one_run(checkpoint):
+    "No other run writes this checkpoint meanwhile; raises `CoplError` where one does."
+    lock = FileLock(Path(checkpoint).with_name(f'.{Path(checkpoint).name}.lock')) if checkpoint is not None else None
+    def problem():
+        try:
+            Path(checkpoint).parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout: return f'{checkpoint}: another run is writing it (it holds {lock.lock_file}), expected one run at a time'
+        except OSError as e: return f'cannot write {lock.lock_file}: {e.strerror or e}'
+    found = None if lock is None else from_first(problem)
+    if found: raise CoplError(found)
+    try: yield
+    finally:
+        if lock is not None: lock.release()
+
+# %% ../nbs/34_estimator.ipynb #29c9ed33
 class COPL:
     "Unsupervised temporal action localization: what happens in which videos, and when."
     def __init__(self,
@@ -125,7 +144,11 @@ class COPL:
     )->'COPL':
         "Algorithm 1; afterwards `pseudolabels_`, `confidence_`, `trusted_`, `features_`, `rounds_`, `names_` and `network_` are there."
         fabric = launch(self.device, *self._processes, self.config.precision)
-        self.device, state, rows = fabric.device, None, []
+        self.device = fabric.device
+        with _one_run(checkpoint): return self._fit(videos, checkpoint, resume, after_round, fabric)
+
+    def _fit(self, videos, checkpoint, resume, after_round, fabric):
+        state, rows = None, []
         self.seconds_, self.iterations_, self.videos_ = 0.0, [], list(videos.names)
         if resume:
             if checkpoint is None: raise CoplError('fit: resume=True needs the checkpoint to go on from')

@@ -66,18 +66,20 @@ def test_train_then_evaluate_gives_the_same_figures(tmp_path):
 
 
 def test_a_killed_run_resumes_to_the_same_result(tmp_path):
-    slow = ['--epoch-num', '40', '--hidden', '32', '--snippets', '64', '--device', 'cpu']
+    slow = ['--epoch-num', '100', '--hidden', '32', '--snippets', '64', '--device', 'cpu']
     copl('train', 'sim:tiny', *slow, '--out', tmp_path/'whole')
     command = [sys.executable, '-c', 'import sys; from copl.cli import main; sys.exit(main())', 'train', 'sim:tiny', *slow, '--out', str(tmp_path/'killed')]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (tmp_path/'killed/checkpoint.pt').exists():
         assert process.poll() is None
         time.sleep(.05)
-    time.sleep(.8)
+    time.sleep(.3)
+    second = copl('train', 'sim:tiny', *slow, '--out', tmp_path/'killed', '--resume', check=1).stderr
+    assert process.poll() is None and 'another run is writing it' in second and 'Traceback' not in second
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     resumed = copl('train', 'sim:tiny', *slow, '--out', tmp_path/'killed', '--resume').stderr
-    assert 0 < int(re.search(r'(\d+)/160', resumed)[1]) < 160                               # it went on, and had something left to do
+    assert 0 < int(re.search(r'(\d+)/400', resumed)[1]) < 400                               # it went on, and had something left to do
     for name in ('detections.json', 'rounds.csv', 'pseudolabels.csv'): assert (tmp_path/'killed'/name).read_bytes() == (tmp_path/'whole'/name).read_bytes()
 
 
