@@ -30,7 +30,8 @@ setup(
     package_data={cfg['lib_path']: ['py.typed', 'timelines.json', 'report.html']},
     install_requires=cfg['requirements'].split(),
     extras_require={'video': cfg['video_requirements'].split(), 'hdf5': cfg['hdf5_requirements'].split(),
-                    'dev': f"{cfg['dev_requirements']} {cfg['video_requirements']}".split()},
+                    'tensorboard': cfg['tensorboard_requirements'].split(),
+                    'dev': f"{cfg['dev_requirements']} {cfg['video_requirements']} {cfg['tensorboard_requirements']}".split()},
     entry_points={'console_scripts': cfg['console_scripts'].split()},
     zip_safe=False,
 )

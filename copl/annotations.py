@@ -19,22 +19,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .config import CoplError, atomic_write
+from .config import CoplError, atomic_write, shown
 
 # %% ../nbs/05_annotations.ipynb #24c43556
 @dataclass(frozen=True)
 class TimeGrid:
-    "Where snippets lie in time; raises `CoplError` unless all three are positive."
-    stride:int=16    # frames from one snippet to the next
-    window:int=16    # frames that a snippet sees
-    fps:float=25.0   # frames per second; 1 makes frames the unit of time
+    "Where snippets lie in time; raises `CoplError` for an impossible value."
+    stride:int=16    # frames from one snippet to the next, 1 to 10**6
+    window:int=16    # frames that a snippet sees, 1 to 10**6
+    fps:float=25.0   # frames per second, 0.001 to 10**6; 1 makes frames the unit of time
 
     def __post_init__(self):
-        for name in ('stride', 'window', 'fps'):
+        for name, kinds, least, kind in (('stride', int, 1, 'whole number'), ('window', int, 1, 'whole number'), ('fps', int | float, .001, 'number')):
             value = getattr(self, name)
-            whole = name == 'fps' or isinstance(value, int)
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not (whole and 0 < value < math.inf):
-                raise CoplError(f'time grid: {name} is {value!r}, expected a positive {"number" if name == "fps" else "whole number"}')
+            if not isinstance(value, kinds) or isinstance(value, bool) or not least <= value <= 10**6:
+                raise CoplError(f'time grid: {name} is {shown(value)}, expected a {kind} from {least} to 1000000')
 
     def edges(self,
         t:np.ndarray|float # position in snippets: t is the left edge of snippet t, t + 1 its right edge
@@ -89,31 +88,34 @@ def _read_json(path):
     "The parsed file and the sha256 of its bytes; raises `CoplError`."
     try: content = Path(path).read_bytes()
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror}') from e
-    try: return json.loads(content), hashlib.sha256(content).hexdigest()
+    try:
+        parsed = json.loads(content.decode(json.detect_encoding(content)))
+        if re.search(rb'\\u[dD][89a-fA-F]', content): json.dumps(parsed, ensure_ascii=False).encode()   # half a character could not be written again
+        return parsed, hashlib.sha256(content).hexdigest()
     except (ValueError, RecursionError) as e: raise CoplError(f'{path}: not readable as JSON: {e}') from e
 
 def _table(path, content, key, kind):
     "The dictionary under `key`, the part of a file that lists videos."
     if not isinstance(content, dict) or not isinstance(content.get(key), dict):
-        found = f'the keys {list(content)[:5]}' if isinstance(content, dict) else type(content).__name__
+        found = f'the keys {shown(list(content))}' if isinstance(content, dict) else type(content).__name__
         raise CoplError(f'{path}: found {found}, expected {kind} in ActivityNet JSON with the key {key!r} and videos under it')
     return content[key]
 
 def _seconds(where, value):
-    "A finite number of seconds from a number or a string."
+    "A number of seconds from a number or a string; 10**12 of them are 30,000 years."
     try: seconds = float(value)
     except (TypeError, ValueError, OverflowError): seconds = math.nan
-    if isinstance(value, bool) or not math.isfinite(seconds): raise CoplError(f'{where}: found {value!r}, expected a number of seconds')
+    if isinstance(value, bool) or not abs(seconds) <= 1e12: raise CoplError(f'{where}: found {shown(value)}, expected a number (of seconds, at most 10**12)')
     return seconds
 
 def _segment(where, item):
     "start, end, label of one annotation or detection."
     if not isinstance(item, dict) or 'segment' not in item or 'label' not in item:
-        raise CoplError(f"{where}: found {str(item)[:80]}, expected a 'segment' and a 'label'")
+        raise CoplError(f"{where}: found {shown(item)}, expected a 'segment' and a 'label'")
     segment, label = item['segment'], item['label']
     if not isinstance(segment, (list, tuple)) or len(segment) != 2:
-        raise CoplError(f'{where}: segment is {str(segment)[:80]}, expected [start, end] in seconds')
-    if not isinstance(label, str) or not label: raise CoplError(f'{where}: label is {label!r}, expected text')
+        raise CoplError(f'{where}: segment is {shown(segment)}, expected [start, end] in seconds')
+    if not isinstance(label, str) or not label: raise CoplError(f'{where}: label is {shown(label)}, expected text')
     start, end = (_seconds(f'{where}, segment', s) for s in segment)
     if end < start: raise CoplError(f'{where}: segment [{start:g}, {end:g}] ends before it starts')
     return start, end, label
@@ -157,9 +159,9 @@ def _load_activitynet(path):
     for name, entry in _table(path, content, 'database', 'annotations').items():
         where = f'{path}: video {name!r}'
         if not isinstance(entry, dict) or not isinstance(entry.get('annotations', []), list):
-            raise CoplError(f"{where}: found {str(entry)[:80]}, expected a dictionary with a list of 'annotations'")
+            raise CoplError(f"{where}: found {shown(entry)}, expected a dictionary with a list of 'annotations'")
         subset_, duration = entry.get('subset'), entry.get('duration')
-        if not isinstance(subset_, str | None): raise CoplError(f'{where}: subset is {str(subset_)[:80]}, expected text')
+        if not isinstance(subset_, str | None): raise CoplError(f'{where}: subset is {shown(subset_)}, expected text')
         duration = math.nan if duration is None else _seconds(f'{where}, duration', duration)
         if duration <= 0: raise CoplError(f'{where}: duration is {duration:g}, expected more than 0 seconds')
         videos.append((name, subset_, duration))
@@ -174,16 +176,18 @@ def _video_table(rows):
 def _load_wtalc(folder, allow_pickle):
     "Ground truth from parallel arrays: row i of each file is about video i."
     files = [folder/f'{n}.npy' for n in ('videoname', 'subset', 'duration', 'segments', 'labels')]
-    names, subsets, durations, segments, labels = (_load_array(f, allow_pickle) for f in files)
+    names, subsets, durations, segments, labels = (_load_array(f, allow_pickle).tolist() for f in files)
     for key, rows in (('subset', subsets), ('duration', durations), ('segments', segments), ('labels', labels)):
         if len(rows) != len(names): raise CoplError(f'{folder/key}.npy: found {len(rows)} rows, expected {len(names)}, one for each video of videoname.npy')
     videos, found = [], []
-    for name, subset, duration, spans, actions in zip(map(_text, names), map(_text, subsets), np.ravel(durations), segments, labels, strict=True):
+    for name, subset, duration, spans, actions in zip(map(_text, names), map(_text, subsets), durations, segments, labels, strict=True):
         where = f'{folder}: video {name!r}'
-        if len(spans) != len(actions): raise CoplError(f'{where}: found {len(spans)} segments and {len(actions)} labels, expected as many of each')
-        videos.append((name, subset, _seconds(f'{where}, duration', duration)))
+        spans, actions = (x.tolist() if isinstance(x, np.ndarray) else x for x in (spans, actions))
+        if not isinstance(spans, list) or not isinstance(actions, list) or len(spans) != len(actions):
+            raise CoplError(f'{where}: found the segments {shown(spans)} and the labels {shown(actions)}, expected as many of each')
+        videos.append((name, subset, _seconds(f'{where}, duration', *(duration if isinstance(duration, list) and len(duration) == 1 else [duration]))))
         pairs = enumerate(zip(spans, map(_text, actions), strict=True))
-        found += [(name, *_segment(f'{where}, segment {i}', {'segment': list(s), 'label': label})) for i, (s, label) in pairs]
+        found += [(name, *_segment(f'{where}, segment {i}', {'segment': [*s] if isinstance(s, np.ndarray) else s, 'label': label})) for i, (s, label) in pairs]
     return Annotations(_segment_table(found), _video_table(videos), str(folder), _hash_files(files))
 
 def _text(value):
@@ -204,9 +208,11 @@ def _load_array(path, allow_pickle):
     "A whole npy array; raises `CoplError`, also where it holds objects and they are not allowed."
     if not path.exists(): raise CoplError(f'{path}: found no such file, expected a npy array')
     if not allow_pickle and _is_pickle(path): raise CoplError(f'{path}: {PICKLE}')
-    try: return np.load(path, allow_pickle=allow_pickle, encoding='bytes')
+    try: x = np.load(path, allow_pickle=allow_pickle, encoding='bytes')
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
     except Exception as e: raise CoplError(f'{path}: not readable as a npy array: {e}') from e # unpickling may raise anything
+    if not isinstance(x, np.ndarray) or not x.ndim: raise CoplError(f'{path}: found {shown(x)}, expected an array with a row for each video')
+    return x
 
 def _is_pickle(path):
     "Whether a file is a pickle, or a npy array of pickled objects: judged by its first bytes, nothing is loaded."
@@ -219,7 +225,8 @@ def _header(f):
     f.seek(0)
     version = np.lib.format.read_magic(f)
     if version not in ((1, 0), (2, 0)): raise ValueError(f'npy format {version}, expected 1.0 or 2.0')
-    shape, _, dtype = (np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0)(f)
+    try: shape, _, dtype = (np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0)(f)
+    except Exception as e: raise ValueError(f'broken header: {e}') from e                      # numpy evaluates it as Python, which may raise anything
     return shape, dtype
 
 # %% ../nbs/05_annotations.ipynb #dea35ade
@@ -240,7 +247,7 @@ def _load_class_files(folder):
         for i, line in enumerate(lines, 1):
             fields, where = line.split(), f'{path}, line {i}'
             if not fields: continue
-            if len(fields) != 3: raise CoplError(f'{where}: found {line[:80]!r}, expected a video, its start and its end in seconds')
+            if len(fields) != 3: raise CoplError(f'{where}: found {shown(line)}, expected a video, its start and its end in seconds')
             segments.append((fields[0], *_segment(f'{where}: video {fields[0]!r}', {'segment': fields[1:], 'label': label})))
             known = subsets.setdefault(fields[0], subset)
             if known != subset: raise CoplError(f'{where}: video {fields[0]!r} is in {subset} here, expected {known} as elsewhere')
@@ -254,7 +261,7 @@ def load_detections(
     content, _ = _read_json(path)
     rows = []
     for name, found in _table(path, content, 'results', 'detections').items():
-        if not isinstance(found, list): raise CoplError(f'{path}: video {name!r}: found {str(found)[:80]}, expected a list of detections')
+        if not isinstance(found, list): raise CoplError(f'{path}: video {name!r}: found {shown(found)}, expected a list of detections')
         for i, item in enumerate(found):
             where = f'{path}: video {name!r}, detection {i}'
             rows.append((name, *_segment(where, item), _seconds(f'{where}, score', item.get('score'))))

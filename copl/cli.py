@@ -7,6 +7,7 @@ __all__ = ['SIMULATED', 'open_data', 'open_truth', 'Train', 'Localize', 'Evaluat
            'Demo', 'main']
 
 # %% ../nbs/40_cli.ipynb #d407d837
+import contextlib
 import dataclasses
 import importlib.metadata
 import itertools
@@ -26,7 +27,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional
 from .config import CONVENTIONAL, Config, CoplError, atomic_write, config_from_dict, config_to_dict, find_device, read_yaml, save_config, world
 from .data import Annotations, LengthPolicy, TimeGrid, VideoSet, convert_videos, load_annotations, load_detections, load_videos, save_detections
 from .devices import launch
-from .estimator import COPL
+from .estimator import COPL, one_run
 from .evaluate import mean_average_precision
 from .extract import NOTES, extract
 from .figures import plot_rounds, plot_timeline
@@ -73,20 +74,20 @@ def _percent(mAP):
     "mAP as it is written everywhere: percent, by threshold, and the average."
     return {'mAP': {f'{t:.2f}': round(100*v, 2) for t, v in mAP.items()}, 'average': round(100*float(mAP.mean()), 2)}
 
-def _card(model, videos, test):
-    "What the numbers of a run depend on."
+def _card(model, videos, test, opened):
+    "What the numbers of a run depend on; `opened`: how the features were."
     versions = {p: importlib.metadata.version(p) for p in ('copl', 'torch', 'numpy', 'scikit-learn')} | {'python': platform.python_version()}
     truth = videos.annotations
     return {'config': config_to_dict(model.config), 'seed': model.config.seed,
             'data': {'source': videos.source, 'simulated': videos.source.startswith('sim:'), 'training_videos': len(videos), 'sha256': videos.sha256,
-                     'test_sha256': None if test is None else test.sha256},
+                     'test_sha256': None if test is None else test.sha256} | opened,
             'annotations': None if truth is None else {'source': truth.source, 'sha256': truth.sha256},
             'device': str(model.device), 'processor': platform.processor() or platform.machine(), 'versions': versions, 'seconds': round(model.seconds_, 1)}
 
-def _write_results(model, train, test, out):
-    "All files of a run but the checkpoint; the metrics."
+def _write_results(model, train, test, out, **opened):
+    "All files of a run but the checkpoint and the log; the metrics."
     rounds = model.rounds_
-    metrics = _card(model, train, test) | {'clustering': {k: float(rounds[k].iloc[-1]) for k in ('purity', 'nmi', 'ari') if k in rounds}}
+    metrics = _card(model, train, test, opened) | {'clustering': {k: float(rounds[k].iloc[-1]) for k in ('purity', 'nmi', 'ari') if k in rounds}}
     table = pd.DataFrame({'video': train.names, 'cluster': model.pseudolabels_, 'name': [model.names_[c] for c in model.pseudolabels_],
                           'confidence': model.confidence_, 'in_P': model.trusted_, 'label': train.labels()})
     if test is not None:
@@ -123,11 +124,18 @@ class _Options(Config):
         if values['n_classes'] is None: raise CoplError('the number of classes is unknown, expected --n-classes C')
         return config_from_dict(values, 'options')
 
+@contextlib.contextmanager
+def _interruptible(out):
+    "Ctrl-C says how to go on."
+    try: yield
+    except KeyboardInterrupt:
+        if not world()[0]: print(f'\ninterrupted: go on with the same command and --resume --out {out}', file=sys.stderr)
+        raise
+
 def _new_folder(out, resume):
-    "A folder for a run; raises `CoplError` where one is already there."
+    "Raises `CoplError` where a folder holds a run that is not to be resumed."
     if not resume and (out/'checkpoint.pt').exists():
         raise CoplError(f'{out} already holds a run: continue it with --resume, or choose another folder with --out')
-    return out
 
 # %% ../nbs/40_cli.ipynb #4f2bb3f4
 @dataclass(frozen=True)
@@ -142,6 +150,7 @@ class Train:
     out:Path|None=None                    # results folder; default: runs/<name>-<seed>
     resume:bool=False                     # go on with the interrupted run in that folder
     device:str='auto'                     # auto, cpu, cuda, ...
+    tensorboard:bool=False                # also write events for TensorBoard, to OUT/tensorboard; needs copl[tensorboard]
     devices:int=1                         # train on as many of this machine's devices, each in a process of its own
     num_nodes:int=1                       # and on as many machines, with the same command on each; torchrun knows both numbers
     method:OmitArgPrefixes[_Options]=field(default_factory=_Options)
@@ -155,17 +164,17 @@ class Train:
         train, test = videos.split()
         config = self.method.config(self.data, videos)
         name = self.data[4:] if self.data.startswith('sim:') else Path(self.data).resolve().name
-        out = _new_folder(self.out or Path('runs')/f'{name}-{config.seed}', self.resume)
+        out = self.out or Path('runs')/f'{name}-{config.seed}'
+        _new_folder(out, self.resume)
         with fabric.rank_zero_first():
             for part in (train, test):
                 if part is not None: part.check()
         model = COPL(config=config, device=self.device, devices=self.devices, num_nodes=self.num_nodes, verbose=True)
-        if not (out/'checkpoint.pt').exists(): save_config(config, out/'config.yaml')
-        try: model.fit(train, out/'checkpoint.pt', self.resume)
-        except KeyboardInterrupt:
-            print(f'\ninterrupted: go on with the same command and --resume --out {out}', file=sys.stderr)
-            raise
-        report = _report(_write_results(model, train, test, out))
+        with one_run(out/'checkpoint.pt'), _interruptible(out):
+            _new_folder(out, self.resume)             # again: now nobody else makes it one
+            if not (out/'checkpoint.pt').exists(): save_config(config, out/'config.yaml')
+            model.fit(train, out/'checkpoint.pt', self.resume, tensorboard=out/'tensorboard' if self.tensorboard else None)
+            report = _report(_write_results(model, train, test, out, layout=self.layout, lengths=self.lengths))
         if fabric.is_global_zero: print(report, f'results in {out}', sep='\n')
 
 # %% ../nbs/40_cli.ipynb #e35d51c0
@@ -227,8 +236,8 @@ class Report:
     out:Path|None=None                    # the page; default: RUN/report.html
     data:str|None=None                    # features in any layout, or sim:tiny, sim:thumos, sim:anet; default: where the run found them
     annotations:Path|None=None            # ActivityNet JSON, or a folder of W-TALC arrays or THUMOS text files; default: those of the run
-    layout:LayoutName|None=None           # how the features lie there; default: by the names of the files
-    lengths:LengthPolicy='error'          # what happens where rgb and flow differ in length
+    layout:LayoutName|None=None           # how the features lie there; default: as for the run
+    lengths:LengthPolicy|None=None        # what happens where rgb and flow differ in length; default: as for the run
     allow_pickle:bool=False               # read W-TALC's pickled arrays; a pickle can run any code: only files that you trust
     max_mb:float=5.0                      # megabytes of the page; timelines get coarser, then fewer, to fit
     device:str='auto'                     # auto, cpu, cuda, ...
@@ -243,7 +252,8 @@ class Report:
         "(the videos of the run, '') or (None, why not); raises `CoplError` only for videos that were asked for."
         source, truth = self.data or metrics['data']['source'], self.annotations
         if truth is None and metrics.get('annotations') and not source.startswith('sim:'): truth = Path(metrics['annotations']['source'])
-        try: return open_data(source, truth, metrics.get('seed', 0), self.layout, self.lengths, self.allow_pickle), ''
+        layout, lengths = self.layout or metrics['data'].get('layout'), self.lengths or metrics['data'].get('lengths', 'error')
+        try: return open_data(source, truth, metrics.get('seed', 0), layout, lengths, self.allow_pickle), ''
         except CoplError as e:
             if self.data or self.annotations: raise
             return None, str(e)
@@ -329,16 +339,17 @@ class Demo:
         for name, options in (('conventional', CONVENTIONAL), ('COPL', {})):
             model = COPL(len(train.annotations.classes), **common, **options, device=self.device, verbose=True)
             tested = lambda model: {'mAP@0.5': (m := 100*mean_average_precision(model.localize(test), test.annotations))[0.5], 'mAP avg': m.mean()}
-            models[name] = model.fit(train, out/name/'checkpoint.pt', after_round=tested)
-            save_config(model.config, out/name/'config.yaml')
-            _write_results(model, train, test, out/name)
+            with one_run(out/name/'checkpoint.pt'):
+                models[name] = model.fit(train, out/name/'checkpoint.pt', after_round=tested)
+                save_config(model.config, out/name/'config.yaml')
+                _write_results(model, train, test, out/name)
         columns = ['round', 'n_P', 'n_U', 'confidence', 'purity', 'nmi', 'ari', 'mAP@0.5', 'mAP avg']
         for name, model in models.items(): print(f'\n{name}\n{model.rounds_[columns].round(3).to_string(index=False)}')
         baseline = 100*mean_average_precision(models['COPL'].localize(test, everything=True), test.annotations)
         print(f"\neverything is action (classes by COPL): mAP@0.5 {baseline[0.5]:.2f}, avg {baseline.mean():.2f}")
         _demo_figures(models, test, out)
         print(f'\nresults in {out}: rounds.png, timeline.png, and for each method',
-              'config.yaml, rounds.csv, metrics.json, pseudolabels.csv, detections.json, checkpoint.pt', sep='\n')
+              'config.yaml, rounds.csv, metrics.json, pseudolabels.csv, detections.json, checkpoint.pt, log.jsonl', sep='\n')
 
 # %% ../nbs/40_cli.ipynb #0b1d00a8
 def _save_figure(fig, path):
@@ -377,6 +388,8 @@ def main(
 )->int:                      # exit status
     "The command `copl`."
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):                   # a name that the terminal cannot show is no reason to fail
+        if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')
     command = lambda name, cls, **default: Annotated[cls, tyro.conf.subcommand(name, **default)]
     with warnings.catch_warnings():
         warnings.showwarning = _say_warning
@@ -388,6 +401,9 @@ def main(
             status = tyro.cli(OmitSubcommandPrefixes[commands], prog='copl', args=argv, description='Unsupervised temporal action localization.')()
         except CoplError as e:
             print(f'copl: error: {e}' + (f' (process {world()[0]})' if world()[0] else ''), file=sys.stderr)
+            return 1
+        except OSError as e:
+            print(f'copl: error: {e.filename or "a file"}: {e.strerror or e}', file=sys.stderr)
             return 1
         except KeyboardInterrupt: return 130
         except SystemExit as e: return e.code or 0

@@ -46,6 +46,7 @@ class VideoSet:
         if not len(self.names) == len(self.rgb) == len(self.flow):
             raise CoplError(f'{source}: found {len(self.names)} names, {len(self.rgb)} rgb and {len(self.flow)} flow arrays, expected the same number of each')
         if not self.names: raise CoplError(f'{source}: found no video, expected at least one')
+        for name in self.names: _safe_name(source, name)
         double = pd.Series(self.names)[pd.Series(self.names).duplicated()]
         if len(double): raise CoplError(f'{source}: video {double.iloc[0]!r} occurs more than once')
         for name, r, f in zip(self.names, self.rgb, self.flow, strict=True): self._check_shapes(name, r, f)
@@ -263,7 +264,6 @@ def save_videos(
     path = Path(path)
     for stream in ('rgb', 'flow'):
         if any((path/stream).glob('*.npy')): raise CoplError(f'{path/stream}: found features there, expected a new folder')
-    for name in videos.names: _safe_name(videos.source, name)
     for name, r, f in zip(videos.names, videos.rgb, videos.flow, strict=True):
         for stream, x in (('rgb', r), ('flow', f)): atomic_write(path/stream/f'{name}.npy', lambda p, x=x: np.save(p, x))
     _save_rest(path, videos.grid, videos.annotations)
@@ -316,7 +316,6 @@ def convert_videos(
     path = Path(path)
     if layout not in (*WRITERS, 'flat'): raise CoplError(f'layout is {layout!r}, expected one that can be written: {", ".join((*WRITERS, "flat"))}')
     if path.exists(): raise CoplError(f'{path}: exists, expected a new folder')
-    for name in videos.names: _safe_name(videos.source, name)
     raw = ((np.asarray(r), np.asarray(f)) for r, f in zip(videos.rgb, videos.flow, strict=True))
     if layout == 'flat':
         dtype = np.result_type(*{x.dtype for x in (*videos.rgb, *videos.flow)})

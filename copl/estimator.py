@@ -8,6 +8,8 @@ __all__ = ['COPL']
 # %% ../nbs/34_estimator.ipynb #cd7a93ee
 import contextlib
 import hashlib
+import importlib
+import json
 import time
 import warnings
 from collections.abc import Callable
@@ -19,7 +21,7 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from .config import Config, CoplError, atomic_write, config_from_dict, config_to_dict, find_device, world
+from .config import Config, CoplError, atomic_write, config_from_dict, config_to_dict, find_device, shown, world
 from .data import VideoSet
 from .devices import from_first, launch
 from .evaluate import clustering_scores, map_clusters
@@ -43,7 +45,7 @@ def _summary(round, labels):
 
 # %% ../nbs/34_estimator.ipynb #105d5dea
 _FORMAT = 'copl checkpoint 1'
-_KEYS = {'config', 'videos', 'data_sha256', 'seconds', 'rounds', 'iterations', 'state', 'names', 'widths', 'network', 'arrays'}
+_KEYS = {'config', 'videos', 'data_sha256', 'seconds', 'rounds', 'iterations', 'log', 'state', 'names', 'widths', 'network', 'arrays'}
 _ARRAYS = ('pseudolabels_', 'confidence_', 'trusted_', 'features_')
 
 def _write_checkpoint(path, contents):
@@ -56,10 +58,50 @@ def _read_checkpoint(path):
     "A checkpoint's contents; raises `CoplError`."
     try: saved = torch.load(path, map_location='cpu', weights_only=True)
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
-    except Exception as e: raise CoplError(f'{path}: not readable as a checkpoint: {str(e).splitlines()[0][:200]}') from e  # torch raises many kinds here
+    except Exception as e: raise CoplError(f'{path}: not readable as a checkpoint: {_first_line(e)}') from e                # torch raises many kinds here
     if not isinstance(saved, dict) or saved.get('format') != _FORMAT or not _KEYS <= saved.keys():
         raise CoplError(f'{path}: found no {_FORMAT!r}, expected a file that copl wrote')
+    config_from_dict(saved['config'], str(path))
+    with _fitting(path):
+        wrong = next((what for what, right in _facts(saved) if not right), None)
+        if wrong: raise CoplError(f'{wrong!r} is not what copl writes, or not of the same run')
     return saved
+
+def _first_line(e):
+    return (str(e).splitlines() or [type(e).__name__])[0][:200]
+
+@contextlib.contextmanager
+def _fitting(path):
+    "Whatever goes wrong with a checkpoint's contents becomes a `CoplError`."
+    try: yield
+    except Exception as e: raise CoplError(f'{path}: its contents do not fit together, expected a file that copl wrote: {_first_line(e)}') from e
+
+def _facts(saved):
+    "(field, whether it holds what it ought to) of a checkpoint."
+    n, C, state, real = len(saved['videos']), saved['config']['n_classes'], saved['state'], lambda x: x.is_floating_point() and bool(x.isfinite().all())
+    yield 'videos', isinstance(saved['videos'], list) and all(isinstance(v, str) for v in saved['videos'])
+    yield 'seconds', isinstance(saved['seconds'], float)
+    yield 'rounds', isinstance(saved['rounds'], list) and all(isinstance(r, dict) and {*r} >= {'round', 'n_P', 'n_U', 'confidence'} for r in saved['rounds'])
+    yield 'log', isinstance(saved['log'], list) and all(isinstance(r, dict) and 'round' in r for r in saved['log'])
+    yield 'iterations', len(saved['iterations']) == len(saved['rounds'])
+    if state is None:
+        arrays = saved['arrays']
+        yield 'names', isinstance(saved['names'], list) and len(saved['names']) == C and all(isinstance(v, str | None) for v in saved['names'])
+        yield 'network', all(real(v) for v in saved['network'].values())
+        yield 'features_', arrays['features_'].shape == (n, sum(saved['widths'])) and real(arrays['features_'])
+        labels = [*saved['iterations'], (arrays['pseudolabels_'], arrays['confidence_'])]
+        yield 'trusted_', arrays['trusted_'].shape == (n,) and arrays['trusted_'].dtype == torch.bool
+    else:
+        yield 'state', all(type(state[k]) is int and state[k] >= 0 for k in 'nmt') and state['m'] == len(state['log'])
+        yield 'log', all(isinstance(v, float) for row in state['log'] for v in row.values())
+        yield 'student or teacher', all(real(x) for k in ('student', 'teacher') for x in state[k].values())
+        yield 'optimizer', all(real(x) for slots in state['optimizer']['state'].values() for x in slots.values())
+        yield 'F', len(state['F']) == n and state['F'].ndim == 2 and real(state['F'])
+        labels = [*saved['iterations'], (state['y'], state['s'])]
+        yield 'trusted', state['trusted'].shape == (n,) and state['trusted'].dtype == torch.bool
+    for y, s in labels:
+        yield 'pseudolabels', y.shape == (n,) and y.dtype == torch.int64 and bool(((y >= 0) & (y < C)).all())
+        yield 'confidence', s.shape == (n,) and real(s)
 
 # %% ../nbs/34_estimator.ipynb #bf7f92bf
 def _contents(model, rows=None, state=None, videos=None):
@@ -67,7 +109,7 @@ def _contents(model, rows=None, state=None, videos=None):
     done = hasattr(model, 'network_')
     return {'format': _FORMAT, 'config': config_to_dict(model.config), 'videos': model.videos_,
             'data_sha256': _data_hash(model, videos), 'seconds': model.seconds_,
-            'rounds': rows if rows is not None else model.rounds_.to_dict('records'),
+            'rounds': rows if rows is not None else model.rounds_.to_dict('records'), 'log': model.log_,
             'iterations': [tuple(torch.from_numpy(v) for v in pair) for pair in model.iterations_],
             'state': None if state is None else state_to_dict(state), 'names': model.names_ if done else None,
             'widths': (model.network_.d_rgb, model.network_.d_flow) if done else None, 'network': model.network_.state_dict() if done else None,
@@ -85,7 +127,7 @@ def _iterations(saved):
 def _same_run(model, videos, path):
     "A checkpoint's contents, after checking that it is of this configuration and data; raises `CoplError`."
     saved, now = _read_checkpoint(path), config_to_dict(model.config)
-    differs = [f'{k}: {saved["config"].get(k)!r} then, {v!r} now' for k, v in now.items() if saved['config'].get(k) != v]
+    differs = [f'{k}: {shown(saved["config"].get(k))} then, {shown(v)} now' for k, v in now.items() if saved['config'].get(k) != v]
     if differs: raise CoplError(f'{path}: cannot resume with another configuration ({"; ".join(differs)})')
     found, given = saved['data_sha256'], _data_hash(model, videos)
     if found != given: raise CoplError(f'{path}: cannot resume with other data: sha256 {found} then, {given} now')
@@ -98,18 +140,22 @@ def _restore(model, saved):
     model.network_.to(model.device).eval().requires_grad_(False)
     for name in _ARRAYS: setattr(model, name, saved['arrays'][name].numpy())
     model.names_, model.videos_, model.seconds_ = saved['names'], saved['videos'], saved['seconds']
-    model.rounds_, model.iterations_ = pd.DataFrame(saved['rounds']), _iterations(saved)
+    model.rounds_, model.iterations_, model.log_ = pd.DataFrame(saved['rounds']), _iterations(saved), saved['log']
     return model
 
 # %% ../nbs/34_estimator.ipynb #67f69468
 @contextlib.contextmanager
-def _one_run(checkpoint):
-    "No other run writes this checkpoint meanwhile; raises `CoplError` where one does."
-    lock = FileLock(Path(checkpoint).with_name(f'.{Path(checkpoint).name}.lock')) if checkpoint is not None else None
+def one_run(
+    checkpoint:str|Path|None # None: nothing is written, and nothing locked
+):
+    "No other run writes this checkpoint, or beside it, meanwhile; raises `CoplError` where one does."
+    lock = FileLock(Path(checkpoint).with_name(f'.{Path(checkpoint).name}.lock'), is_singleton=True) if checkpoint is not None else None
     def problem():
+        folder, name = Path(checkpoint).parent, Path(checkpoint).name
         try:
-            Path(checkpoint).parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
+            for p in (*folder.glob(f'.{name}.????????.*'), *folder.glob('.log.jsonl.????????.*')): p.unlink()   # of a run that was killed as it wrote
         except Timeout: return f'{checkpoint}: another run is writing it (it holds {lock.lock_file}), expected one run at a time'
         except OSError as e: return f'cannot write {lock.lock_file}: {e.strerror or e}'
     found = None if lock is None else from_first(problem)
@@ -117,6 +163,26 @@ def _one_run(checkpoint):
     try: yield
     finally:
         if lock is not None: lock.release()
+
+# %% ../nbs/34_estimator.ipynb #55622575
+def _write_log(checkpoint, log):
+    "The history of a run beside its checkpoint."
+    text = ''.join(json.dumps(row, default=str) + '\n' for row in log)
+    atomic_write(Path(checkpoint).with_name('log.jsonl'), lambda p: p.write_text(text, encoding='utf-8'))
+
+def _summary_writer(folder):
+    "What opens TensorBoard's events from an epoch on and gives a function that adds to them: step, kind, row; raises `CoplError` without TensorBoard."
+    if folder is not None:
+        try: board = importlib.import_module('torch.utils.tensorboard')
+        except ImportError as e: raise CoplError("logging to TensorBoard needs a package that is not installed: pip install 'copl[tensorboard]'") from e
+    @contextlib.contextmanager
+    def events(done):
+        if folder is None or world()[0]: yield lambda step, kind, row: None
+        else:
+            try: writer = board.SummaryWriter(str(folder), purge_step=done + 1)       # what a killed run wrote beyond its checkpoint is replaced
+            except OSError as e: raise CoplError(f'cannot write {folder}: {e.strerror or e}') from e
+            with writer: yield lambda step, kind, row: [writer.add_scalar(f'{kind}/{k}', v, step) for k, v in row.items() if isinstance(v, int | float)]
+    return events
 
 # %% ../nbs/34_estimator.ipynb #29c9ed33
 class COPL:
@@ -138,43 +204,56 @@ class COPL:
 
     def fit(self,
         videos:VideoSet,                          # training videos; labels, if any, only name clusters and fill `rounds_`
-        checkpoint:str|Path|None=None,            # save here after every epoch
+        checkpoint:str|Path|None=None,            # save here after every epoch, and the losses in `log.jsonl` beside it
         resume:bool=False,                        # go on from `checkpoint`; of a finished run, just load it
         after_round:Callable[['COPL'], dict]=lambda model: {}, # sees the model after each round; what it returns joins the row
+        tensorboard:str|Path|None=None,           # a folder for TensorBoard's events
     )->'COPL':
-        "Algorithm 1; afterwards `pseudolabels_`, `confidence_`, `trusted_`, `features_`, `rounds_`, `names_` and `network_` are there."
+        "Algorithm 1; afterwards `pseudolabels_`, `confidence_`, `trusted_`, `features_`, `rounds_`, `log_`, `names_` and `network_` are there."
         fabric = launch(self.device, *self._processes, self.config.precision)
         self.device = fabric.device
-        with _one_run(checkpoint): return self._fit(videos, checkpoint, resume, after_round, fabric)
+        with one_run(checkpoint): return self._fit(videos, checkpoint, resume, after_round, tensorboard, fabric)
 
-    def _fit(self, videos, checkpoint, resume, after_round, fabric):
-        state, rows = None, []
-        self.seconds_, self.iterations_, self.videos_ = 0.0, [], list(videos.names)
+    def _fit(self, videos, checkpoint, resume, after_round, tensorboard, fabric):
+        state, rows, events = None, [], _summary_writer(tensorboard)
+        self.seconds_, self.iterations_, self.log_, self.videos_ = 0.0, [], [], list(videos.names)
         if resume:
             if checkpoint is None: raise CoplError('fit: resume=True needs the checkpoint to go on from')
             if not Path(checkpoint).exists(): warnings.warn(f'no checkpoint {checkpoint}: beginning at the beginning', stacklevel=2)
             else:
                 saved = _same_run(self, videos, checkpoint)
-                if saved['state'] is None: return _restore(self, saved)
-                state, rows = state_from_dict(saved['state'], videos, self.config, self.device), saved['rounds']
-                self.iterations_, self.seconds_ = _iterations(saved), saved['seconds']
+                with _fitting(checkpoint):
+                    if saved['state'] is None: _restore(self, saved)
+                    else: state, rows = state_from_dict(saved['state'], videos, self.config, self.device), saved['rounds']
+                    self.iterations_, self.seconds_, self.log_ = _iterations(saved), saved['seconds'], saved['log']
+                _write_log(checkpoint, self.log_)
+                if state is None: return self
         labels = videos.labels()
         if self.config.supervision == 'weak' or all(x is None for x in labels): labels = None
         began = time.perf_counter() - self.seconds_
         total = self.config.iteration_num*self.config.epoch_num
+        def save(state):
+            if checkpoint is None: return
+            _write_checkpoint(checkpoint, _contents(self, rows, state, videos))
+            _write_log(checkpoint, self.log_)
         done = 0 if state is None else state.n*self.config.epoch_num + state.m
-        with tqdm(total=total, unit='epoch', disable=not self.verbose or world()[0] > 0, initial=done) as bar:
+        with events(done) as show, tqdm(total=total, unit='epoch', disable=not self.verbose or world()[0] > 0, initial=done) as bar:
             def after_epoch(state):
                 bar.update()
                 bar.set_postfix({'round': state.n, 'in P': f'{state.trusted.mean():.0%}'} | {k: f'{v:.2f}' for k, v in state.log[-1].items()})
                 self.seconds_ = time.perf_counter() - began
-                if checkpoint is not None: _write_checkpoint(checkpoint, _contents(self, rows, state, videos))
+                losses = {f'loss_{k}': v for k, v in state.log[-1].items()}
+                self.log_.append({'round': state.n, 'epoch': state.m - 1, 'seconds': round(self.seconds_, 3)} | losses)
+                show(state.n*self.config.epoch_num + state.m, 'epoch', self.log_[-1])
+                save(state)
             for r in algorithm_1(videos, self.config, state, fabric, after_epoch):
                 self._take(r, labels, videos)
                 rows.append(_summary(r, labels) | {k: v.item() if hasattr(v, 'item') else v for k, v in after_round(self).items()})
                 self.rounds_ = pd.DataFrame(rows)
+                self.log_.append(rows[-1])
+                show((r.n + 1)*self.config.epoch_num, 'round', rows[-1])
         self.seconds_ = time.perf_counter() - began
-        if checkpoint is not None: _write_checkpoint(checkpoint, _contents(self, rows, None, videos))
+        save(None)
         return self
 
     def _take(self, r, labels, videos):
@@ -231,4 +310,4 @@ class COPL:
         if saved['state'] is not None:
             raise CoplError(f'{path}: this run has not finished (round {saved["state"]["n"]}, epoch {saved["state"]["m"]}): resume it')
         model = cls(config=config_from_dict(saved['config'], str(path)), device=device)
-        return _restore(model, saved)
+        with _fitting(path): return _restore(model, saved)

@@ -88,7 +88,7 @@ def inspect_videos(
     grid = _attempt(report, lambda: _load_grid((found.path if found.path.is_dir() else found.path.parent)/'grid.yaml')) or TimeGrid()
     source = annotations or found.annotations
     truth = source and _attempt(report, lambda: load_annotations(source, allow_pickle=allow_pickle))
-    use = lambda name, open_: _usable(f'{path}: video {name!r}', *_same_length(*open_(), lengths))
+    use = lambda name, open_: _usable(path, name, *_same_length(*open_(), lengths))
     streams = {n: s for n, open_ in found.videos.items() if (s := _attempt(report, lambda n=n, o=open_: use(n, o)))}
     report.errors += _unlike_most(streams, path)
     _describe(report, found, streams, grid, truth)
@@ -104,11 +104,9 @@ def _attempt(report, action):
         except CoplError as e: report.errors.append(str(e))
         finally: report.warnings += [str(w.message) for w in caught]
 
-def _usable(where, rgb, flow):
+def _usable(path, name, rgb, flow):
     "Both streams, read once; raises `CoplError` for whatever `VideoSet` would refuse."
-    one = VideoSet([where], [rgb], [flow], source='')
-    try: one.check()
-    except CoplError as e: raise CoplError(str(e).replace(f": video {where!r}", where)) from None
+    VideoSet([name], [rgb], [flow], source=str(path)).check()
     return rgb, flow
 
 def _unlike_most(streams, path)->Iterator[str]:

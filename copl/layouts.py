@@ -10,7 +10,6 @@ __all__ = ['LayoutName', 'READERS', 'WRITERS', 'Found', 'LazyArray', 'detect_lay
 import importlib
 import math
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ import pandas as pd
 import yaml
 
 from .annotations import Annotations, TimeGrid, _header, _is_pickle, _load_array, _text, save_annotations
-from .config import CoplError, atomic_write, read_yaml
+from .config import CoplError, atomic_write, read_yaml, shown
 
 # %% ../nbs/06_layouts.ipynb #bb590345
 LayoutName = Literal['folder', 'flat', 'cola', 'wtalc', 'joint', 'npz_pairs', 'hdf5', 'plain']
@@ -65,7 +64,7 @@ def _open_npy(path):
     "A memory-mapped array; raises `CoplError`."
     try: return np.lib.format.open_memmap(path, mode='r')
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
-    except (ValueError, EOFError, TypeError, OverflowError) as e:
+    except Exception as e:                                       # numpy evaluates the header as Python, which may raise anything
         reason = 'it holds pickled Python objects, which could run any code' if _is_pickle(path) else e
         raise CoplError(f'{path}: not readable as a plain npy array: {reason}') from e
 
@@ -81,14 +80,14 @@ def _zipped(path, use):
         with zipfile.ZipFile(path) as z: return use(z)
     except CoplError: raise
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, NotImplementedError) as e:
+    except Exception as e:                                       # each way of compressing has errors of its own
         raise CoplError(f'{path}: not readable as an npz archive: {e}') from e
 
 def _npz_header(path, z, keys):
     "(member, shape, type); the size that the archive announces is held against the header's before anything is unpacked."
     members = {i.filename.removesuffix('.npy'): i for i in z.infolist()}
     key = next((k for k in keys if k in members), next(iter(members)) if len(members) == 1 and not keys else None)
-    if key is None: raise CoplError(f'{path}: found the keys {list(members)[:5]}, expected {" or ".join(map(repr, keys)) or "a single one"}')
+    if key is None: raise CoplError(f'{path}: found the keys {shown(list(members))}, expected {" or ".join(map(repr, keys)) or "a single one"}')
     with z.open(members[key]) as f:
         shape, dtype = _header(f)
         size = f.tell() + math.prod(shape)*dtype.itemsize
@@ -103,7 +102,9 @@ def _read_member(z, name):
 # %% ../nbs/06_layouts.ipynb #6c67f749
 def _safe_name(where, name):
     "The name, if it is usable as a file name; raises `CoplError`."
-    if not name or name in ('.', '..') or any(c in name for c in '/\\\0'): raise CoplError(f'{where}: video name {name!r} is not usable as a file name')
+    strange = any(c in '/\\\0' or '\ud800' <= c <= '\udfff' for c in name)                # the last: halves of characters, no text
+    usable = name and name not in ('.', '..') and not strange and len(name.encode()) <= 200
+    if not usable: raise CoplError(f'{where}: video name {shown(name)} is not usable as a file name')
     return name
 
 def _halves(where, x):
@@ -255,14 +256,14 @@ def _in_hdf5(file, use, h5py=None):
     try:
         with h5py.File(file, 'r') as f: return use(f)
     except CoplError: raise
-    except (OSError, KeyError, RuntimeError, ValueError) as e: raise CoplError(f'{file}: not readable as HDF5: {e}') from e
+    except Exception as e: raise CoplError(f'{file}: not readable as HDF5: {e}') from e          # h5py raises many kinds for a damaged file
 
 def _open_dataset(file, name):
     "A lazy array from one dataset; raises `CoplError`."
     def look(f):
         x = f[name]
-        if not hasattr(x, 'shape') or x.external or x.is_virtual or x.nbytes > LARGEST:
-            raise CoplError(f'{file}: video {name!r}: found {x!r}, expected a dataset (snippets, channels) in this file, of at most {LARGEST} bytes')
+        if getattr(x, 'shape', None) is None or x.external or x.is_virtual or x.nbytes > LARGEST:
+            raise CoplError(f'{file}: video {name!r}: found {shown(x)}, expected a dataset (snippets, channels) in this file, of at most {LARGEST} bytes')
         return x.shape, x.dtype
     shape, dtype = _in_hdf5(file, look)
     return LazyArray(lambda: _in_hdf5(file, lambda f: f[name][()]), shape, dtype)
@@ -369,6 +370,6 @@ def _load_grid(path):
     if not path.exists(): return TimeGrid()
     values = read_yaml(path)
     if not isinstance(values, dict) or set(values) - {'stride', 'window', 'fps'}:
-        raise CoplError(f'{path}: found {str(values)[:80]}, expected stride, window and fps')
+        raise CoplError(f'{path}: found {shown(values)}, expected stride, window and fps')
     try: return TimeGrid(**values)
     except CoplError as e: raise CoplError(f'{path}: {e}') from None

@@ -22,7 +22,7 @@ import pandas as pd
 from matplotlib import cycler, rc_context
 from matplotlib.figure import Figure
 
-from .config import CoplError, atomic_write
+from .config import CoplError, atomic_write, shown
 from .data import VideoSet, load_detections
 from .estimator import COPL
 from .evaluate import purity
@@ -42,9 +42,9 @@ def run_metrics(
     except (ValueError, RecursionError) as e: raise CoplError(f'{path}: not readable as JSON: {e}') from e
     if not isinstance(metrics, dict): raise CoplError(f'{path}: found {type(metrics).__name__}, expected what copl train writes')
     for key in ('config', 'data', 'versions'):
-        if not isinstance(metrics.get(key), dict): raise CoplError(f'{path}: found {metrics.get(key)!r} under {key!r}, expected names and values')
+        if not isinstance(metrics.get(key), dict): raise CoplError(f'{path}: found {shown(metrics.get(key))} under {key!r}, expected names and values')
     if not isinstance(metrics['data'].get('source'), str): raise CoplError(f"{path}: found no source under 'data', expected what copl train writes")
-    if not isinstance(metrics.get('seed'), int): raise CoplError(f"{path}: found {metrics.get('seed')!r} under 'seed', expected a whole number")
+    if not isinstance(metrics.get('seed'), int): raise CoplError(f"{path}: found {shown(metrics.get('seed'))} under 'seed', expected a whole number")
     try: _tiles(metrics), _card(metrics)
     except (KeyError, TypeError, AttributeError, ValueError) as e: raise CoplError(f'{path}: expected what copl train writes, found a gap ({e!r})') from e
     return metrics

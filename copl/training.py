@@ -252,9 +252,14 @@ def state_from_dict(
     config:Config,    # its configuration
     device:str|torch.device='cpu',
 )->State:
-    "A run where it stopped."
+    "A run where it stopped; raises `CoplError` where the parts are not of one run."
     state = new_state(videos, config, device)
-    for k in ('student', 'teacher', 'optimizer'): getattr(state, k).load_state_dict(saved[k])
+    for k in ('student', 'teacher'): getattr(state, k).load_state_dict(saved[k])
+    state.optimizer.load_state_dict(state.optimizer.state_dict() | {'state': saved['optimizer']['state']})       # its options are those of `config`
+    for p, slots in state.optimizer.state.items():
+        found = {k: tuple(x.shape) for k, x in slots.items()}
+        expected = {'step': (), 'exp_avg': tuple(p.shape), 'exp_avg_sq': tuple(p.shape)}
+        if found != expected: raise CoplError(f'the optimizer keeps {found}, expected {expected}')
     for k in ('F', 'y', 's', 'trusted'): setattr(state, k, None if saved[k] is None else saved[k].numpy())
     state.n, state.m, state.t, state.log = saved['n'], saved['m'], saved['t'], list(saved['log'])
     return state

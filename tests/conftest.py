@@ -15,3 +15,10 @@ def real_data():
         if not (DATA/name).exists(): pytest.skip(f'needs {name}: not found in {DATA} (set COPL_TEST_DATA)')
         return DATA/name
     return find
+
+
+summary = [] # lines that tests add to the end of the report
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in summary: terminalreporter.write_line(line)

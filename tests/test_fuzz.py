@@ -1,0 +1,382 @@
+"""Bad input, tried in earnest: damaged copies of every file that copl reads, each refused in one line or used, and nothing else happens.
+
+COPL_FUZZ=20 tries twenty times as many cases, with other random numbers each time."""
+import contextlib
+import io
+import json
+import math
+import os
+import pickle
+import random
+import resource
+import shutil
+import signal
+import sys
+import zipfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from copl import COPL, Config, VideoSet
+from copl.annotations import Annotations
+from copl.cli import main
+from copl.config import save_config
+from copl.data import convert_videos
+
+from .conftest import summary
+
+TIMES = int(os.environ.get('COPL_FUZZ', 1))
+NAMES = ['calm', 'dive', 'jump', 'swim']
+pytestmark = pytest.mark.filterwarnings('ignore')
+
+
+# What must not happen
+
+WRITES = {'os.rename', 'os.remove', 'os.mkdir', 'os.rmdir', 'os.chmod', 'os.symlink', 'os.link', 'os.truncate', 'shutil.rmtree', 'tempfile.mkstemp'}
+RUNS = {'os.system', 'subprocess.Popen', 'os.exec', 'os.posix_spawn', 'os.fork', 'socket.connect', 'pickle.find_class'}
+watched = None # while a command runs: [(event, first argument)] of all that it wrote or started
+
+
+def audit(event, args):
+    if watched is None: return
+    if event == 'open':
+        mode, flags = args[1] or '', args[2] or 0
+        if set(mode) & set('wax+') or flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT): watched.append((event, args[0]))
+    elif event in WRITES | RUNS:
+        folder = args[-1] if event in ('os.remove', 'os.rmdir') and args[-1] != -1 else None      # the first argument is relative to this open one
+        watched.append((event, os.path.join(os.readlink(f'/proc/self/fd/{folder}'), args[0]) if folder is not None else args[0] if args else None))
+
+
+class Payload:
+    "A pickle that creates a file when it is loaded."
+    def __init__(self, marker): self.marker = marker
+    def __reduce__(self): return open, (str(self.marker), 'w')
+
+
+class Slow(BaseException): pass
+
+
+def too_slow(*_): raise Slow('more than 20 s')
+
+
+@contextlib.contextmanager
+def guarded(*allowed):
+    "The commands inside write only under these folders, start nothing and end in time."
+    global watched
+    watched, before = [], signal.signal(signal.SIGALRM, too_slow)
+    signal.alarm(20)
+    try: yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        seen, watched = watched, None
+    inside = lambda path: any(Path(os.fsdecode(path)).is_relative_to(a) for a in allowed)
+    wrong = [(e, p) for e, p in seen if e in RUNS or isinstance(p, str | bytes | os.PathLike) and not inside(p) and str(p) != os.devnull]
+    assert not wrong, wrong
+
+
+def command(args):
+    "(status, last lines on stderr) of a command whose output goes to a terminal that knows only UTF-8."
+    out, err = (io.TextIOWrapper(io.BytesIO(), 'utf-8', errors=e) for e in ('strict', 'backslashreplace'))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err): status = main([str(a) for a in args])
+    err.flush()
+    return status, err.buffer.getvalue().decode()
+
+
+# Whole files to begin with
+
+@dataclass(frozen=True)
+class Kind:
+    "A set of files, those to damage, and the commands that read them."
+    files:dict[str, bytes]
+    victims:tuple[str, ...]
+    commands:tuple[tuple, ...]     # BOX stands for the folder of the files, OUT for the one to write into
+
+
+def small():
+    "Two training and two test videos of 6 to 9 snippets, 3 + 3 channels."
+    rng = np.random.default_rng(0)
+    draw = lambda: [rng.random((6 + i, 3)).astype('float32') for i in range(4)]
+    segments = pd.DataFrame([('dive', 1., 2.5, 'Diving'), ('calm', .5, 2., 'Walk'), ('jump', .1, 3., 'Diving'), ('swim', 0., 1/3, 'Walk')],
+                            columns=['video', 'start', 'end', 'label'])
+    table = pd.DataFrame([(n, 'train' if i < 2 else 'test', (6 + i)*16/25) for i, n in enumerate(NAMES)], columns=['video', 'subset', 'duration'])
+    return VideoSet(NAMES, draw(), draw(), annotations=Annotations(segments, table))
+
+
+def files_of(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob('*')) if p.is_file() and not p.name.endswith('.lock')}
+
+
+def write_wtalc(folder):
+    "W-TALC's arrays, without objects where they need none: as many snippets and segments of each video."
+    (folder/'Annotations').mkdir(parents=True)
+    np.save(folder/'features.npy', np.random.default_rng(0).random((4, 6, 6)).astype('float32'))
+    truth = dict(videoname=np.array(NAMES, 'S'), subset=np.array(['train', 'train', 'test', 'test'], 'S'), duration=np.full((4, 1), 6*16/25),
+                 segments=np.tile([[.5, 1.]], (4, 1, 1)), labels=np.array([['Diving'], ['Walk']]*2, 'S'))
+    for name, x in truth.items(): np.save(folder/'Annotations'/f'{name}.npy', x)
+
+
+OPTIONS = ('--n-classes', 2, '--hidden', 2, '--snippets', 4, '--epoch-num', 1, '--iteration-num', 1, '--device', 'cpu')
+
+
+def write_run(folder):
+    "The results of a very short training."
+    convert_videos(small(), folder/'data', 'folder')
+    assert command(['train', folder/'data', '--out', folder/'run', *OPTIONS])[0] == 0
+
+
+def unfinished(path):
+    "The checkpoint of such a training with two rounds, interrupted after the first."
+    class Stop(Exception): pass
+    def stop(model): raise Stop
+    model = COPL(2, hidden=2, snippets=4, epoch_num=1, iteration_num=2, device='cpu')
+    with contextlib.suppress(Stop): model.fit(small()[[0, 1]], path, after_round=stop)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope='module')
+def kinds(tmp_path_factory):
+    "All kinds of files, by name."
+    root = tmp_path_factory.mktemp('whole')
+    layouts = {k: files_of(convert_videos(small(), root/k, k)) for k in ('folder', 'flat', 'cola', 'joint', 'npz_pairs', 'hdf5')}
+    write_wtalc(root/'wtalc')
+    layouts['wtalc'] = files_of(root/'wtalc')
+    found = {}
+    for name, files in layouts.items():
+        commands = ('inspect', 'BOX'), ('convert', 'BOX', '--to', 'folder', '--out', 'OUT/converted')
+        found[name] = Kind(files, tuple(files), commands)
+    write_run(root/'whole')
+    shutil.copytree(root/'whole'/'data', root/'run'/'data')
+    shutil.copytree(root/'whole'/'run', root/'run'/'run')
+    text = (root/'run'/'run'/'metrics.json').read_text().replace(str(root/'whole'), 'BOX')
+    (root/'run'/'run'/'metrics.json').write_text(text)
+    run = files_of(root/'run')
+    found['annotations'] = Kind({'truth.json': run['data/annotations.json'], 'found.json': run['run/detections.json']}, ('truth.json', 'found.json'),
+                                (('evaluate', 'BOX/found.json', 'BOX/truth.json', '--json', 'OUT/mAP.json'),))
+    lines = {'Diving_val.txt': b'dive 1.0 2.5\n', 'Walk_val.txt': b'calm 0.5 2.0\n', 'Diving_test.txt': b'jump 0.1 3.0\n', 'Walk_test.txt': b'swim 0 0.3\n'}
+    found['text'] = Kind({f'truth/{n}': t for n, t in lines.items()} | {'found.json': run['run/detections.json']}, tuple(f'truth/{n}' for n in lines),
+                         (('evaluate', 'BOX/found.json', 'BOX/truth', '--subset', 'test'),))
+    config = {k: v for k, v in run.items() if k.startswith('data/')} | {'config.yaml': save_config(Config(2), root/'config.yaml').read_bytes()}
+    found['config'] = Kind(config, ('config.yaml',), (('train', 'BOX/nothing', '--config', 'BOX/config.yaml', '--out', 'OUT/run'),))
+    found['checkpoint'] = Kind(run, ('run/checkpoint.pt',), (('localize', 'BOX/run', 'BOX/data', '--out', 'OUT/found.json', '--device', 'cpu'),))
+    data = {k: v for k, v in run.items() if k.startswith('data/')}
+    found['unfinished'] = Kind({'run/checkpoint.pt': unfinished(root/'unfinished.pt')} | data, ('run/checkpoint.pt',),
+                               (('train', 'BOX/data', '--out', 'BOX/run', '--resume', *OPTIONS[:-3], 2, *OPTIONS[-2:]),))
+    found['report'] = Kind(run, ('run/metrics.json', 'run/pseudolabels.csv', 'run/detections.json', 'run/checkpoint.pt'),
+                           (('report', 'BOX/run', '--out', 'OUT/report.html', '--device', 'cpu'),))
+    return found
+
+
+# Damage
+
+ODD = [None, True, -1, 0, 0.5, 2**63, 10**400, 1e308, -1e-320, math.nan, math.inf, '', 'x', '../x', '/etc/passwd', 'a\0b', '\ud800', 'é'*300, '9'*5000,
+       [], {}, [[]], {'a': 1}, [1, 2, 3], [3.0, 1.0], ['x', None], [math.nan, 1], 'nan', '1e999', '2020-01-01', [2**70, 2**71]]
+TOKENS = [b'null', b'NaN', b'-1', b'1e999', b'"\\ud800"', b'['*3000, b'[', b'}', b'"', b'\xff\xfe', b'\x00', b'9'*5000, b'0x10',
+          b'!!python/object/apply:os.system ["true"]', b'&a [*a]', b'../../x', b'\r\n', b'\xef\xbb\xbf', b'#', b': ', b'- ', b'\t', b'{"a": 1, "a": 2}', b'1.5',
+          b'true', b',', b'"/etc/passwd"']
+
+
+def as_bytes(rng, content):
+    "Some bytes other than they were."
+    n, how = len(content), rng.choice(('cut', 'flip', 'token', 'number', 'repeat', 'drop', 'noise', 'empty'))
+    at = rng.randrange(n + 1)
+    if how == 'cut': return content[:at]
+    if how == 'empty': return b''
+    if how == 'noise': return rng.randbytes(rng.randrange(200))
+    if how == 'token': return content[:at] + rng.choice(TOKENS) + content[at:]
+    if how == 'drop': return content[:at] + content[at + rng.randrange(1, 20):]
+    if how == 'repeat': return content[:at] + content[max(0, at - rng.randrange(1, 200)):]
+    changed = bytearray(content)
+    for _ in range(rng.choice((1, 1, 3, 20)) if n else 0):
+        i = rng.randrange(n)
+        changed[i] = changed[i] ^ (1 << rng.randrange(8)) if how == 'flip' else rng.choice(b'0123456789-.e,[]{}"')
+    return bytes(changed)
+
+
+def as_values(rng, value, odd=ODD):
+    "Plain values with one of them, anywhere inside, replaced, left out, renamed or wrapped."
+    places = []
+    def walk(x, path):
+        places.append(path)
+        for k in x if isinstance(x, dict) else range(min(len(x), 50)) if isinstance(x, list | tuple) else (): walk(x[k], (*path, k))
+    walk(value, ())
+    path, new = rng.choice(places), rng.choice(odd)
+    def change(x, path):
+        if not path: return [x] if rng.random() < .1 else new
+        k, *rest = path
+        if isinstance(x, dict):
+            how = rng.choice(('value', 'value', 'value', 'drop', 'rename')) if not rest else 'value'
+            others = {a: b for a, b in x.items() if a != k}
+            if how == 'drop': return others
+            return {**others, (new if isinstance(new, str) else 'x') if how == 'rename' else k: x[k] if how == 'rename' else change(x[k], rest)}
+        return type(x)(change(v, rest) if i == k else v for i, v in enumerate(x))
+    return change(value, list(path))
+
+
+def as_npy(rng, content, marker):
+    "A npy file of another shape or type, or with a header that lies, or with a pickle inside."
+    x, out = np.load(io.BytesIO(content)), io.BytesIO()
+    how = rng.choice(('shape', 'type', 'value', 'header', 'header', 'pickle', 'objects'))
+    if how == 'pickle': return pickle.dumps(Payload(marker))
+    if how == 'objects': x = np.array([Payload(marker)], object)
+    if how == 'shape': x = rng.choice([x[None], x[..., :-1], x[:0], x.ravel(), np.zeros(()), x[..., None], np.zeros((0, 0), 'f4'), np.asfortranarray(x)])
+    if how == 'type': x = x.astype(rng.choice(('S9', 'U9') if x.dtype.kind in 'SU' else ('i8', 'bool', 'f2', 'f8', 'c16', 'S3', 'M8[s]', '>f4')))
+    if how == 'value' and x.dtype.kind == 'f' and x.size: x.flat[rng.randrange(x.size)] = rng.choice((np.nan, np.inf, -np.inf, 1e38, -1))
+    if how != 'header':
+        np.save(out, x, allow_pickle=True)
+        return out.getvalue()
+    shape = rng.choice(['(2, 3)', '(10**9, 10**9)', '(1000000000000, 3)', '(-1, 3)', '(6, 3.0)', '(6,', '6', '()', '(' + '9'*400 + ', 3)', "('a', 3)",
+                        '(True, 3)', '(6, 3)'])
+    descr = rng.choice(["'<f4'", "'<f8'", "'|O'", "'<f4000'", "'V9999999999'", "[('a', '<f4')]", 'None', "'x'", "'<U99999'", "[('a', '|O')]", "'<M8'",
+                        '('*60 + ')'*60])
+    header = f"{{'descr': {descr}, 'fortran_order': {rng.choice(('False', 'True', '1'))}, 'shape': {shape}, }}\n".encode()
+    version = rng.choice((b'\x01\x00', b'\x01\x00', b'\x02\x00', b'\x03\x00', b'\x09\x00'))
+    size = rng.choice((len(header), len(header), 0, 65535)).to_bytes(2 if version[0] == 1 else 4, 'little')
+    return b'\x93NUMPY' + version + size + header + content[128:]
+
+
+def as_npz(rng, content, marker):
+    "An archive with other members, sizes that lie, or a bomb."
+    with zipfile.ZipFile(io.BytesIO(content)) as z: name, inner = z.namelist()[0], z.read(z.namelist()[0])
+    how, out = rng.choice(('inner', 'inner', 'bytes', 'name', 'two', 'none', 'nested', 'lie', 'bomb', 'pickle')), io.BytesIO()
+    inner = {'inner': lambda: as_npy(rng, inner, marker), 'nested': lambda: content, 'pickle': lambda: pickle.dumps(Payload(marker)),
+             'bomb': lambda: bomb(inner)}.get(how, lambda: inner)()
+    with zipfile.ZipFile(out, 'w', rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))) as z:
+        if how != 'none': z.writestr(rng.choice(('../x.npy', '/x.npy', 'x', 'feature/', 'é.npy')) if how == 'name' else name, inner)
+        if how == 'two': z.writestr(rng.choice(('b.npy', name)), inner)
+    made = out.getvalue()
+    if how == 'bytes': return as_bytes(rng, made)
+    if how != 'lie': return made
+    at = made.rindex(b'PK\x01\x02') + rng.choice((8, 10, 16, 20, 24, 28, 42))     # flags, method, checksum, sizes, name, offset
+    return made[:at] + rng.choice((b'\xff\xff\xff\x7f', b'\x00\x00\x00\x00', b'\x01\x00\x00\x00', b'\x63\x00\x00\x00')) + made[at + 4:]
+
+
+def bomb(inner):
+    "40 megabytes of nothing behind a small header."
+    return inner + bytes(40_000_000)
+
+
+def as_hdf5(rng, content, path):
+    "A file with links to elsewhere, groups, other types, sizes beyond all measure."
+    path.write_bytes(content)
+    name = rng.choice(NAMES)
+    how = rng.choice(('group', 'type', 'text', 'huge', 'soft', 'loop', 'external', 'shape', 'value', 'name', 'empty', 'compound', 'bytes', 'bytes'))
+    if how == 'bytes': return as_bytes(rng, content)
+    with h5py.File(path, 'r+') as f:
+        x = f[name][()]
+        del f[name]
+        if how == 'group': f.create_group(name)['x'] = x
+        if how == 'type': f[name] = x.astype(rng.choice(('i4', 'f2', 'f8', 'bool')))
+        if how == 'text': f[name] = ['a', 'b']
+        if how == 'huge': f.create_dataset(name, (2**40, 6), 'f4', chunks=(64, 6))
+        if how == 'soft': f[name] = h5py.SoftLink('/nowhere')
+        if how == 'loop': f[name] = h5py.SoftLink(f'/{name}')
+        if how == 'external': f[name] = h5py.ExternalLink('/etc/passwd', '/')
+        if how == 'shape': f[name] = rng.choice([x[None], x[:, :-1], x[:0], x.ravel(), np.float32(1)])
+        if how == 'value':
+            x.flat[rng.randrange(x.size)] = rng.choice((np.nan, np.inf))
+            f[name] = x
+        if how == 'name': f[rng.choice(('..', 'é'*80, 'a b', '\t', '"', "'; x", '-', '.calm', '<script>'))] = x
+        if how == 'empty': f[name] = h5py.Empty('f4')
+        if how == 'compound': f[name] = np.zeros(3, [('a', 'f4'), ('b', 'S3')])
+    return path.read_bytes()
+
+
+def as_checkpoint(rng, content, marker):
+    "A checkpoint with another value anywhere, or a pickle that would run code."
+    out, how = io.BytesIO(), rng.choice(('value', 'value', 'value', 'tensor', 'pickle', 'inside', 'bytes'))
+    if how == 'bytes': return as_bytes(rng, content)
+    if how == 'pickle': return pickle.dumps(Payload(marker))
+    saved = torch.load(io.BytesIO(content), weights_only=True)
+    if how == 'inside': saved = {**saved, rng.choice(list(saved)): Payload(marker)}
+    else:
+        tensors = [torch.zeros(0), torch.zeros(()), torch.full((2, 2), math.nan), torch.zeros(3, dtype=torch.int64), torch.full((4,), 10**6),
+                   torch.zeros(2, 2, dtype=torch.bool)]
+        saved = as_values(rng, saved, tensors if how == 'tensor' else ODD)
+    torch.save(saved, out)
+    return out.getvalue()
+
+
+def damaged(rng, name, content, box, marker):
+    "Another content for the file of that name."
+    suffix = Path(name).suffix
+    if rng.random() < .3: return as_bytes(rng, content)
+    if suffix == '.npy': return as_npy(rng, content, marker)
+    if suffix == '.npz': return as_npz(rng, content, marker)
+    if suffix == '.h5': return as_hdf5(rng, content, box/'.work.h5')
+    if suffix == '.pt': return as_checkpoint(rng, content, marker)
+    if suffix == '.json': return json.dumps(as_values(rng, json.loads(content))).encode()
+    if suffix == '.yaml' and rng.random() < .5: return laughs(rng)
+    if suffix == '.yaml': return yaml.safe_dump(as_values(rng, yaml.safe_load(content))).encode('utf-8', 'surrogatepass')
+    return as_bytes(rng, content)
+
+
+def laughs(rng):
+    "YAML whose aliases stand for 10**9 values."
+    lines = ['a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]'] + [f'a{i}: &a{i} [{", ".join(f"*a{i-1}" for _ in range(10))}]' for i in range(1, 9)]
+    return '\n'.join([*lines, f'{rng.choice(("n_classes", "alpha", "thetas", "losses", "nms", "stride", "fps"))}: *a8']).encode()
+
+
+# The cases
+
+CASES = {'folder': 250, 'flat': 150, 'cola': 200, 'joint': 150, 'npz_pairs': 250, 'hdf5': 250, 'wtalc': 150, 'annotations': 350, 'text': 100, 'config': 200,
+         'checkpoint': 200, 'unfinished': 200, 'report': 60}
+
+
+@pytest.fixture(scope='module', autouse=True)
+def hook():
+    sys.addaudithook(audit)
+
+
+@pytest.mark.parametrize('kind', CASES)
+def test_damaged_files_are_used_or_refused(kind, kinds, tmp_path, monkeypatch):
+    monkeypatch.setenv('COPL_CACHE', str(tmp_path/'cache'))
+    one, tally, box, out, marker = kinds[kind], Counter(), tmp_path/'box', tmp_path/'out', tmp_path/'pwned'
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def attempt(seed):
+        rng = random.Random(seed)
+        for folder in (box, out): shutil.rmtree(folder, ignore_errors=True)
+        for folder in (box, out): folder.mkdir()
+        for name, content in one.files.items():
+            (box/name).parent.mkdir(parents=True, exist_ok=True)
+            (box/name).write_bytes(content.replace(b'BOX', str(box).encode()) if name.endswith('metrics.json') else content)
+        for name in rng.sample(one.victims, 1 if rng.random() < .8 else min(2, len(one.victims))):
+            (box/name).write_bytes(damaged(rng, name, (box/name).read_bytes(), box, marker))
+        (box/'.work.h5').unlink(missing_ok=True)
+        whole = {p: p.read_bytes() for p in box.rglob('*') if p.is_file()}
+        written = box/'run' if kind == 'unfinished' else out
+        for args in one.commands:
+            args = [str(a).replace('BOX', str(box)).replace('OUT', str(out)) for a in args]
+            with guarded(written, tmp_path/'cache'): status, said = command(args)
+            assert status in (0, 1), said
+            if status: assert kind in ('folder', 'flat', 'cola', 'joint', 'npz_pairs', 'hdf5', 'wtalc') and args[0] == 'inspect' or refusal(said, box), said
+            tally['refused' if status else 'used'] += 1
+            assert not marker.exists(), 'code was executed'
+        changed = [p for p, content in whole.items() if not p.is_relative_to(written) and (not p.exists() or p.read_bytes() != content)]
+        assert not changed, changed
+
+    run = settings(max_examples=CASES[kind]*TIMES, deadline=None, database=None, derandomize=TIMES == 1, suppress_health_check=list(HealthCheck))
+    run(given(st.integers(0, 2**64))(attempt))()
+    summary.append(f'{sum(tally.values())//len(one.commands)} damaged sets of {kind}: {dict(tally)}')
+    assert sum(tally.values()) >= CASES[kind]*TIMES*len(one.commands)
+    assert tally['refused'] and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000, 'memory'
+
+
+def refusal(said, box):
+    "Whether the last thing said is one error that names a file or folder among those given."
+    said = said[said.rindex('copl: error: '):] if 'copl: error: ' in said else ''
+    return str(box) in said and 'Traceback' not in said and len(said) < 4000
+
+
+def test_there_are_two_thousand_cases():
+    assert sum(CASES.values()) >= 2000

@@ -1,0 +1,170 @@
+"Runs that are killed, crowded out or left without a disk: what was written stays whole, and the run goes on to the same bits."
+import itertools
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import lightning_fabric  # noqa: F401 (before the forks, which then need not)
+import pytest
+import torch
+from threadpoolctl import threadpool_limits
+
+from copl import cli
+from copl.cli import main
+
+from .conftest import summary
+
+KILLS = 24
+ARGS = ['train', 'sim:tiny', '--hidden', '8', '--snippets', '16', '--iteration-num', '2', '--epoch-num', '3', '--device', 'cpu']
+
+
+def child(args, out, before=lambda: None):
+    "The process number of a command that runs beside this one; what it says on stderr goes to <out>.txt."
+    pid = os.fork()
+    if pid: return pid
+    status = 70
+    try:
+        sys.stdout, sys.stderr = open(os.devnull, 'w'), open(f'{out}.txt', 'w')
+        torch.set_num_threads(1)                                  # threads do not survive a fork
+        with threadpool_limits(1):
+            before()
+            status = main([*args, '--out', str(out)])
+    except BaseException: traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def die_at(event, k):
+    "This process is killed as its k-th call of os.<event> begins."
+    real, calls = getattr(os, event), [0]
+    def replaced(*args, **kwargs):
+        calls[0] += 1
+        if calls[0] == k: os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+    setattr(os, event, replaced)
+    if event == 'replace': Path.replace = lambda path, target: replaced(path, target)
+
+
+def ended(pid, expected=0):
+    "Whether it came to its end, with the expected status; otherwise it was killed."
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == expected, status
+    return os.WIFEXITED(status)
+
+
+def errors(out):
+    "The last line of what a command said, which is not a traceback's."
+    said = Path(f'{out}.txt').read_text()
+    assert 'Traceback' not in said, said
+    return said.splitlines()[-1]
+
+
+def files(out):
+    return {p.relative_to(out): p.read_bytes() for p in out.rglob('*') if p.is_file() and p.suffix != '.lock'}
+
+
+def result(out):
+    "Everything that must not differ."
+    saved = torch.load(out/'checkpoint.pt', weights_only=True)
+    network = {k: v.numpy().tobytes() for k, v in saved['network'].items()}
+    arrays = {k: v.numpy().tobytes() for k, v in saved['arrays'].items()}
+    log = [{k: v for k, v in json.loads(line).items() if k != 'seconds'} for line in (out/'log.jsonl').read_text().splitlines()]
+    files = {n: (out/n).read_bytes() for n in ('detections.json', 'pseudolabels.csv', 'rounds.csv', 'config.yaml')}
+    return {'network': network, **arrays, **files, 'log': log, 'iterations': [[v.numpy().tobytes() for v in pair] for pair in saved['iterations']]}
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    "(results of a run that nobody disturbs, its seconds, its folder)"
+    out, began = tmp_path_factory.mktemp('whole')/'run', time.perf_counter()
+    assert ended(child(ARGS, out))
+    return result(out), time.perf_counter() - began, out
+
+
+def test_runs_killed_anywhere_resume_to_the_same_bits(whole, tmp_path):
+    expected, seconds, _ = whole
+    rng, at, torn, tries = random.Random(0), [], 0, itertools.count()
+    while len(at) < KILLS:
+        out, event, k = tmp_path/str(next(tries)), rng.choice(('replace', 'fsync', 'any')), rng.randrange(1, 20)
+        pid = child(ARGS, out, (lambda: None) if event == 'any' else lambda event=event, k=k: die_at(event, k))
+        if event == 'any':
+            time.sleep(rng.uniform(.05, seconds))
+            os.kill(pid, signal.SIGKILL)
+        if ended(pid): continue                                       # it was done before its time had come
+        torn += len([p for p in out.rglob('.*') if p.suffix != '.lock'])
+        at.append(len((out/'log.jsonl').read_text().splitlines()) if (out/'log.jsonl').exists() else 0)
+        assert ended(child([*ARGS, '--resume'], out))
+        assert not [*out.glob('.checkpoint.pt.*.pt'), *out.glob('.log.jsonl.*.jsonl')]
+        found = result(out)
+        for what in expected: assert found[what] == expected[what], (event, k, what)
+    summary.append(f'{KILLS} runs killed by SIGKILL, after {sorted(at)} of the {len(expected["log"])} lines of the log, {torn} temporary files left')
+    assert len(set(at)) >= 5
+
+
+def until(condition):
+    "Wait for it."
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, 'waited for a minute'
+        time.sleep(.005)
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(whole, tmp_path):
+    pid = child(ARGS, tmp_path/'run')
+    until((tmp_path/'run'/'log.jsonl').exists)
+    os.kill(pid, signal.SIGINT)
+    assert ended(pid, 130)
+    assert errors(tmp_path/'run') == f'interrupted: go on with the same command and --resume --out {tmp_path}/run'
+    assert ended(child([*ARGS, '--resume'], tmp_path/'run'))
+    assert result(tmp_path/'run') == whole[0]
+
+
+def test_a_full_disk_is_one_error_and_leaves_what_was_written(whole, tmp_path):
+    out = tmp_path/'run'
+    assert not ended(child(ARGS, out, lambda: die_at('replace', 6)))
+    before = files(out)
+    small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))      # a write beyond 4096 bytes fails, as on a full disk
+    assert ended(child([*ARGS, '--resume'], out, small), 1)
+    assert errors(out).startswith(f'copl: error: cannot write {out}/checkpoint.pt: ')
+    after = files(out)
+    assert {p: c for p, c in after.items() if not p.name.startswith('.')} == {p: c for p, c in before.items() if not p.name.startswith('.')}
+    assert not [p for p in after if p.name.startswith('.')]
+    assert ended(child([*ARGS, '--resume'], out))
+    assert result(out) == whole[0]
+
+
+def test_a_second_run_is_refused_until_the_first_has_written_its_results(tmp_path, capsys):
+    out = tmp_path/'run'
+    real = cli._write_results
+    def slowly(*args, **options):
+        (tmp_path/'writing').touch()
+        time.sleep(60)
+        return real(*args, **options)
+    pid = child(ARGS, out, lambda: setattr(cli, '_write_results', slowly))
+    until((tmp_path/'writing').exists)
+    before = files(out)
+    assert main([*ARGS, '--resume', '--out', str(out)]) == 1
+    assert f'{out}/checkpoint.pt: another run is writing it' in capsys.readouterr().err
+    assert files(out) == before
+    os.kill(pid, signal.SIGKILL)
+    assert not ended(pid)
+    assert main([*ARGS, '--resume', '--out', str(out)]) == 0
+
+
+@pytest.mark.parametrize('args', [['train', 'sim:tiny', '--out', 'OUT'], ['demo', '--out', 'OUT'], ['localize', 'RUN', 'sim:tiny', '--out', 'OUT/found.json'],
+    ['evaluate', 'RUN/detections.json', 'sim:tiny', '--json', 'OUT/mAP.json'], ['report', 'RUN', '--out', 'OUT/report.html'],
+    ['convert', 'sim:tiny', '--to', 'flat', '--out', 'OUT/flat'], ['convert', 'sim:tiny', '--to', 'joint', '--out', 'OUT/joint']],
+    ids=lambda a: f'{a[0]} {a[-1]}')
+def test_a_folder_that_cannot_be_written_is_one_error(args, whole, tmp_path, capsys):
+    (tmp_path/'file').write_text('in the way')
+    status = main([a.replace('OUT', f'{tmp_path}/file').replace('RUN', str(whole[2])) for a in args])
+    said = capsys.readouterr().err
+    assert status == 1 and said.count('copl: error: ') == 1 and f'{tmp_path}/file' in said.splitlines()[-1] and 'Traceback' not in said
+    assert (tmp_path/'file').read_text() == 'in the way'
