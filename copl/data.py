@@ -264,6 +264,7 @@ def save_videos(
     path = Path(path)
     for stream in ('rgb', 'flow'):
         if any((path/stream).glob('*.npy')): raise CoplError(f'{path/stream}: found features there, expected a new folder')
+    for name in videos.names: _safe_name(videos.source, name)           # again: names can be changed in memory
     for name, r, f in zip(videos.names, videos.rgb, videos.flow, strict=True):
         for stream, x in (('rgb', r), ('flow', f)): atomic_write(path/stream/f'{name}.npy', lambda p, x=x: np.save(p, x))
     _save_rest(path, videos.grid, videos.annotations)
@@ -316,6 +317,7 @@ def convert_videos(
     path = Path(path)
     if layout not in (*WRITERS, 'flat'): raise CoplError(f'layout is {layout!r}, expected one that can be written: {", ".join((*WRITERS, "flat"))}')
     if path.exists(): raise CoplError(f'{path}: exists, expected a new folder')
+    for name in videos.names: _safe_name(videos.source, name)
     raw = ((np.asarray(r), np.asarray(f)) for r, f in zip(videos.rgb, videos.flow, strict=True))
     if layout == 'flat':
         dtype = np.result_type(*{x.dtype for x in (*videos.rgb, *videos.flow)})
