@@ -89,10 +89,11 @@ def full_length(
 
 # %% ../nbs/22_iocnet.ipynb #fb0cb849
 def h_cs(
-    out:Snippets,   # of one video or of a batch
-)->torch.Tensor:    # (..., T, C) in (0, 1], Eq. 14 (reconstructed)
+    out:Snippets,                   # of one video or of a batch
+    softmax:torch.Tensor|None=None, # of the CAS, where it is known already
+)->torch.Tensor:                    # (..., T, C) in (0, 1], Eq. 14 (reconstructed)
     "How much each snippet looks like an action, and like this class."
-    return (out.cas.softmax(-1) + (out.a_rgb + out.a_flow)[..., None])/3
+    return ((out.cas.softmax(-1) if softmax is None else softmax) + (out.a_rgb + out.a_flow)[..., None])/3
 
 def top_snippets(
     out:Snippets,   # of one video or of a batch

@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.ndimage import uniform_filter1d
+from scipy.special import softmax
 
 from .config import Config, CoplError
 from .data import TimeGrid, VideoSet
 from .devices import in_shares
-from .iocnet import IOCNet, Snippets, class_scores, full_length, h_cs, top_snippets
+from .iocnet import IOCNet, Snippets, full_length, h_cs
 
 # %% ../nbs/31_localize.ipynb #b97de704
 def temporal_iou(
@@ -37,9 +38,47 @@ def _aligned_iou(start, end, other_start, other_end):
     union = (end - start) + (other_end - other_start) - shared
     return shared/np.where(union > 0, union, 1)
 
+def _greedy(start, end, order, tiou):
+    "What stays of the proposals in `order`, which is best first."
+    stay = []
+    while len(order):
+        best, rest = order[0], order[1:]
+        stay.append(best)
+        order = rest[_aligned_iou(start[best], end[best], start[rest], end[rest]) <= tiou]
+    return stay
+
+# %% ../nbs/31_localize.ipynb #e5bc164b
+CROWD = 2**22 # pairs: more than these are not listed
+
 def _begins(groups):
     "(n,) True where another group begins; groups are sorted."
     return np.concatenate([[True], groups[1:] != groups[:-1]])[:len(groups)]
+
+def _overlapping(start, end, group, tiou):
+    "(one, other) of every two proposals of a group that overlap by more than tiou; None: there may be too many."
+    extent = max(start.max(initial=0), end.max(initial=0)) - min(start.min(initial=0), end.min(initial=0))
+    place = start + group*(2*extent + 1)                                     # groups one behind the other, out of reach
+    order = np.argsort(place, kind='stable')
+    start, end, group, place = start[order], end[order], group[order], place[order]
+    reach = place + (1 - tiou)*(end - start) + 1e-12*np.abs(place).max(initial=0)    # the last: places are rounded
+    count = np.searchsorted(place, reach, side='right') - np.arange(1, len(place) + 1)
+    if count.sum() > CROWD: return None
+    one = np.repeat(np.arange(len(place)), count)
+    other = one + 1 + np.arange(len(one)) - np.repeat(np.cumsum(count) - count, count)
+    near = np.flatnonzero((_aligned_iou(start[one], end[one], start[other], end[other]) > tiou) & (group[one] == group[other]))
+    return order[one[near]], order[other[near]]
+
+def _waves(better, worse, n):
+    "Which of n proposals stay, where each of `better` is the rival of one of `worse`."
+    stay = np.ones(n, bool)
+    while len(better):
+        contested = np.zeros(n, bool)
+        contested[worse] = True
+        sure = ~contested[better]                                            # nothing is left that could drop these
+        stay[worse[sure]] = False
+        undecided = stay[better] & stay[worse] & ~sure
+        better, worse = better[undecided], worse[undecided]
+    return np.flatnonzero(stay)
 
 # %% ../nbs/31_localize.ipynb #45095ed3
 def nms(
@@ -49,19 +88,18 @@ def nms(
     groups:np.ndarray|None=None,   # (n,) whole numbers: only proposals of the same group (video and class) compete; None: all do
 )->np.ndarray:                     # indices kept: group by group, best first
     "Greedy non-maximum suppression; of equal scores the earlier in the list is better."
-    groups = np.zeros(len(scores), int) if groups is None else np.asarray(groups)
-    order = np.lexsort((-np.asarray(scores), groups))
-    left, (start, end), group, kept = np.arange(len(order)), np.asarray(segments, float).reshape(-1, 2)[order].T, groups[order], [order[:0]]
-    while len(left):
-        begins = _begins(group)
-        best = np.flatnonzero(begins)                             # the best that is left of each group
-        kept.append(left[best])
-        rival = best[np.cumsum(begins) - 1]
-        apart = _aligned_iou(start, end, start[rival], end[rival]) <= tiou
-        apart[best] = False
-        left, start, end, group = left[apart], start[apart], end[apart], group[apart]
-    return order[np.sort(np.concatenate(kept))]
+    scores, (start, end) = np.asarray(scores, float), np.asarray(segments, float).reshape(-1, 2).T
+    group = np.zeros(len(scores), int) if groups is None else np.unique(groups, return_inverse=True)[1]
+    pairs = _overlapping(start, end, group, tiou)
+    if pairs is None:
+        order = np.lexsort((-scores, group))
+        return np.array([i for part in np.split(order, np.flatnonzero(_begins(group[order]))[1:]) for i in _greedy(start, end, part, tiou)])
+    earlier, later = np.minimum(*pairs), np.maximum(*pairs)
+    swap = scores[earlier] < scores[later]
+    stay = _waves(np.where(swap, later, earlier), np.where(swap, earlier, later), len(scores))
+    return stay[np.lexsort((-scores[stay], group[stay]))]
 
+# %% ../nbs/31_localize.ipynb #d7095ece
 def soft_nms(
     segments:np.ndarray,           # (n, 2) start, end of proposals
     scores:np.ndarray,             # (n,) at least 0
@@ -93,18 +131,21 @@ def proposals(
     margin:float=0.25,           # outer part on each side, as a share of the run's length
 )->tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]: # (row, first point, end point, contrast) of each run, no run twice
     "Runs above each threshold, with their outer-inner contrast."
-    curves, thetas = [np.asarray(c, float) for c in curves], np.unique(thetas)
-    lengths = np.array([len(c) for c in curves], int)
-    first = np.cumsum(lengths + 1) - lengths - 1                                    # rows lie one behind the other, with one empty slot after each
-    depth, total = np.zeros((len(curves) + lengths.sum(), 2)).T
-    for c, at in zip(curves, first, strict=True):
+    return _cut(np.concatenate([np.zeros(0), *curves]), np.array([len(c) for c in curves], int), thetas, margin)
+
+# %% ../nbs/31_localize.ipynb #79eb286c
+def _cut(points, lengths, thetas, margin):
+    "`proposals` of rows that lie one behind the other."
+    thetas, first = np.unique(thetas), np.cumsum(lengths + 1) - lengths - 1          # here with one empty slot after each row
+    depth, total = np.zeros(len(lengths) + len(points), int), np.zeros(len(lengths) + len(points))
+    for c, at in zip(np.split(points, np.cumsum(lengths)[:-1]), first.tolist(), strict=False):
         low, high = c.min(initial=np.inf), c.max(initial=-np.inf)
-        depth[at:at + len(c)] = np.searchsorted(low + (high - low)*thetas, c) if high > low else 0 # thresholds each point is above
-        total[at + 1:at + len(c) + 1] = np.cumsum(c)
-    depth = depth.astype(int)
+        if high > low: depth[at:at + len(c)] = np.searchsorted(low + (high - low)*thetas, c)       # thresholds each point is above
+        np.cumsum(c, out=total[at + 1:at + len(c) + 1])
     change = np.diff(depth, prepend=0)
     start, end = _crossings(change, depth - change), _crossings(-change, depth)
-    start, end = np.divmod(np.unique(start*len(depth) + end), max(len(depth), 1))
+    runs = np.sort(start*len(depth) + end)
+    start, end = np.divmod(runs[_begins(runs)], max(len(depth), 1))
     k = np.searchsorted(first, start, side='right') - 1
     reach = np.maximum(np.rint((end - start)*margin), 1).astype(int)
     left, right = np.maximum(start - reach, first[k]), np.minimum(end + reach, first[k] + lengths[k])
@@ -112,13 +153,12 @@ def proposals(
     outside, n_outside = total[right] - total[left] - inside, (right - left) - (end - start)
     return k, start - first[k], end - first[k], inside/(end - start) - outside/np.maximum(n_outside, 1)
 
-# %% ../nbs/31_localize.ipynb #79eb286c
 def _crossings(count, lowest):
     "Slots where count thresholds, from the lowest up, are crossed: threshold by threshold, in order of time."
     at = np.flatnonzero(count > 0)
     n = count[at]
     threshold = np.repeat(lowest[at] - np.cumsum(n) + n, n) + np.arange(n.sum())
-    return np.sort(threshold*len(count) + np.repeat(at, n)) % max(len(count), 1)
+    return np.repeat(at, n)[np.argsort(threshold.astype(np.min_scalar_type(threshold.max(initial=0))), kind='stable')]     # few values: sorted by counting
 
 # %% ../nbs/31_localize.ipynb #f61eecd6
 def cluster_names(
@@ -141,45 +181,61 @@ def localize(
 # %% ../nbs/31_localize.ipynb #08d253af
 def _localize(outs, config, grid, durations, names, everything=False):
     "Detections in several videos, numbered in column video."
-    C = outs[0].cas.shape[1]
+    out = Snippets(*(torch.cat([torch.as_tensor(x).detach() for x in xs]).cpu() for xs in zip(*outs, strict=True)))
+    lengths = np.array([len(o.cas) for o in outs])
+    C = out.cas.shape[1]
     names = np.array(cluster_names(C) if names is None else [*names], object)
     if len(names) != C: raise CoplError(f'{len(names)} class names given, expected one for each of the {C} classes')
-    outs = [Snippets(*(torch.as_tensor(x).detach().cpu() for x in o)) for o in outs]
-    p = torch.stack([class_scores(o, top_snippets(o, config.top_k)) for o in outs]).double().softmax(-1).numpy()
+    specific = out.cas.softmax(-1)
+    h = h_cs(out, specific)
+    p = _video_scores(h.numpy(), out.cas.numpy(), lengths, config.top_k)
     named, durations = np.array([name is not None for name in names]), np.asarray(durations, float)
     best = np.where(named, p, -1)
     if everything:
         columns = {'start': 0.0, 'end': durations, 'label': names[best.argmax(1)], 'score': best.max(1)}
         return pd.DataFrame({'video': np.arange(len(outs)), **columns})
     video, c = np.nonzero(named & ((p >= config.class_threshold) | (p == best.max(1, keepdims=True))))
-    curves = [o.cas.softmax(-1).numpy() if config.score == 'cas' else h_cs(o).numpy() for o in outs]
-    fine = [_fine(curves[v][:, j].astype(float), config) for v, j in zip(video, c, strict=True)]
-    k, start, end, contrast = proposals(fine, config.thetas, config.margin)
+    curves, ends = (specific if config.score == 'cas' else h).numpy(), np.cumsum(lengths)
+    points = np.concatenate([np.zeros(0), *(curves[end - n:end, j] for end, n, j in zip(ends[video], lengths[video], c, strict=True))])
+    k, start, end, contrast = _cut(_fine(points, lengths[video], config), lengths[video]*config.upsample, config.thetas, config.margin)
     video, c = video[k], c[k]
     segments = grid.edges(np.stack([start, end], 1)/config.upsample).clip(0, durations[video, None])
     return _suppress(video, c, segments, contrast + config.class_weight*p[video, c], names, config)
 
-def _fine(curve, config):
-    "A curve, smoothed, at `upsample` points per snippet."
-    points = (np.arange(len(curve)*config.upsample) + 0.5)/config.upsample - 0.5
-    return np.interp(points, np.arange(len(curve)), uniform_filter1d(curve, config.smooth, mode='nearest'))
+def _video_scores(h, cas, lengths, top_k):
+    "(N, C) probability of each class in each video; h and cas are (sum of T_i, C)."
+    h, cas, ends, k = np.ascontiguousarray(h.T), np.ascontiguousarray(cas.T), np.cumsum(lengths), np.maximum(lengths//top_k, 1)
+    edge = np.stack([np.partition(h[:, end - n:end], n - m)[:, n - m] for end, n, m in zip(ends, lengths, k, strict=True)], 1)       # the k-th highest h
+    top = h >= np.repeat(edge, lengths, 1)
+    sums = [np.add.reduceat(x, ends - lengths, 1, float) for x in (top*cas, top)]
+    return softmax((sums[0]/sums[1]).T, 1)
+
+def _fine(points, lengths, config):
+    "Curves that lie one behind the other, smoothed, at `upsample` points per snippet."
+    last = np.cumsum(lengths) - 1
+    first = last - lengths + 1
+    if config.smooth > 1: points = np.concatenate([uniform_filter1d(c, config.smooth, mode='nearest') for c in np.split(points, last[:-1] + 1)])
+    before, after = np.roll(points, 1), np.roll(points, -1)
+    before[first], after[last] = points[first], points[last]                          # a curve goes on as it ends
+    shifts = (np.arange(config.upsample) + 0.5)/config.upsample - 0.5                 # from the middle of a snippet
+    return np.stack([points + abs(x)*((before if x < 0 else after) - points) for x in shifts], 1).ravel()
 
 def _suppress(video, c, segments, scores, names, config):
     "Class-wise NMS of each video's proposals; videos in order, the best detections first in each."
     label = np.unique([name or '' for name in names], return_inverse=True)[1]         # classes of one name compete
     real = np.flatnonzero(segments[:, 1] > segments[:, 0])
-    groups = video[real]*len(names) + label[c[real]]
+    groups, scores = video[real]*len(names) + label[c[real]], scores[real]
     if config.nms == 'hard':
-        order = nms(segments[real], scores[real], config.nms_tiou, groups)
-        scores = scores[real][order]
-    else: order, scores = soft_nms(segments[real], np.maximum(scores[real], 0), config.soft_sigma, groups)
-    kept, scores = real[order][scores >= config.min_score], scores[scores >= config.min_score]
-    ranked = np.lexsort((-scores, video[kept]))
-    kept, scores = kept[ranked], scores[ranked]
-    return pd.DataFrame({'video': video[kept], 'start': segments[kept, 0], 'end': segments[kept, 1], 'label': names[c[kept]], 'score': scores})
+        order = nms(segments[real], scores, config.nms_tiou, groups)
+        scores = scores[order]
+    else: order, scores = soft_nms(segments[real], np.maximum(scores, 0), config.soft_sigma, groups)
+    ranked = np.lexsort((-scores, video[real[order]]))
+    ranked = ranked[scores[ranked] >= config.min_score]
+    kept = real[order[ranked]]
+    return pd.DataFrame({'video': video[kept], 'start': segments[kept, 0], 'end': segments[kept, 1], 'label': names[c[kept]], 'score': scores[ranked]})
 
 # %% ../nbs/31_localize.ipynb #057dcb38
-TOGETHER = 256 # videos whose curves are cut together
+TOGETHER = 128 # videos whose curves are cut together
 
 def localize_videos(
     videos:VideoSet,

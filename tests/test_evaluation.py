@@ -1,4 +1,4 @@
-"Evaluation and localization against published figures, plain references and invariants."
+"Evaluation against published figures, plain references and invariants."
 import dataclasses
 
 import numpy as np
@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copl import load_annotations, load_detections, mean_average_precision, nms
+from copl import load_annotations, load_detections, mean_average_precision
 from copl.data import Annotations
-from copl.localize import proposals
 
 from .reference import evaluation as reference
 
@@ -77,19 +76,3 @@ def test_duplicate_detections_are_false_positives(annotated, copies):
     n, extra = len(in_first), of_first.iloc[[0]].assign(score=2.0)
     ap = mean_average_precision(pd.concat([extra, of_first]), dataclasses.replace(truth, segments=in_first), [.5]).item()
     assert ap == pytest.approx((1 + (n - 1)*n/(n + 1))/n)                                 # one hit, then its duplicate, then the rest
-
-
-@given(st.lists(scored, max_size=12), st.sampled_from([0, .3, .5, .9, 1]))
-def test_nms_equals_the_plain_reference(detected, threshold):
-    segments, scores = np.array([(s, s + d) for (_, s, d, _), _ in detected]).reshape(-1, 2), np.array([p for _, p in detected])
-    assert nms(segments, scores, threshold).tolist() == reference.nms(segments.tolist(), scores.tolist(), threshold)
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 8), min_size=1, max_size=40), st.lists(st.sampled_from([.1, .3, .5, .7, .9]), min_size=1, unique=True))
-def test_proposals_equal_the_plain_reference(values, thetas):
-    curve = [v/8 for v in values]
-    _, start, end, contrast = proposals(np.array([curve]), thetas)
-    expected = reference.proposals(curve, thetas, .25)
-    assert dict.fromkeys(zip(start.tolist(), end.tolist(), strict=True)).keys() == expected.keys()
-    for s, e, c in zip(start.tolist(), end.tolist(), contrast, strict=True): assert c == pytest.approx(expected[s, e], abs=1e-9)

@@ -1,4 +1,7 @@
 "Localization against its plain reference, on made-up curves of every kind."
+import sys
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +42,16 @@ def test_detections_equal_the_plain_reference(options):
         close(found[found.video == name], expected)
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=40), st.lists(st.sampled_from([.1, .3, .5, .7, .9]), min_size=1, unique=True))
+def test_proposals_equal_the_plain_reference(values, thetas):
+    curve = np.array(values)/8
+    _, start, end, contrast = proposals([curve], thetas)
+    expected = {run for theta in thetas for run in reference.runs(curve > curve.min() + np.ptp(curve)*theta)}
+    assert {*zip(start.tolist(), end.tolist(), strict=True)} == expected and len(start) == len(expected)
+    for s, e, c in zip(start, end, contrast, strict=True): assert c == pytest.approx(reference.contrast(curve, s, e, .25), abs=1e-9)
+
+
 points = st.lists(st.integers(0, 8).map(lambda v: v/8), max_size=30)
 
 
@@ -49,6 +62,20 @@ def test_rows_of_different_lengths_are_cut_as_if_alone(curves, thetas):
     for i, curve in enumerate(curves):
         alone = proposals([curve], thetas)
         for a, b in zip((start, end, contrast), alone[1:], strict=True): np.testing.assert_array_equal(a[k == i], b)
+
+
+@pytest.mark.parametrize('tiou', [0, .3, .5, .9, 1])
+def test_waves_keep_what_the_plain_loop_keeps(tiou):
+    rng = np.random.default_rng(0)
+    groups, start, length = rng.choice([-3, 5, 10**15], 1500), rng.integers(0, 400, 1500)/4, rng.gamma(2, 5, 1500).round(1)
+    segments, scores = np.stack([start, start + length], 1) + 1e6, rng.integers(0, 200, 1500)/200
+    found = nms(segments, scores, tiou, groups)
+    assert (len(found) == 1500) == (tiou == 1) and len(found) > 3
+    for g in np.unique(groups):
+        inside = np.flatnonzero(groups == g)
+        best_first = inside[np.argsort(-scores[inside], kind='stable')]
+        kept = reference.nms([(*segments[i], -rank) for rank, i in enumerate(best_first)], tiou)
+        assert found[groups[found] == g].tolist() == [best_first[round(-score)] for *_, score in kept]
 
 
 segment = st.tuples(st.integers(0, 3), st.integers(0, 30), st.integers(0, 9), st.integers(0, 8))
@@ -67,6 +94,7 @@ def test_groups_are_suppressed_as_if_alone(rows):
         alone, now = soft_nms(segments[inside], scores[inside], .3)
         expected_soft += zip(inside[alone].tolist(), now.tolist(), strict=True)
     assert order.tolist() == expected
+    with mock.patch.object(sys.modules['copl.localize'], 'CROWD', -1): assert nms(segments, scores, .4, groups).tolist() == expected   # one after another
     assert list(zip(soft.tolist(), softened.tolist(), strict=True)) == expected_soft
     for g in np.unique(groups):
         inside = groups == g

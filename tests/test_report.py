@@ -10,7 +10,8 @@ from copl import VideoSet, tiny
 from copl.cli import SIMULATED, main
 from copl.data import Annotations, save_videos
 
-NAMES = ['<svg onload="window.hit=1">', '<img src=x onerror="window.hit=2">', 'quote "\' & amp; $x$ _', 'Überraschung 動画 \u2028 end', '__DATA__ __SCRIPT_HASH__']
+NAMES = ['<svg onload="window.hit=1">', '<img src=x onerror="window.hit=2">',
+         'quote "\' & amp; $x$ _', 'Überraschung 動画 \u2028 end', '__DATA__ __SCRIPT_HASH__']
 LABELS = {'sim_BaseballPitch': '</script><script>window.hit = 3</script>', 'sim_Billiards': 'cost $\\bad{$ & "more"'}
 QUICK = ['--epoch-num', '2', '--iteration-num', '2', '--hidden', '16', '--snippets', '32', '--device', 'cpu']
 

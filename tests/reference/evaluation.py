@@ -74,27 +74,3 @@ def interpolated_area(precision, recall):
     precision, recall = [0.0, *precision, 0.0], [0.0, *recall, 1.0]
     for i in reversed(range(len(precision) - 1)): precision[i] = max(precision[i], precision[i + 1])
     return sum((recall[i] - recall[i - 1])*precision[i] for i in range(1, len(recall)) if recall[i] != recall[i - 1])
-
-
-def nms(segments, scores, threshold):
-    "Greedy NMS, pair by pair."
-    order, kept = sorted(range(len(scores)), key=lambda i: -scores[i]), []
-    for i in order:
-        if all(tiou(segments[i], segments[j]) <= threshold for j in kept): kept.append(i)
-    return kept
-
-
-def proposals(curve, thetas, margin):
-    "{(first point, end point): outer-inner contrast}, point by point."
-    low, high, found = min(curve), max(curve), {}
-    for theta in thetas:
-        start = None
-        for t in range(len(curve) + 1):
-            above = t < len(curve) and curve[t] > low + (high - low)*theta
-            if above and start is None: start = t
-            if not above and start is not None:
-                reach = max(round((t - start)*margin), 1)
-                outside = [*curve[max(start - reach, 0):start], *curve[t:t + reach]]
-                found[start, t] = sum(curve[start:t])/(t - start) - (sum(outside)/len(outside) if outside else 0)
-                start = None
-    return found
