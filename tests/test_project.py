@@ -38,6 +38,12 @@ def test_readme_is_made_from_the_index_notebook():
     subprocess.run([sys.executable, ROOT/'.ci/readme.py', '--check'], check=True)
 
 
+def test_every_notebook_has_its_place_in_the_documentation():
+    def files(contents): return [f for part in contents for f in (files(part['contents']) if isinstance(part, dict) else [part])]
+    site = yaml.safe_load((ROOT/'nbs/_quarto.yml').read_text(encoding='utf-8'))['website']
+    assert sorted(files(site['sidebar']['contents'])) == sorted(str(p.relative_to(ROOT/'nbs')) for p in NOTEBOOKS)
+
+
 @pytest.mark.parametrize('path', sorted((ROOT/'.github').rglob('*.yml')) + [ROOT/'.pre-commit-config.yaml', ROOT/'CITATION.cff'], ids=lambda p: p.name)
 def test_project_files_can_be_read(path):
     content = yaml.safe_load(path.read_text(encoding='utf-8'))
