@@ -204,11 +204,12 @@ def _localize(outs, config, grid, durations, names, everything=False):
 
 def _video_scores(h, cas, lengths, top_k):
     "(N, C) probability of each class in each video; h and cas are (sum of T_i, C)."
-    h, cas, ends, k = np.ascontiguousarray(h.T), np.ascontiguousarray(cas.T), np.cumsum(lengths), np.maximum(lengths//top_k, 1)
-    edge = np.stack([np.partition(h[:, end - n:end], n - m)[:, n - m] for end, n, m in zip(ends, lengths, k, strict=True)], 1)       # the k-th highest h
-    top = h >= np.repeat(edge, lengths, 1)
-    sums = [np.add.reduceat(x, ends - lengths, 1, float) for x in (top*cas, top)]
-    return softmax((sums[0]/sums[1]).T, 1)
+    means = []
+    for end, n, k in zip(np.cumsum(lengths), lengths, np.maximum(lengths//top_k, 1), strict=True):
+        x, y = h[end - n:end].T.copy(), cas[end - n:end].T
+        top = x >= np.partition(x, n - k)[:, n - k, None]                             # the k-th highest
+        means.append((top*y).sum(1)/top.sum(1))
+    return softmax(np.array(means, float), 1)
 
 def _fine(points, lengths, config):
     "Curves that lie one behind the other, smoothed, at `upsample` points per snippet."
