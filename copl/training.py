@@ -20,7 +20,7 @@ from .config import Config, CoplError, world
 from .data import VideoSet, let_go, sample_snippets
 from .devices import from_first, in_shares, launch, matmul_dtype
 from .has import global_features, video_attention
-from .iocnet import IOCNet, full_length, losses, temporal_feature_shift, update_teacher
+from .iocnet import IOCNet, Snippets, full_length, losses, shifted_channels, update_teacher
 from .plri import confidence_scores, match_clusters, spectral_clusters, split_pseudolabels
 
 # %% ../nbs/30_training.ipynb #10b6b823
@@ -134,15 +134,17 @@ def snippet_reader(
     device:torch.device,
     dtype:torch.dtype,
     held:int=HELD,            # bytes to hold in the main memory at most; on a GPU half of its free memory too
-)->Callable: # (indices, rng, part of the indices) -> (B, T, D_r), (B, T, D_f) of that part
+)->Callable: # (indices, rng, part of the indices) -> (S, D_r), (S, D_f) of the distinct snippets of that part, (B, T) which of them stands where
     "What reads mini-batches of a set."
     size, lengths = videos.lengths.sum()*(videos.d_rgb + videos.d_flow)*dtype.itemsize, videos.lengths
     on_device = device.type == 'cuda' and size <= torch.cuda.mem_get_info(device)[0]//2
     if not on_device and size > held: take = _from_files(videos, dtype)
     else: take = _from_memory(videos, dtype, device if on_device else torch.device('cpu'))
     def read(indices, rng, part=slice(None)):
-        places = np.stack([sample_snippets(lengths[i], n, rng) for i in indices])       # of all, so that random numbers do not depend on the part
-        return tuple(x.to(device) for x in take(indices[part], places[part]))
+        places = np.stack([sample_snippets(lengths[i], n, rng) for i in indices])[part]     # of all, so that random numbers do not depend on the part
+        new = np.diff(places, prepend=-1) > 0                                               # places ascend
+        rgb, flow = (x.to(device) for x in take(indices[part], [p[first] for p, first in zip(places, new, strict=True)]))
+        return rgb, flow, torch.from_numpy(new.cumsum().reshape(places.shape) - 1).to(device)
     return read
 
 # %% ../nbs/30_training.ipynb #8b75c185
@@ -156,15 +158,15 @@ def _from_memory(videos, dtype, device):
             let_go(x)
         stores.append(store)
     def take(indices, places):
-        rows = torch.from_numpy(first[indices][:, None] + places).to(device)
-        return tuple(store[rows] for store in stores)
+        rows = torch.from_numpy(np.concatenate([first[i] + p for i, p in zip(indices, places, strict=True)])).to(device)
+        return tuple(store.index_select(0, rows) for store in stores)
     return take
 
 def _from_files(videos, dtype):
     "Snippets of the videos' own arrays, which may be memory maps."
     def take(indices, places):
         for arrays in (videos.rgb, videos.flow):
-            x = np.stack([np.asarray(arrays[i][t], np.float32) for i, t in zip(indices, places, strict=True)])
+            x = np.concatenate([np.asarray(arrays[i][t], np.float32) for i, t in zip(indices, places, strict=True)])
             let_go(*(arrays[i] for i in indices))
             yield torch.tensor(x).to(dtype)
     return take
@@ -187,10 +189,10 @@ def train_epoch(
         for indices in minibatches(len(targets), config.batch_size, rng):                              # line 21
             part = slice(rank if rank < len(indices) else 0, None, processes)                          # at least one video, if of no weight
             mine, count = indices[part], len(range(len(indices))[rank::processes])
-            rgb, flow = read(indices, rng, part)
-            augmented = [temporal_feature_shift(x, config.shift, torch_rng) for x in (rgb, flow)]
-            with torch.no_grad(), fabric.autocast(): seen = state.teacher(rgb, flow) if 'CO' in config.losses else None
-            terms = losses(student(*augmented), seen, targets[mine], trusted[mine], config)            # lines 22-24
+            rgb, flow, rows = read(indices, rng, part)
+            moved = [shifted_channels(x.shape[-1], config.shift, torch_rng) for x in (rgb, flow)]
+            with torch.no_grad(), fabric.autocast(): seen = Snippets(*(o[rows] for o in state.teacher(rgb, flow))) if 'CO' in config.losses else None
+            terms = losses(student(rgb, flow, rows, moved), seen, targets[mine], trusted[mine], config)            # lines 22-24
             state.optimizer.zero_grad()
             fabric.backward(sum(terms.values())*(count*processes/len(indices)))                        # DDP takes the mean over processes
             state.optimizer.step()                                                                     # line 25
