@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
-from copl import Config, IOCNet
-from copl.iocnet import losses, temporal_feature_shift
+from copl import COPL, Config, IOCNet, tiny
+from copl.iocnet import PAYS, losses, shifted_channels, temporal_feature_shift
 from copl.simulate import Simulation, simulate
 from copl.training import minibatches, new_state, snippet_reader, train_epoch
 
@@ -41,7 +42,9 @@ def test_the_shift_equals_the_plain_reference():
     assert torch.equal(temporal_feature_shift(x, .5, torch.Generator().manual_seed(5)), reference.shifted(x, moved))
 
 
-def test_an_epoch_equals_the_plain_reference():
+@pytest.mark.parametrize('pays', [PAYS, -1000])
+def test_an_epoch_equals_the_plain_reference(pays, monkeypatch):
+    monkeypatch.setattr('copl.iocnet.PAYS', pays)
     videos = simulate(Simulation(n_train=10, n_test=0, n_classes=3, dim=24)).subset('train')
     config = Config(n_classes=3, hidden=16, dropout=0, batch_size=4, snippets=20, precision='float32')
     from copl.devices import launch
@@ -65,6 +68,39 @@ def test_an_epoch_equals_the_plain_reference():
     assert means == pytest.approx(totals, abs=1e-5)
     for p, q in zip(state.student.parameters(), step.student.parameters(), strict=True): torch.testing.assert_close(p, q.view_as(p), atol=1e-4, rtol=1e-4)
     for p, q in zip(state.teacher.parameters(), step.teacher.parameters(), strict=True): torch.testing.assert_close(p, q.view_as(p), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize('share, length', [(.25, 20), (.25, 500), (0, 20)])
+def test_distinct_snippets_give_what_every_place_would(share, length):
+    torch.manual_seed(0)
+    network, places = IOCNet(300, 300, 4, hidden=16, dropout=0).double(), torch.rand(3, 200).mul(length).long().sort(1).values
+    distinct, rows = (torch.arange(3)[:, None]*length + places).unique(return_inverse=True)
+    rgb, flow = (torch.rand(len(distinct), 300).double() for _ in range(2))
+    assert (300*(1 - len(distinct)/600) > PAYS) == (length == 20)
+    moved = [shifted_channels(300, share, torch.Generator().manual_seed(i)) for i in range(2)]
+    results = []
+    for out in (network(rgb, flow, rows, moved),
+                network(*(temporal_feature_shift(x[rows], share, torch.Generator().manual_seed(i)) for i, x in enumerate((rgb, flow))))):
+        network.zero_grad()
+        sum((o**2).sum() for o in out).backward()
+        results.append([*out, *(p.grad.clone() for p in network.parameters())])
+    for a, b in zip(*results, strict=True): torch.testing.assert_close(a, b, atol=1e-9, rtol=1e-9)
+
+
+def test_another_number_of_threads_changes_last_bits_only():
+    videos, models = tiny().subset('train')[:40], []
+    before = torch.get_num_threads()
+    for n in (1, 2, 2):
+        torch.set_num_threads(n)
+        try:
+            model = COPL(6, hidden=64, snippets=64, iteration_num=2, epoch_num=4, precision='float32', device='cpu')
+            with threadpool_limits(n): models.append(model.fit(videos))
+        finally: torch.set_num_threads(before)
+    one, two, again = models
+    assert (one.pseudolabels_ == two.pseudolabels_).all()
+    np.testing.assert_allclose(one.confidence_, two.confidence_, atol=1e-4)
+    np.testing.assert_array_equal(two.confidence_, again.confidence_)
+    for p, q in zip(two.network_.parameters(), again.network_.parameters(), strict=True): assert torch.equal(p, q)
 
 
 SCRIPT = '''
