@@ -153,6 +153,7 @@ class Train:
     tensorboard:bool=False                # also write events for TensorBoard, to OUT/tensorboard; needs copl[tensorboard]
     devices:int=1                         # train on as many of this machine's devices, each in a process of its own
     num_nodes:int=1                       # and on as many machines, with the same command on each; torchrun knows both numbers
+    compile:bool=False                    # by way of torch.compile: half a minute before the first step, for long runs on a GPU
     method:OmitArgPrefixes[_Options]=field(default_factory=_Options)
 
     def __call__(self):
@@ -169,7 +170,7 @@ class Train:
         with fabric.rank_zero_first():
             for part in (train, test):
                 if part is not None: part.check()
-        model = COPL(config=config, device=self.device, devices=self.devices, num_nodes=self.num_nodes, verbose=True)
+        model = COPL(config=config, device=self.device, devices=self.devices, num_nodes=self.num_nodes, compile=self.compile, verbose=True)
         with one_run(out/'checkpoint.pt'), _interruptible(out):
             _new_folder(out, self.resume)             # again: now nobody else makes it one
             if not (out/'checkpoint.pt').exists(): save_config(config, out/'config.yaml')

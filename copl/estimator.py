@@ -194,13 +194,14 @@ class COPL:
         device:str='auto',             # 'auto' takes a GPU where there is one; else a PyTorch device
         devices:int=1,                 # train on as many of this machine's devices, each in a process of its own
         num_nodes:int=1,               # and on as many machines
+        compile:bool=False,            # train by way of torch.compile: half a minute before the first step, for long runs on a GPU
         verbose:bool=False,            # progress bars
         **options                      # fields of `Config`: delta=0.05, attention='uniform', ...
     ):
         "Raises `CoplError` for an unknown option or an impossible value."
         if (config is None) == (n_classes is None) or config and options: raise CoplError('COPL: expected n_classes with options, or config alone')
         self.config = config or config_from_dict({'n_classes': n_classes, **options}, 'COPL')
-        self.device, self.verbose, self._processes = find_device(device), verbose, (devices, num_nodes)
+        self.device, self.verbose, self._processes, self._compile = find_device(device), verbose, (devices, num_nodes), compile
 
     def fit(self,
         videos:VideoSet,                          # training videos; labels, if any, only name clusters and fill `rounds_`
@@ -246,7 +247,7 @@ class COPL:
                 self.log_.append({'round': state.n, 'epoch': state.m - 1, 'seconds': round(self.seconds_, 3)} | losses)
                 show(state.n*self.config.epoch_num + state.m, 'epoch', self.log_[-1])
                 save(state)
-            for r in algorithm_1(videos, self.config, state, fabric, after_epoch):
+            for r in algorithm_1(videos, self.config, state, fabric, after_epoch, self._compile):
                 self._take(r, labels, videos)
                 rows.append(_summary(r, labels) | {k: v.item() if hasattr(v, 'item') else v for k, v in after_round(self).items()})
                 self.rounds_ = pd.DataFrame(rows)

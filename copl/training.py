@@ -18,7 +18,7 @@ import torch
 
 from .config import Config, CoplError, world
 from .data import VideoSet, let_go, sample_snippets
-from .devices import from_first, in_shares, launch, matmul_dtype
+from .devices import compiled, from_first, in_shares, launch, matmul_dtype
 from .has import global_features, video_attention
 from .iocnet import IOCNet, Snippets, full_length, losses, shifted_channels, update_teacher
 from .plri import confidence_scores, match_clusters, spectral_clusters, split_pseudolabels
@@ -214,6 +214,7 @@ def algorithm_1(
     state:State|None=None,                          # where to go on; None: from the beginning
     fabric=None,                                    # the devices, as `launch` gives them; None: this machine's processor
     after_epoch:Callable[[State], None]=lambda s: None, # called with the state after every epoch
+    compile:bool=False,                             # run the student by way of torch.compile
 )->Iterator[Round]:
     "COPL's training (seed, Algorithm 1); raises `CoplError` where the videos cannot be used."
     fabric = fabric or launch(torch.device('cpu'), precision=config.precision)
@@ -232,7 +233,7 @@ def algorithm_1(
                 student = _new_network(videos, config, state.n, device)
                 state.student, state.teacher, state.optimizer, state.t = student, _teacher_of(student), _optimizer(student, config), 0
         targets = (torch.eye(config.n_classes)[state.y] if truth is None else torch.from_numpy(truth).float()).to(device)
-        student = fabric.setup_module(state.student)
+        student = fabric.setup_module(compiled(state.student, device) if compile else state.student)
         while state.m < config.epoch_num:                           # line 20
             state.log.append(train_epoch(state, read, targets, config, fabric, student))                 # lines 21-27
             state.m += 1

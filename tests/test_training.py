@@ -1,9 +1,11 @@
 "The training step against a plain reference, and one run in two processes against the same run in one."
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from threadpoolctl import threadpool_limits
@@ -101,6 +103,21 @@ def test_another_number_of_threads_changes_last_bits_only():
     np.testing.assert_allclose(one.confidence_, two.confidence_, atol=1e-4)
     np.testing.assert_array_equal(two.confidence_, again.confidence_)
     for p, q in zip(two.network_.parameters(), again.network_.parameters(), strict=True): assert torch.equal(p, q)
+
+
+def test_compiled_training_gives_the_same_losses_and_goes_on_without_a_compiler(tmp_path):
+    command = [sys.executable, '-c', 'import sys; from copl.cli import main; sys.exit(main())', 'train', 'sim:tiny', '--hidden', '8', '--snippets', '32',
+               '--dropout', '0', '--iteration-num', '1', '--epoch-num', '2', '--precision', 'float32', '--device', 'cpu']
+    rounds = []
+    for name, more, environment in (('plain', [], {}), ('compiled', ['--compile'], {}), ('without', ['--compile'], {'CXX': '/no/compiler'})):
+        cache = {'TORCHINDUCTOR_CACHE_DIR': str(tmp_path/'cache'/name)}
+        done = subprocess.run([*command, *more, '--out', str(tmp_path/name)], capture_output=True, text=True, env=os.environ | environment | cache)
+        assert done.returncode == 0, done.stderr
+        if name == 'without' or shutil.which('g++') is None: assert ('torch.compile does not work here' in done.stderr) == (name != 'plain')
+        else: assert 'torch.compile' not in done.stderr
+        rounds.append(pd.read_csv(tmp_path/name/'rounds.csv'))
+    assert (tmp_path/'cache/compiled').exists() or shutil.which('g++') is None                 # it did compile
+    for other in rounds[1:]: pd.testing.assert_frame_equal(other, rounds[0], atol=1e-5)
 
 
 SCRIPT = '''
