@@ -27,6 +27,7 @@ class Snippets(NamedTuple):
     a_rgb:torch.Tensor  # (..., T) A_ca^R, class-agnostic attention of the RGB stream, in (0, 1)
     a_flow:torch.Tensor # (..., T) A_ca^F, of the flow stream
 
+# %% ../nbs/22_iocnet.ipynb #387620c1
 class _Dropout(nn.Module):
     "Dropout whose masks come from whole random bytes: on a CPU `nn.Dropout` takes longer than the layer before it."
     def __init__(self, p):
@@ -44,6 +45,7 @@ def _wide(x):
     "At least single precision, whatever the matrix product used."
     return x.float() if x.dtype == torch.bfloat16 else x
 
+# %% ../nbs/22_iocnet.ipynb #a3a1a5cd
 class IOCNet(nn.Module):
     "Class activation sequence and class-agnostic attention from two streams of snippet features."
     def __init__(self,

@@ -179,6 +179,27 @@ def localize(
     return _localize([out], config, grid, [duration], names).drop(columns='video')
 
 # %% ../nbs/31_localize.ipynb #08d253af
+def _video_scores(h, cas, lengths, top_k):
+    "(N, C) probability of each class in each video; h and cas are (sum of T_i, C)."
+    means = []
+    for end, n, k in zip(np.cumsum(lengths), lengths, np.maximum(lengths//top_k, 1), strict=True):
+        x, y = h[end - n:end].T.copy(), cas[end - n:end].T
+        top = x >= np.partition(x, n - k)[:, n - k, None]                             # the k-th highest
+        means.append((top*y).sum(1)/top.sum(1))
+    return softmax(np.array(means, float), 1)
+
+# %% ../nbs/31_localize.ipynb #ea35047b
+def _fine(points, lengths, config):
+    "Curves that lie one behind the other, smoothed, at `upsample` points per snippet."
+    last = np.cumsum(lengths) - 1
+    first = last - lengths + 1
+    if config.smooth > 1: points = np.concatenate([uniform_filter1d(c, config.smooth, mode='nearest') for c in np.split(points, last[:-1] + 1)])
+    before, after = np.roll(points, 1), np.roll(points, -1)
+    before[first], after[last] = points[first], points[last]                          # a curve goes on as it ends
+    shifts = (np.arange(config.upsample) + 0.5)/config.upsample - 0.5                 # from the middle of a snippet
+    return np.stack([points + abs(x)*((before if x < 0 else after) - points) for x in shifts], 1).ravel()
+
+# %% ../nbs/31_localize.ipynb #0dbcc322
 def _localize(outs, config, grid, durations, names, everything=False):
     "Detections in several videos, numbered in column video."
     out = Snippets(*(torch.cat([torch.as_tensor(x).detach() for x in xs]).cpu() for xs in zip(*outs, strict=True)))
@@ -201,25 +222,6 @@ def _localize(outs, config, grid, durations, names, everything=False):
     video, c = video[k], c[k]
     segments = grid.edges(np.stack([start, end], 1)/config.upsample).clip(0, durations[video, None])
     return _suppress(video, c, segments, contrast + config.class_weight*p[video, c], names, config)
-
-def _video_scores(h, cas, lengths, top_k):
-    "(N, C) probability of each class in each video; h and cas are (sum of T_i, C)."
-    means = []
-    for end, n, k in zip(np.cumsum(lengths), lengths, np.maximum(lengths//top_k, 1), strict=True):
-        x, y = h[end - n:end].T.copy(), cas[end - n:end].T
-        top = x >= np.partition(x, n - k)[:, n - k, None]                             # the k-th highest
-        means.append((top*y).sum(1)/top.sum(1))
-    return softmax(np.array(means, float), 1)
-
-def _fine(points, lengths, config):
-    "Curves that lie one behind the other, smoothed, at `upsample` points per snippet."
-    last = np.cumsum(lengths) - 1
-    first = last - lengths + 1
-    if config.smooth > 1: points = np.concatenate([uniform_filter1d(c, config.smooth, mode='nearest') for c in np.split(points, last[:-1] + 1)])
-    before, after = np.roll(points, 1), np.roll(points, -1)
-    before[first], after[last] = points[first], points[last]                          # a curve goes on as it ends
-    shifts = (np.arange(config.upsample) + 0.5)/config.upsample - 0.5                 # from the middle of a snippet
-    return np.stack([points + abs(x)*((before if x < 0 else after) - points) for x in shifts], 1).ravel()
 
 def _suppress(video, c, segments, scores, names, config):
     "Class-wise NMS of each video's proposals; videos in order, the best detections first in each."
