@@ -139,7 +139,7 @@ def temporal_feature_shift(
     return _shifted(x, *shifted_channels(x.shape[-1], proportion, generator))
 
 def _shifted(x, left, right):
-    out = x.clone()
+    out, left, right = x.clone(), left.to(x.device), right.to(x.device)
     out[..., :-1, left], out[..., -1, left] = x[..., 1:, left], 0
     out[..., 1:, right], out[..., 0, right] = x[..., :-1, right], 0
     return out
@@ -159,10 +159,10 @@ def _first_of_shifted(network, rgb, flow, rows, moved):
 
 def _channel_groups(x, left, right, around):
     "(channels, their values in each snippet and in one of zeros, where these belong): those that stay, move left, move right."
-    stays = torch.ones(x.shape[-1], dtype=torch.bool, device=x.device)
+    stays = torch.ones(x.shape[-1], dtype=torch.bool)
     stays[left] = stays[right] = False
-    groups = zip((stays.nonzero().squeeze(1), left, right), around, strict=True)
-    return [(c, Fn.pad(x.index_select(1, c), (0, 0, 0, 1)), places) for c, places in groups if len(c)]
+    groups = [(c.to(x.device), places) for c, places in zip((stays.nonzero().squeeze(1), left, right), around, strict=True) if len(c)]
+    return [(c, Fn.pad(x.index_select(1, c), (0, 0, 0, 1)), places) for c, places in groups]
 
 def _placed(groups, weight):
     "The layer's sum over groups of channels, at every place."

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 import torch
 from threadpoolctl import threadpool_limits
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from copl import COPL, Config, IOCNet, tiny
-from copl.iocnet import PAYS, losses, shifted_channels, temporal_feature_shift
+from copl.iocnet import PAYS, Snippets, losses, shifted_channels, temporal_feature_shift, update_teacher
 from copl.simulate import Simulation, simulate
 from copl.training import minibatches, new_state, snippet_reader, train_epoch
 
@@ -87,6 +89,29 @@ def test_distinct_snippets_give_what_every_place_would(share, length):
         sum((o**2).sum() for o in out).backward()
         results.append([*out, *(p.grad.clone() for p in network.parameters())])
     for a, b in zip(*results, strict=True): torch.testing.assert_close(a, b, atol=1e-9, rtol=1e-9)
+
+
+class OneDevice(TorchDispatchMode):
+    "Refuses what a GPU would refuse: an operation on tensors of two devices, other than a copy or an index."
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        devices = {x.device.type for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor) and x.ndim}
+        copies = ('_to_copy', 'copy_', 'index.Tensor', 'index_put')
+        assert len(devices) < 2 or any(name in str(operation) for name in copies), f'{operation} on {devices}'
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('pays', [-1000, 1000])
+def test_a_step_keeps_to_the_device_of_its_network(pays, monkeypatch):
+    monkeypatch.setattr('copl.iocnet.PAYS', pays)
+    moved = [shifted_channels(60) for _ in range(2)]                            # drawn on the processor, whatever the device
+    with torch.device('meta'):                                                  # stands for a GPU: shapes and devices without numbers
+        student, teacher = IOCNet(60, 60, 4, hidden=16), IOCNet(60, 60, 4, hidden=16).eval()
+        rgb, flow, rows, targets, trusted = torch.rand(50, 60), torch.rand(50, 60), torch.zeros(3, 100).long(), torch.zeros(3, 4), torch.ones(3)
+    with OneDevice():
+        seen = Snippets(*(o[rows] for o in teacher(rgb, flow)))
+        sum(losses(student(rgb, flow, rows, moved), seen, targets, trusted, Config(4)).values()).backward()
+        update_teacher(teacher, student, 1)
+    assert all(p.grad.device.type == 'meta' for p in student.parameters())
 
 
 def test_another_number_of_threads_changes_last_bits_only():
