@@ -263,7 +263,7 @@ def save_videos(
     "Write a set as the folder that `load_videos` reads; raises `CoplError` where features are already there."
     path = Path(path)
     for stream in ('rgb', 'flow'):
-        if any((path/stream).glob('*.npy')): raise CoplError(f'{path/stream}: found features there, expected a new folder')
+        if any((path/stream).glob('[!.]*.npy')): raise CoplError(f'{path/stream}: found features there, expected a new folder')
     for name in videos.names: _safe_name(videos.source, name)           # again: names can be changed in memory
     for name, r, f in zip(videos.names, videos.rgb, videos.flow, strict=True):
         for stream, x in (('rgb', r), ('flow', f)): atomic_write(path/stream/f'{name}.npy', lambda p, x=x: np.save(p, x))

@@ -598,7 +598,7 @@ def _open_extraction(out, card, grid):
         changed = [k for k in card if card[k] != then.get(k)]
         if changed: raise CoplError(f'{path}: {changed[0]}: found {then.get(changed[0])!r}, expected {card[changed[0]]!r} as asked now: choose another folder')
         return
-    if any(next((out/stream).glob('*.npy'), None) for stream in ('rgb', 'flow')):
+    if any(next((out/stream).glob('[!.]*.npy'), None) for stream in ('rgb', 'flow')):
         raise CoplError(f'{out}: found features that no extraction wrote (no extract.json), expected a new folder')
     versions = {p: importlib.metadata.version(p) for p in ('copl', 'torch', 'numpy', 'av')} | {'opencv': _need('cv2').__version__}
     atomic_write(out/'grid.yaml', lambda p: p.write_text(yaml.safe_dump(dataclasses.asdict(grid)), encoding='utf-8'))

@@ -103,7 +103,7 @@ def _read_member(z, name):
 def _safe_name(where, name):
     "The name, if it is usable as a file name; raises `CoplError`."
     strange = any(c in '/\\\0' or '\ud800' <= c <= '\udfff' for c in name)                # the last: halves of characters, no text
-    usable = name and name not in ('.', '..') and not strange and len(name.encode()) <= 200
+    usable = name and not name.startswith('.') and not strange and len(name.encode()) <= 200
     if not usable: raise CoplError(f'{where}: video name {shown(name)} is not usable as a file name')
     return name
 
@@ -121,9 +121,13 @@ def _joint(path):
 
 def _many_keys(path): return _zipped(path, lambda z: len(z.infolist())) != 1
 
+def _visible(folder, *patterns):
+    "The files of these patterns, but for hidden ones: what a killed process was writing, or what other systems put beside a file."
+    return sorted(p for pattern in patterns for p in folder.glob(pattern) if not p.name.startswith('.'))
+
 def _json_beside(folder):
     "The annotations that lie with the features: by name, or the only JSON file."
-    others = [p for p in sorted(folder.glob('*.json')) if not p.name.startswith('.')]
+    others = _visible(folder, '*.json')
     return next((folder/n for n in ('annotations.json', 'gt.json') if (folder/n).exists()), others[0] if len(others) == 1 else None)
 
 # %% ../nbs/06_layouts.ipynb #cba35fad
@@ -137,7 +141,7 @@ def _pair(path, name, rgb, flow, found, open_=_open_npy):
 def _read_folder(path, allow_pickle):
     "One file for each video and stream."
     found = Found('folder', path, annotations=path/'annotations.json' if (path/'annotations.json').exists() else None)
-    names = sorted({f.stem for s in ('rgb', 'flow') for f in (path/s).glob('*.npy')})
+    names = sorted({f.stem for f in _visible(path, 'rgb/*.npy', 'flow/*.npy')})
     for n in names: _pair(path, n, path/'rgb'/f'{n}.npy', path/'flow'/f'{n}.npy', found)
     return found
 
@@ -168,7 +172,7 @@ def _read_cola(path, allow_pickle):
     found = Found('cola', path, annotations=path/'gt.json' if (path/'gt.json').exists() else _json_beside(path))
     for part in ('train', 'test'):
         split, folder = path/f'split_{part}.txt', path/'features'/part
-        there = {f.stem for s in ('rgb', 'flow') for f in (folder/s).glob('*.npy')}
+        there = {f.stem for f in _visible(folder, 'rgb/*.npy', 'flow/*.npy')}
         names = _lines(split) if split.exists() else sorted(there)
         unnamed = there - set(names)
         if unnamed: found.notes.append(f'{len(unnamed)} videos in {folder} are not named in {split.name}')
@@ -190,7 +194,7 @@ def _wtalc_parts(path):
     "(feature files, annotation folder or None) of a W-TALC data set."
     folder = path.parent if path.is_file() else path
     truth = next((d for d in [folder, *sorted(p for p in folder.iterdir() if p.is_dir())] if (d/'videoname.npy').exists()), None)
-    files = [path] if path.is_file() else [f for f in sorted(folder.glob('*.npy')) if f.stem not in WTALC]
+    files = [path] if path.is_file() else [f for f in _visible(folder, '*.npy') if f.stem not in WTALC]
     return files, truth
 
 def _read_wtalc(path, allow_pickle):
@@ -210,7 +214,7 @@ def _read_wtalc(path, allow_pickle):
 # %% ../nbs/06_layouts.ipynb #9a920f4f
 def _read_joint(path, allow_pickle):
     "<video>.npy or <video>.npz with both streams."
-    files = sorted([*path.glob('*.npy'), *path.glob('*.npz')])
+    files = _visible(path, '*.npy', '*.npz')
     found = Found('joint', path, files=files, annotations=_json_beside(path))
     for f in files:
         if f.stem in found.videos: found.problems.append(f'{f}: video {f.stem!r} occurs more than once')
@@ -224,7 +228,7 @@ def _read_plain(path, allow_pickle):
 def _read_npz_pairs(path, allow_pickle):
     "v_<video>-rgb.npz and v_<video>-flow.npz."
     found, stems = Found('npz_pairs', path, annotations=_json_beside(path)), {}
-    for f in sorted(path.glob('*.npz')):
+    for f in _visible(path, '*.npz'):
         stem, _, stream = f.stem.rpartition('-')
         if stream in ('rgb', 'flow'): stems[stem] = stem.removeprefix('v_')
     open_ = lambda f: _open_npz(f, ('feature',))
@@ -239,7 +243,7 @@ def _h5py():
 
 def _read_hdf5(path, allow_pickle):
     "One dataset for each video, with both streams."
-    files = [path] if path.is_file() else sorted(f for s in ('*.h5', '*.hdf5') for f in path.glob(s))
+    files = [path] if path.is_file() else _visible(path, '*.h5', '*.hdf5')
     if len(files) != 1: raise CoplError(f'{path}: found {len(files)} HDF5 files, expected one (give its path)')
     file, h5py = files[0], _h5py()
     found = Found('hdf5', path, files=files, annotations=_json_beside(file.parent))
@@ -277,7 +281,7 @@ def detect_layout(
 )->str:           # one of `LayoutName`
     "Which layout lies at a path, by the names of its files; raises `CoplError` where it is none that copl knows."
     path = Path(path)
-    has = lambda *patterns: any(next(path.glob(p), None) for p in patterns)
+    has = lambda *patterns: bool(_visible(path, *patterns))
     if path.is_file() and path.suffix in ('.h5', '.hdf5'): return 'hdf5'
     if path.is_file() and path.suffix == '.npy': return 'wtalc'
     if not path.is_dir(): raise CoplError(f'{path}: found {"a file" if path.exists() else "no folder"}, expected a folder of features, a .h5 or a .npy file')

@@ -292,7 +292,16 @@ def test_hdf5_without_the_library_says_how_to_get_it(make, monkeypatch):
     with pytest.raises(CoplError, match=r"pip install 'copl\[hdf5\]'"): load_videos(path)
 
 
-@pytest.mark.parametrize('name', ['../../secret', '/etc/passwd', '..'])
+@pytest.mark.parametrize('layout', [k for k in READERS if k != 'flat'])
+@pytest.mark.filterwarnings('ignore')
+def test_hidden_files_are_not_features(make, layout):
+    path = make(layout)
+    for file in [p for p in path.rglob('*') if p.suffix in ('.npy', '.npz', '.h5', '.json')]: file.with_name(f'._{file.name}').write_bytes(b'not an array')
+    assert detect_layout(path) == layout
+    assert sorted(load_videos(path, allow_pickle=True).names) == NAMES
+
+
+@pytest.mark.parametrize('name', ['.hidden', '../../secret', '/etc/passwd', '..'])
 def test_names_that_lead_out_of_the_data_are_refused(videos, make, tmp_path, capsys, name):
     path = make('cola')
     (path/'split_train.txt').write_text(f'calm\n{name}\n')
