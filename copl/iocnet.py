@@ -159,7 +159,7 @@ def _first_of_shifted(network, rgb, flow, rows, moved):
 
 def _channel_groups(x, left, right, around):
     "(channels, their values in each snippet and in one of zeros, where these belong): those that stay, move left, move right."
-    stays = torch.ones(x.shape[-1], dtype=torch.bool)
+    stays = torch.ones(x.shape[-1], dtype=torch.bool, device=left.device)       # that of the draw, or where DDP has moved it
     stays[left] = stays[right] = False
     groups = [(c.to(x.device), places) for c, places in zip((stays.nonzero().squeeze(1), left, right), around, strict=True) if len(c)]
     return [(c, Fn.pad(x.index_select(1, c), (0, 0, 0, 1)), places) for c, places in groups]
