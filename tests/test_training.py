@@ -141,7 +141,11 @@ def test_compiled_training_gives_the_same_losses_and_goes_on_without_a_compiler(
         if name == 'without' or shutil.which('g++') is None: assert ('torch.compile does not work here' in done.stderr) == (name != 'plain')
         else: assert 'torch.compile' not in done.stderr
         rounds.append(pd.read_csv(tmp_path/name/'rounds.csv'))
-    assert (tmp_path/'cache/compiled').exists() or shutil.which('g++') is None                 # it did compile
+    trial = 'import torch; torch.compile(lambda x: x + 1)(torch.zeros(1))'
+    if shutil.which('g++'):                                                                    # more was compiled than the trial
+        subprocess.run([sys.executable, '-c', trial], check=True, env=os.environ | {'TORCHINDUCTOR_CACHE_DIR': str(tmp_path/'cache/trial')})
+        programs = {name: len([*(tmp_path/'cache'/name).rglob('*.cpp')]) for name in ('trial', 'compiled')}
+        assert programs['compiled'] > programs['trial'] > 0
     for other in rounds[1:]: pd.testing.assert_frame_equal(other, rounds[0], atol=1e-5)
 
 
