@@ -125,10 +125,11 @@ def shifted_channels(
     d:int,                                # D, channels of a stream
     proportion:float=0.25,                # share of channels that move, in [0, 1]
     generator:torch.Generator|None=None,  # which channels
-)->tuple[torch.Tensor, torch.Tensor]:     # channels that move one snippet earlier, channels that move one later
+)->tuple[torch.Tensor, ...]:              # channels that move one snippet earlier, that move one later, that stay
     "Draw the channels of a temporal feature shift; raises `CoplError` for a proportion outside [0, 1]."
     if not 0 <= proportion <= 1: raise CoplError(f'proportion is {proportion}, expected a share in [0, 1]')
-    return torch.randperm(d, generator=generator)[:round(proportion*d)].tensor_split(2)
+    order, moved = torch.randperm(d, generator=generator), round(proportion*d)
+    return *order[:moved].tensor_split(2), order[moved:].sort().values
 
 def temporal_feature_shift(
     x:torch.Tensor,                       # (..., T, D) features
@@ -138,31 +139,31 @@ def temporal_feature_shift(
     "Move some channels one snippet earlier and as many one snippet later; raises `CoplError` for a proportion outside [0, 1]."
     return _shifted(x, *shifted_channels(x.shape[-1], proportion, generator))
 
-def _shifted(x, left, right):
+def _shifted(x, left, right, _):
     out, left, right = x.clone(), left.to(x.device), right.to(x.device)
     out[..., :-1, left], out[..., -1, left] = x[..., 1:, left], 0
     out[..., 1:, right], out[..., 0, right] = x[..., :-1, right], 0
     return out
 
 # %% ../nbs/22_iocnet.ipynb #79e1edd1
-PAYS = 256 # channels of a stream that need not be multiplied, on average over the places of a mini-batch: with fewer, adding takes longer
+PAYS = 256 # channels of a stream that need not be multiplied, on average over both streams and the places of a mini-batch: with fewer, adding takes longer
 
 def _first_of_shifted(network, rgb, flow, rows, moved):
     "What the first layers make of the snippets at `rows` after the shift."
-    if network.d_rgb*(1 - len(rgb)/rows.numel()) < PAYS: return network.first(*(_shifted(x[rows], *m) for x, m in zip((rgb, flow), moved, strict=True)))
-    around = [rows, Fn.pad(rows[:, 1:], (0, 1), value=len(rgb)), Fn.pad(rows[:, :-1], (1, 0), value=len(rgb))]
-    streams = [_channel_groups(x, *m, around) for x, m in zip((rgb, flow), moved, strict=True)]
+    saved = (network.d_rgb + network.d_flow)/2*(1 - len(rgb)/rows.numel())
+    if saved < PAYS: return network.first(*(_shifted(x[rows], *m) for x, m in zip((rgb, flow), moved, strict=True)))
+    rows = rows + 1                                                           # 0 is the snippet of zeros
+    around = [Fn.pad(rows[:, 1:], (0, 1)), Fn.pad(rows[:, :-1], (1, 0)), rows]
+    streams = [_channel_groups(x, m, around) for x, m in zip((rgb, flow), moved, strict=True)]
     whole, of_rgb, of_flow = (branch[0] for branch in network.branches())
     of_class = [_placed(groups, w) for groups, w in zip(streams, whole.weight.split([network.d_rgb, network.d_flow], 1), strict=True)]
-    return [h + bias for h, bias in ((of_class[0] + of_class[1], whole.bias), (_placed(streams[0], of_rgb.weight), of_rgb.bias),
-                                     (_placed(streams[1], of_flow.weight), of_flow.bias))]
+    return [h + bias.to(h.dtype) for h, bias in ((of_class[0] + of_class[1], whole.bias), (_placed(streams[0], of_rgb.weight), of_rgb.bias),
+                                                 (_placed(streams[1], of_flow.weight), of_flow.bias))]
 
-def _channel_groups(x, left, right, around):
-    "(channels, their values in each snippet and in one of zeros, where these belong): those that stay, move left, move right."
-    stays = torch.ones(x.shape[-1], dtype=torch.bool, device=left.device)       # that of the draw, or where DDP has moved it
-    stays[left] = stays[right] = False
-    groups = [(c.to(x.device), places) for c, places in zip((stays.nonzero().squeeze(1), left, right), around, strict=True) if len(c)]
-    return [(c, Fn.pad(x.index_select(1, c), (0, 0, 0, 1)), places) for c, places in groups]
+def _channel_groups(x, channels, around):
+    "(channels, their values in a snippet of zeros and in each of x, where these belong): those that move left, move right, stay."
+    groups = [(c.to(x.device), places) for c, places in zip(channels, around, strict=True) if len(c)]
+    return [(c, Fn.pad(x.index_select(1, c), (0, 0, 1, 0)), places) for c, places in groups]
 
 def _placed(groups, weight):
     "The layer's sum over groups of channels, at every place."

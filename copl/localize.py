@@ -60,7 +60,7 @@ def _overlapping(start, end, group, tiou):
     place = start + group*(2*extent + 1)                                     # groups one behind the other, out of reach
     order = np.argsort(place, kind='stable')
     start, end, group, place = start[order], end[order], group[order], place[order]
-    reach = place + (1 - tiou)*(end - start) + 1e-12*np.abs(place).max(initial=0)    # the last: places are rounded
+    reach = place + (1 - tiou)*np.maximum(end - start, 0) + 1e-12*np.abs(place).max(initial=0)    # the last: places are rounded
     count = np.searchsorted(place, reach, side='right') - np.arange(1, len(place) + 1)
     if count.sum() > CROWD: return None
     one = np.repeat(np.arange(len(place)), count)
@@ -87,8 +87,8 @@ def nms(
     tiou:float=0.5,                # proposals that overlap a better one by more are dropped
     groups:np.ndarray|None=None,   # (n,) whole numbers: only proposals of the same group (video and class) compete; None: all do
 )->np.ndarray:                     # indices kept: group by group, best first
-    "Greedy non-maximum suppression; of equal scores the earlier in the list is better."
-    scores, (start, end) = np.asarray(scores, float), np.asarray(segments, float).reshape(-1, 2).T
+    "Greedy non-maximum suppression; of equal scores the earlier in the list is better, and NaN is the worst."
+    scores, (start, end) = np.where(np.isnan(scores), -np.inf, scores), np.asarray(segments, float).reshape(-1, 2).T
     group = np.zeros(len(scores), int) if groups is None else np.unique(groups, return_inverse=True)[1]
     pairs = _overlapping(start, end, group, tiou)
     if pairs is None:

@@ -296,7 +296,9 @@ def test_hdf5_without_the_library_says_how_to_get_it(make, monkeypatch):
 @pytest.mark.filterwarnings('ignore')
 def test_hidden_files_are_not_features(make, layout):
     path = make(layout)
-    for file in [p for p in path.rglob('*') if p.suffix in ('.npy', '.npz', '.h5', '.json')]: file.with_name(f'._{file.name}').write_bytes(b'not an array')
+    files = [p for p in path.rglob('*') if p.suffix in ('.npy', '.npz', '.h5', '.json')]
+    assert files
+    for file in files: file.with_name(f'._{file.name}').write_bytes(b'not an array')
     assert detect_layout(path) == layout
     assert sorted(load_videos(path, allow_pickle=True).names) == NAMES
 

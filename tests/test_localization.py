@@ -78,6 +78,13 @@ def test_waves_keep_what_the_plain_loop_keeps(tiou):
         assert found[groups[found] == g].tolist() == [best_first[round(-score)] for *_, score in kept]
 
 
+@pytest.mark.filterwarnings('error')
+def test_nms_ends_whatever_it_is_given():
+    assert nms([[0, 10], [0, 10], [0, 10]], [1, np.nan, 2]).tolist() == [2]
+    assert nms([[0, 10], [20, 30], [0, 10]], [np.nan, np.nan, -1]).tolist() == [2, 1]
+    assert nms([[0, 10], [10, 0], [5, 1]], [1, .5, 2]).tolist() == [2, 0, 1]                                # ends before it starts: overlaps nothing
+
+
 segment = st.tuples(st.integers(0, 3), st.integers(0, 30), st.integers(0, 9), st.integers(0, 8))
 
 

@@ -100,10 +100,11 @@ class OneDevice(TorchDispatchMode):
         return operation(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize('drawn', ['cpu', 'meta'])
 @pytest.mark.parametrize('pays', [-1000, 1000])
-def test_a_step_keeps_to_the_device_of_its_network(pays, monkeypatch):
+def test_a_step_keeps_to_the_device_of_its_network(pays, drawn, monkeypatch):
     monkeypatch.setattr('copl.iocnet.PAYS', pays)
-    moved = [shifted_channels(60) for _ in range(2)]                            # drawn on the processor, whatever the device
+    moved = [[c.to(drawn) for c in shifted_channels(60)] for _ in range(2)]     # DDP takes them to the device
     with torch.device('meta'):                                                  # stands for a GPU: shapes and devices without numbers
         student, teacher = IOCNet(60, 60, 4, hidden=16), IOCNet(60, 60, 4, hidden=16).eval()
         rgb, flow, rows, targets, trusted = torch.rand(50, 60), torch.rand(50, 60), torch.zeros(3, 100).long(), torch.zeros(3, 4), torch.ones(3)
@@ -112,6 +113,26 @@ def test_a_step_keeps_to_the_device_of_its_network(pays, monkeypatch):
         sum(losses(student(rgb, flow, rows, moved), seen, targets, trusted, Config(4)).values()).backward()
         update_teacher(teacher, student, 1)
     assert all(p.grad.device.type == 'meta' for p in student.parameters())
+
+
+def test_no_mini_batch_is_compiled_anew(monkeypatch):
+    monkeypatch.setattr('copl.iocnet.PAYS', -1000)
+    network = IOCNet(60, 60, 4, hidden=16, dropout=0)
+    compiled = torch.compile(network, dynamic=True, backend='eager')
+    for n in range(20, 28):                                                     # distinct snippets
+        batch = torch.rand(n, 60), torch.rand(n, 60), torch.arange(n).repeat(5)[:90].view(3, 30), [shifted_channels(60) for _ in range(2)]
+        with torch._dynamo.config.patch(error_on_recompile=n > 20):
+            for a, b in zip(compiled(*batch), network(*batch), strict=True): torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize('pays', [-1000, 1000])
+def test_hidden_units_have_the_format_of_the_products(pays, monkeypatch):
+    monkeypatch.setattr('copl.iocnet.PAYS', pays)
+    network = IOCNet(60, 60, 4, hidden=16)
+    seen, moved = [], [shifted_channels(60) for _ in range(2)]
+    for branch in network.branches(): branch[2].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    with torch.autocast('cpu', torch.bfloat16): network(torch.rand(7, 60), torch.rand(7, 60), torch.arange(6).view(2, 3), moved)
+    assert seen == [torch.bfloat16]*3
 
 
 def test_another_number_of_threads_changes_last_bits_only():
