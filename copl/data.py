@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from .annotations import Annotations, TimeGrid, load_annotations, load_detections, save_annotations, save_detections # noqa: F401
 from .config import CoplError, atomic_write, cache_folder
-from .layouts import WRITERS, LayoutName, LazyArray, _load_grid, _safe_name, _save_rest, find_videos
+from .layouts import WRITERS, LayoutName, LazyArray, _load_grid, _safe_name, _save_rest, _visible, find_videos
 
 # %% ../nbs/10_data.ipynb #8fde48f5
 class VideoSet:
@@ -263,7 +263,7 @@ def save_videos(
     "Write a set as the folder that `load_videos` reads; raises `CoplError` where features are already there."
     path = Path(path)
     for stream in ('rgb', 'flow'):
-        if any((path/stream).glob('[!.]*.npy')): raise CoplError(f'{path/stream}: found features there, expected a new folder')
+        if _visible(path, f'{stream}/*.npy'): raise CoplError(f'{path/stream}: found features there, expected a new folder')
     for name in videos.names: _safe_name(videos.source, name)           # again: names can be changed in memory
     for name, r, f in zip(videos.names, videos.rgb, videos.flow, strict=True):
         for stream, x in (('rgb', r), ('flow', f)): atomic_write(path/stream/f'{name}.npy', lambda p, x=x: np.save(p, x))

@@ -65,12 +65,16 @@ def compiled(
     device:torch.device, # where it is to run
 )->torch.nn.Module:      # with the same weights
     "A network by way of torch.compile, or as it is, with a warning, where that does not work."
+    reason = _no_compiler(device)
+    if reason is None: return torch.compile(network, dynamic=True)
+    warnings.warn(f'torch.compile does not work here, training goes on without it: {reason}', stacklevel=2)
+    return network
+
+@functools.cache
+def _no_compiler(device):
+    "Why torch.compile does not work on a device, found out once; None: it works."
     try: torch.compile(lambda x: x + 1)(torch.zeros(1, device=device))
-    except Exception as e:                                    # whatever is missing: torch raises many kinds here
-        reason = (str(e).splitlines() or [type(e).__name__])[0]
-        warnings.warn(f'torch.compile does not work here, training goes on without it: {reason}', stacklevel=2)
-        return network
-    return torch.compile(network, dynamic=True)
+    except Exception as e: return (str(e).splitlines() or [type(e).__name__])[0]     # whatever is missing: torch raises many kinds here
 
 # %% ../nbs/15_devices.ipynb #9e2a6690
 def in_shares(

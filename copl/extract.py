@@ -36,6 +36,7 @@ from tqdm import tqdm
 
 from .config import CoplError, atomic_write, cache_folder, find_device, read_yaml
 from .data import Annotations, TimeGrid, sample_snippets
+from .layouts import _visible
 
 # %% ../nbs/12_extract.ipynb #8ea07b7f
 def _need(module):
@@ -598,7 +599,7 @@ def _open_extraction(out, card, grid):
         changed = [k for k in card if card[k] != then.get(k)]
         if changed: raise CoplError(f'{path}: {changed[0]}: found {then.get(changed[0])!r}, expected {card[changed[0]]!r} as asked now: choose another folder')
         return
-    if any(next((out/stream).glob('[!.]*.npy'), None) for stream in ('rgb', 'flow')):
+    if _visible(out, 'rgb/*.npy', 'flow/*.npy'):
         raise CoplError(f'{out}: found features that no extraction wrote (no extract.json), expected a new folder')
     versions = {p: importlib.metadata.version(p) for p in ('copl', 'torch', 'numpy', 'av')} | {'opencv': _need('cv2').__version__}
     atomic_write(out/'grid.yaml', lambda p: p.write_text(yaml.safe_dump(dataclasses.asdict(grid)), encoding='utf-8'))
