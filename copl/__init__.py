@@ -1,15 +1,20 @@
 "copl: unsupervised temporal action localization. The names that users hold on to; everything else is in the modules."
 __version__ = "0.1.0"
 
-from copl.config import Config, CoplError
-from copl.data import VideoSet, load_annotations, load_detections, load_videos, save_detections, save_videos
+from copl.algorithm import algorithm_1
+from copl.annotations import load_annotations, load_detections, save_detections
+from copl.config import Config
+from copl.data import anet_like, load_videos, save_videos
 from copl.estimator import COPL
-from copl.evaluate import map_clusters, mean_average_precision, purity
-from copl.has import global_features, has_attention
+from copl.evaluation import map_clusters, mean_average_precision, purity
+from copl.has import ATTENTIONS, global_features, has_attention
 from copl.iocnet import IOCNet, temporal_feature_shift
-from copl.localize import localize, nms, soft_nms
-from copl.plri import confidence_scores, spectral_clusters, split_pseudolabels
-from copl.simulate import anet_like, simulate, thumos_like, tiny
+from copl.localization import localize, nms, soft_nms
+from copl.losses import LOSSES
+from copl.plri import CLUSTERINGS, SELECTIONS, confidence_scores, spectral_clusters, split_pseudolabels
+from copl.simulation import simulate, thumos_like, tiny
+from copl.trust import agreement
+from copl.videos import CoplError, VideoSet
 
 __all__ = [
     'COPL', 'Config', 'CoplError',
@@ -17,7 +22,8 @@ __all__ = [
     'simulate', 'tiny', 'thumos_like', 'anet_like',
     'has_attention', 'global_features',
     'spectral_clusters', 'confidence_scores', 'split_pseudolabels',
-    'IOCNet', 'temporal_feature_shift',
+    'IOCNet', 'temporal_feature_shift', 'algorithm_1',
+    'ATTENTIONS', 'CLUSTERINGS', 'SELECTIONS', 'LOSSES',
     'localize', 'nms', 'soft_nms',
-    'mean_average_precision', 'purity', 'map_clusters',
+    'mean_average_precision', 'purity', 'map_clusters', 'agreement',
 ]

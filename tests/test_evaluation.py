@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copl import load_annotations, load_detections, mean_average_precision
-from copl.data import Annotations
+from copl.annotations import load_annotations, load_detections
+from copl.evaluation import clustering_scores, map_clusters, mean_average_precision
+from copl.videos import Annotations, CoplError
 
 from .reference import evaluation as reference
 
@@ -30,6 +31,48 @@ def test_published_detections_score_as_published(real_data):
 def test_real_annotations_have_the_known_counts(real_data, name, subset, videos, instances):
     truth = load_annotations(real_data(name), subset)
     assert (len(truth.videos), len(truth.segments)) == (videos, instances)
+
+
+def test_published_clusters_score_as_published(real_data):
+    "FEEL's pseudolabels of the 200 training videos of THUMOS'14, rounds 0 to 4."
+    published = pd.read_csv(real_data('feel_thumos_clusters.csv'))
+    found = [clustering_scores(published[f'round_{n}'], published.first_label) for n in range(5)]
+    table = pd.DataFrame(found).round(3)
+    assert len(published) == 200
+    assert table.purity.tolist() == [.515, .560, .575, .595, .595]
+    assert table.nmi.iloc[[0, -1]].tolist() == [.570, .645]
+    assert table.ari.iloc[[0, -1]].tolist() == [.211, .296]
+
+
+def test_soft_names_are_every_class_with_half_the_top_count():
+    labels = ['golf']*4 + ['dive']*2 + ['jump']*1 + ['run']*2 + [None]*3 + ['dive']*2 + ['golf']*2
+    y = [0]*9 + [1]*3 + [2]*4
+    expected = [{'golf': 1., 'dive': .5, 'run': .5}, None, {'dive': 1., 'golf': .5}, None]
+    found = map_clusters(y, labels, 4, 'soft')
+    assert found == expected
+    assert list(found[0]) == ['golf', 'dive', 'run'] and list(found[2]) == ['dive', 'golf']
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(['a', 'b', 'c', None])), min_size=1))
+def test_the_first_soft_name_is_the_majority_name(pairs):
+    y, labels = zip(*pairs, strict=True)
+    if all(x is None for x in labels): return
+    majority = map_clusters(y, labels, 4)
+    softly = map_clusters(y, labels, 4, 'soft')
+    for c, (name, soft) in enumerate(zip(majority, softly, strict=True)):
+        if name is None: assert soft is None
+        else:
+            counts = pd.Series([x for k, x in pairs if k == c and x is not None]).value_counts()
+            assert next(iter(soft)) == name and soft[name] == 1
+            assert {*soft} == {*counts.index[counts >= counts.max()/2]}
+            assert all(weight == .5 for x, weight in soft.items() if x != name)
+
+
+@pytest.mark.parametrize('method', ['best', None, []])
+def test_an_unknown_mapping_is_refused_with_the_known_ones(method):
+    with pytest.raises(CoplError) as error: map_clusters([0], ['dive'], 1, method)
+    assert str(error.value) == f'mapping is {method!r}, expected one of majority, hungarian, soft'
 
 
 def quarter(low, high): return st.integers(4*low, 4*high).map(lambda x: x/4)

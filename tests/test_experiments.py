@@ -8,7 +8,7 @@ import pytest
 
 from copl import CoplError, anet_like, save_videos, simulate, thumos_like, tiny
 from copl.experiments import mean_std, measure, scale
-from copl.simulate import Simulation
+from copl.simulation import Simulation
 
 from . import timelines
 

@@ -36,6 +36,7 @@ from .conftest import summary
 
 TIMES = int(os.environ.get('COPL_FUZZ', 1))
 NAMES = ['calm', 'dive', 'jump', 'swim']
+LAYOUTS = ('folder', 'flat', 'cola', 'joint', 'npz_pairs', 'suffix', 'hdf5', 'wtalc')
 pytestmark = pytest.mark.filterwarnings('ignore')
 
 
@@ -105,11 +106,11 @@ class Kind:
 def small():
     "Two training and two test videos of 6 to 9 snippets, 3 + 3 channels."
     rng = np.random.default_rng(0)
-    draw = lambda: [rng.random((6 + i, 3)).astype('float32') for i in range(4)]
+    streams = {s: [rng.random((6 + i, 3)).astype('float32') for i in range(4)] for s in ('rgb', 'flow')}
     segments = pd.DataFrame([('dive', 1., 2.5, 'Diving'), ('calm', .5, 2., 'Walk'), ('jump', .1, 3., 'Diving'), ('swim', 0., 1/3, 'Walk')],
                             columns=['video', 'start', 'end', 'label'])
     table = pd.DataFrame([(n, 'train' if i < 2 else 'test', (6 + i)*16/25) for i, n in enumerate(NAMES)], columns=['video', 'subset', 'duration'])
-    return VideoSet(NAMES, draw(), draw(), annotations=Annotations(segments, table))
+    return VideoSet(NAMES, streams, annotations=Annotations(segments, table))
 
 
 def files_of(folder):
@@ -147,7 +148,7 @@ def unfinished(path):
 def kinds(tmp_path_factory):
     "All kinds of files, by name."
     root = tmp_path_factory.mktemp('whole')
-    layouts = {k: files_of(convert_videos(small(), root/k, k)) for k in ('folder', 'flat', 'cola', 'joint', 'npz_pairs', 'hdf5')}
+    layouts = {k: files_of(convert_videos(small(), root/k, k)) for k in LAYOUTS if k != 'wtalc'}
     write_wtalc(root/'wtalc')
     layouts['wtalc'] = files_of(root/'wtalc')
     found = {}
@@ -328,7 +329,8 @@ def laughs(rng):
 
 # The cases
 
-CASES = {'folder': 250, 'flat': 150, 'cola': 200, 'joint': 150, 'npz_pairs': 250, 'hdf5': 250, 'wtalc': 150, 'annotations': 350, 'text': 100, 'config': 200,
+CASES = {'folder': 250, 'flat': 150, 'cola': 200, 'joint': 150, 'npz_pairs': 250, 'suffix': 150,
+         'hdf5': 250, 'wtalc': 150, 'annotations': 350, 'text': 100, 'config': 200,
          'checkpoint': 200, 'unfinished': 200, 'report': 60}
 
 
@@ -359,7 +361,7 @@ def test_damaged_files_are_used_or_refused(kind, kinds, tmp_path, monkeypatch):
             args = [str(a).replace('BOX', str(box)).replace('OUT', str(out)) for a in args]
             with guarded(written, tmp_path/'cache'): status, said = command(args)
             assert status in (0, 1), said
-            if status: assert kind in ('folder', 'flat', 'cola', 'joint', 'npz_pairs', 'hdf5', 'wtalc') and args[0] == 'inspect' or refusal(said, box), said
+            if status: assert kind in LAYOUTS and args[0] == 'inspect' or refusal(said, box), said
             tally['refused' if status else 'used'] += 1
             assert not marker.exists(), 'code was executed'
         changed = [p for p, content in whole.items() if not p.is_relative_to(written) and (not p.exists() or p.read_bytes() != content)]

@@ -20,7 +20,7 @@ from copl.cli import main
 
 from .conftest import summary
 
-KILLS = 24
+KILLS = 12
 ARGS = ['train', 'sim:tiny', '--hidden', '8', '--snippets', '16', '--iteration-num', '2', '--epoch-num', '3', '--device', 'cpu']
 
 
@@ -105,7 +105,17 @@ def test_runs_killed_anywhere_resume_to_the_same_bits(whole, tmp_path):
         found = result(out)
         for what in expected: assert found[what] == expected[what], (event, k, what)
     summary.append(f'{KILLS} runs killed by SIGKILL, after {sorted(at)} of the {len(expected["log"])} lines of the log, {torn} temporary files left')
-    assert len(set(at)) >= 5
+    assert len(set(at)) >= 4
+
+
+def wait_after_each_epoch():
+    "This process sleeps whenever an epoch's checkpoint and log are written: on no machine is it done before a signal comes."
+    real = Path.replace
+    def replaced(path, target):
+        result = real(path, target)
+        if Path(target).name == 'log.jsonl': time.sleep(10)
+        return result
+    Path.replace = replaced
 
 
 def until(condition):
@@ -117,10 +127,12 @@ def until(condition):
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(whole, tmp_path):
-    pid = child(ARGS, tmp_path/'run')
+    pid = child(ARGS, tmp_path/'run', wait_after_each_epoch)
     until((tmp_path/'run'/'log.jsonl').exists)
     os.kill(pid, signal.SIGINT)
     assert ended(pid, 130)
+    done = torch.load(tmp_path/'run'/'checkpoint.pt', weights_only=True)['state']
+    assert (done['n'], done['m']) == (0, 1)                       # in the middle: one epoch of two rounds of three
     assert errors(tmp_path/'run') == f'interrupted: go on with the same command and --resume --out {tmp_path}/run'
     assert ended(child([*ARGS, '--resume'], tmp_path/'run'))
     assert result(tmp_path/'run') == whole[0]

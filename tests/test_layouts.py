@@ -2,7 +2,10 @@
 import json
 import os
 import pickle
+import subprocess
+import sys
 import time
+import warnings
 import zipfile
 
 import numpy as np
@@ -12,9 +15,9 @@ import pytest
 from copl import CoplError, VideoSet, load_annotations, load_videos, tiny
 from copl.annotations import annotation_card
 from copl.cli import main
-from copl.data import Annotations, convert_videos
+from copl.data import Annotations, TimeGrid, convert_videos
 from copl.inspection import inspect_videos
-from copl.layouts import READERS, WRITERS, LazyArray, detect_layout, find_videos
+from copl.layouts import ONE_ARRAY, READERS, WRITERS, LazyArray, detect_layout, find_videos, parse_streams, save_rest
 
 WRITTEN = (*(k for k in WRITERS if k != 'plain'), 'flat')
 NAMES = ['calm', 'dive', 'jump', 'swim']
@@ -25,21 +28,29 @@ def ragged(rows):
     return np.fromiter(rows, object, len(rows))
 
 
+def made(**widths):
+    "Two training and two test videos of 20 to 23 snippets, with streams of these widths."
+    rng = np.random.default_rng(0)
+    streams = {s: [rng.random((20 + i, d)).astype('float32') for i in range(4)] for s, d in widths.items()}
+    segments = pd.DataFrame([('dive', 1., 2.5, 'Diving'), ('dive', 3., 4., 'Diving'),
+                             ('jump', .1, 9., 'HighJump'), ('swim', 0., 1/3, 'Diving')],
+                            columns=['video', 'start', 'end', 'label'])
+    table = pd.DataFrame({'video': NAMES, 'subset': ['train', 'train', 'test', 'test'],
+                          'duration': [(20 + i)*16/25 for i in range(4)]})
+    return VideoSet(NAMES, streams, annotations=Annotations(segments, table))
+
+
 @pytest.fixture
 def videos():
-    "Two training and two test videos of 20 to 23 snippets, 3 + 3 channels."
-    rng = np.random.default_rng(0)
-    draw = lambda: [rng.random((20 + i, 3)).astype('float32') for i in range(4)]
-    segments = pd.DataFrame([('dive', 1., 2.5, 'Diving'), ('dive', 3., 4., 'Diving'), ('jump', .1, 9., 'HighJump'), ('swim', 0., 1/3, 'Diving')],
-                            columns=['video', 'start', 'end', 'label'])
-    table = pd.DataFrame([(n, 'train' if i < 2 else 'test', (20 + i)*16/25) for i, n in enumerate(NAMES)], columns=['video', 'subset', 'duration'])
-    return VideoSet(NAMES, draw(), draw(), annotations=Annotations(segments, table))
+    "rgb and flow of 3 channels each."
+    return made(rgb=3, flow=3)
 
 
 def write_wtalc(videos, folder):
     "As W-TALC keeps it: pickled arrays of objects, which copl itself never writes."
     truth, segments = folder/'Annotations', videos.annotations.segments
     truth.mkdir(parents=True)
+    save_rest(folder, videos.grid, videos.widths, None)
     np.save(folder/'JOINTFeatures.npy', ragged([np.concatenate(v, 1) for v in videos]), allow_pickle=True)
     np.save(truth/'videoname.npy', np.array([n.encode() for n in videos.names]))
     np.save(truth/'subset.npy', np.array([s.encode() for s in videos.annotations.videos.subset]))
@@ -49,11 +60,15 @@ def write_wtalc(videos, folder):
     return folder
 
 
+def write(videos, layout, folder):
+    "Any set in any layout."
+    return write_wtalc(videos, folder) if layout == 'wtalc' else convert_videos(videos, folder, layout)
+
+
 @pytest.fixture
 def make(videos, tmp_path):
     "A function that makes a small set in any layout and says where it is."
-    def build(layout): return write_wtalc(videos, tmp_path/'wtalc') if layout == 'wtalc' else convert_videos(videos, tmp_path/layout, layout)
-    return build
+    return lambda layout: write(videos, layout, tmp_path/layout)
 
 
 def copl(capsys, *args):
@@ -64,10 +79,10 @@ def copl(capsys, *args):
 
 def same(a, b, annotations=True):
     "Whether two sets hold the same arrays in the same number format, and the same segments."
-    assert sorted(a.names) == sorted(b.names)
-    for i, name in enumerate(a.names):
-        j = b.names.index(name)
-        for x, y in ((a.rgb[i], b.rgb[j]), (a.flow[i], b.flow[j])):
+    assert sorted(a.names) == sorted(b.names) and list(a.streams) == list(b.streams)
+    for stream in a.streams:
+        for name, x in zip(a.names, a.streams[stream], strict=True):
+            y = b.streams[stream][b.names.index(name)]
             assert x.dtype == y.dtype
             np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
     if annotations:
@@ -115,9 +130,9 @@ def test_simulated_videos_in_the_layout_of_cola_hold_what_its_loader_reads(tmp_p
     truth, seen = json.loads((out/'gt.json').read_text())['database'], 0
     for part in ('train', 'test'):
         for name in (out/f'split_{part}.txt').read_text().split():
-            i = whole.names.index(name)
-            for stream, x in (('rgb', whole.rgb[i]), ('flow', whole.flow[i])):
-                np.testing.assert_array_equal(np.load(out/'features'/part/stream/f'{name}.npy').astype(np.float32), x)
+            for stream, arrays in whole.streams.items():
+                x = np.load(out/'features'/part/stream/f'{name}.npy')
+                np.testing.assert_array_equal(x.astype(np.float32), arrays[whole.names.index(name)])
             assert truth[name]['subset'] == part
             expected = whole.annotations.segments.query('video == @name')
             found = [(*map(float, a['segment']), a['label']) for a in truth[name]['annotations']]
@@ -138,14 +153,17 @@ def test_nothing_is_read_before_it_is_asked_for(make, layout, monkeypatch):
     def counting(self, read, shape, dtype): original(self, lambda: reads.append(shape) or read(), shape, dtype)
     monkeypatch.setattr(LazyArray, '__init__', counting)
     opened = load_videos(path)
+    if layout == 'flat': reads.clear()                                                       # mapped, not read
     assert opened.lengths.tolist() == [20, 21, 22, 23] and not reads
-    if layout in ('joint', 'flat'): assert all(isinstance(x, np.memmap) for x in (*opened.rgb, *opened.flow))
-    else: assert opened[0][0].shape == (20, 3) and reads
+    assert opened[0][0].shape == (20, 3)
+    if layout == 'flat': assert all(isinstance(x, np.memmap) for x in opened.streams['flow'])
+    else: assert reads
 
 
 # Broken ones: one file of each layout, and how it can be broken
 
-ONE = {'folder': ('rgb/dive.npy', 'flow/dive.npy'), 'cola': ('features/train/rgb/dive.npy', 'features/train/flow/dive.npy'),
+ONE = {'folder': ('rgb/dive.npy', 'flow/dive.npy'), 'suffix': ('dive_rgb.npy', 'dive_flow.npy'),
+       'cola': ('features/train/rgb/dive.npy', 'features/train/flow/dive.npy'),
        'npz_pairs': ('v_dive-rgb.npz', 'v_dive-flow.npz'), 'flat': ('rgb.npy', 'flow.npy'), 'joint': ('dive.npy',)*2, 'plain': ('dive.npy',)*2,
        'hdf5': ('features.h5',)*2, 'wtalc': ('JOINTFeatures.npy',)*2}
 
@@ -206,26 +224,28 @@ def test_integers_are_no_features(make, tmp_path, capsys, layout):
     refused(capsys, path, tmp_path, 'expected floating-point features')
 
 
-@pytest.mark.parametrize('layout', ['folder', 'cola', 'npz_pairs', 'flat'])
+@pytest.mark.parametrize('layout', ['folder', 'cola', 'npz_pairs', 'suffix', 'flat'])
 def test_a_missing_stream_is_named(make, tmp_path, capsys, layout):
     path = make(layout)
     (path/ONE[layout][1]).unlink()
     refused(capsys, path, tmp_path, str(path/ONE[layout][1]))
 
 
-@pytest.mark.parametrize('layout', ['joint', 'plain', 'hdf5', 'wtalc'])
-def test_halves_must_be_equal(make, tmp_path, capsys, layout):
+@pytest.mark.parametrize('layout', ONE_ARRAY)
+def test_widths_must_add_up(make, tmp_path, capsys, layout):
     path = make(layout)
     rewrite(path/ONE[layout][0], lambda x: x[:, :5])
-    refused(capsys, path, tmp_path, 'shape (21, 5), expected')
+    message = "video 'dive': shape (21, 5), expected (snippets, 6) for the streams rgb 3 + flow 3"
+    report = refused(capsys, path, tmp_path, message)
+    assert str(path/ONE[layout][0]) in report['errors'][0]
 
 
-@pytest.mark.parametrize('layout', ['folder', 'cola', 'npz_pairs'])
+@pytest.mark.parametrize('layout', ['folder', 'cola', 'npz_pairs', 'suffix'])
 def test_streams_of_different_length_follow_the_named_policy(videos, make, tmp_path, capsys, layout):
     path = make(layout)
     rewrite(path/ONE[layout][1], lambda x: x[:-1])
     refused(capsys, path, tmp_path, "'dive'")
-    with pytest.raises(CoplError, match='rgb has 21 snippets and flow has 20'): load_videos(path)
+    with pytest.raises(CoplError, match="'dive': rgb has 21 snippets, flow has 20 snippets"): load_videos(path)
     trimmed, stretched = load_videos(path, lengths='trim'), load_videos(path, lengths='interpolate')
     np.testing.assert_array_equal(trimmed[1][0], videos[1][0][:20])
     np.testing.assert_array_equal(trimmed[1][1], videos[1][1][:20])
@@ -243,7 +263,7 @@ class Trap:
     def __reduce__(self): return (open, (self.path, 'w'))
 
 
-@pytest.mark.parametrize('layout', ['folder', 'cola', 'flat', 'joint', 'plain', 'npz_pairs', 'wtalc'])
+@pytest.mark.parametrize('layout', ['folder', 'cola', 'flat', 'joint', 'plain', 'npz_pairs', 'suffix', 'wtalc'])
 @pytest.mark.parametrize('disguise', ['array of objects', 'bare pickle'])
 def test_no_pickle_is_loaded_unless_allowed(make, tmp_path, capsys, layout, disguise):
     path, trap = make(layout), tmp_path/'sprung'
@@ -278,6 +298,18 @@ def test_an_archive_that_announces_more_than_it_holds(make, tmp_path, capsys):
     with zipfile.ZipFile(path/'v_dive-rgb.npz', 'w') as z, z.open('feature.npy', 'w') as f:
         np.lib.format.write_array_header_1_0(f, {'descr': '<f4', 'fortran_order': False, 'shape': (1, 10**12, 1024)})
     refused(capsys, path, tmp_path, 'announces 128 bytes, expected 4096000000000128')
+
+
+def test_what_unpacks_to_over_100_times_its_size(tmp_path):
+    h5py = pytest.importorskip('h5py')
+    zeros = np.zeros((2**16, 64), 'float32')
+    for folder in ('npz', 'h5'): (tmp_path/folder).mkdir()
+    np.savez_compressed(tmp_path/'npz/a.npz', zeros)
+    with h5py.File(tmp_path/'h5/f.h5', 'w') as f: f.create_dataset('a', data=zeros, compression='gzip')
+    for folder in ('npz', 'h5'):
+        with pytest.raises(CoplError, match='unpacks to 167.* bytes from .*, expected at most 100 times'): load_videos(tmp_path/folder)
+    np.savez(tmp_path/'npz/a.npz', zeros)
+    assert load_videos(tmp_path/'npz').widths == {'features': 64}
 
 
 def test_hdf5_links_to_other_files_are_refused(make, tmp_path, capsys):
@@ -319,13 +351,15 @@ def test_inspect_lists_all_problems_and_training_the_first(make, tmp_path, capsy
     rewrite(path/'features/test/rgb/jump.npy', poison)
     rewrite(path/'features/test/flow/swim.npy', lambda x: x[:, :2])
     errors = refused(capsys, path, tmp_path, "video 'calm' has no flow features")['errors']
-    assert [sum(v in e for e in errors) for v in ("'calm'", "'dive'", "'jump'")] == [1, 1, 1] and len(errors) == 3
+    assert [sum(v in e for e in errors) for v in ("'calm'", "'dive'", "'jump'", "'swim'")] == [1, 1, 1, 1] and len(errors) == 4
     with pytest.raises(CoplError, match='the first of 2 problems'): load_videos(path)
 
 
 def test_widths_that_differ_are_errors_of_the_odd_one_out(make, tmp_path, capsys):
     path = make('folder')
     rewrite(path/'flow/calm.npy', lambda x: x[:, :2])
+    assert f"{path/'flow/calm.npy'}: video 'calm', flow: 2 channels, expected 3" in inspect_videos(path).errors
+    (path/'grid.yaml').unlink()
     report = inspect_videos(path)
     assert [e.split(': ', 1)[1] for e in report.errors] == ["video 'calm', flow: 2 channels, expected 3 as in most videos"]
     assert copl(capsys, 'train', path, '--n-classes', 2, '--out', tmp_path/'run')[0] == 1
@@ -362,31 +396,72 @@ def test_names_with_and_without_v(videos, make):
     assert same(videos, load_videos(path))
 
 
-def test_the_hash_is_remembered_until_a_file_changes(make, tmp_path, monkeypatch):
+@pytest.fixture
+def digests(tmp_path, monkeypatch):
+    "A cache folder of its own, and a list that grows with every hash that is computed."
     monkeypatch.setenv('COPL_CACHE', str(tmp_path/'cache'))
-    path, work = make('joint'), []
-    original = VideoSet._digest
-    monkeypatch.setattr(VideoSet, '_digest', lambda self: work.append(1) or original(self))
-    def date(days): [os.utime(p, (time.time() - 86400*days,)*2) for p in path.glob('*.npy')]
+    work, original = [], VideoSet.digest
+    monkeypatch.setattr(VideoSet, 'digest', lambda self: work.append(1) or original(self))
+    return work
+
+
+def date(path, days):
+    "Date all features back."
+    then = time.time() - 86400*days
+    for p in path.rglob('*.npy'): os.utime(p, (then, then))
+
+
+def test_the_hash_is_remembered_until_a_file_changes(make, tmp_path, digests):
+    path = make('joint')
+    before = sorted(path.rglob('*'))
     fresh = load_videos(path).sha256
-    assert load_videos(path).sha256 == fresh and len(work) == 2                             # too young to be remembered
-    date(3)
-    assert [load_videos(path).sha256 for _ in range(3)] == [fresh]*3 and len(work) == 3
-    assert load_videos(path, subset='test').sha256 != fresh and len(work) == 4              # another selection, another hash
+    assert load_videos(path).sha256 == fresh and len(digests) == 2                          # too young to be remembered
+    date(path, 3)
+    assert [load_videos(path).sha256 for _ in range(3)] == [fresh]*3 and len(digests) == 3
+    assert load_videos(path, subset='test').sha256 != fresh and len(digests) == 4           # another selection, another hash
+    assert load_videos(path, subset='test').sha256 != fresh and len(digests) == 4           # remembered for a part too
     rewrite(path/'dive.npy', lambda x: x + 1)
-    assert load_videos(path).sha256 != fresh and len(work) == 5
-    (path/'.copl-hash.json').write_text('not json')
-    date(2)
-    assert load_videos(path).sha256 != fresh and len(work) == 6
+    assert load_videos(path).sha256 != fresh and len(digests) == 5
+    cache = next((tmp_path/'cache/hashes').glob('*.json'))
+    cache.write_text('not json')
+    date(path, 2)
+    assert load_videos(path).sha256 != fresh and len(digests) == 6
+    assert sorted(path.rglob('*')) == before                                                # nothing is written beside the data
 
 
-def test_the_hash_of_data_that_cannot_be_written_goes_to_the_cache(make, tmp_path, monkeypatch):
-    monkeypatch.setenv('COPL_CACHE', str(tmp_path/'cache'))
+@pytest.mark.parametrize('layout', ['folder', 'flat', 'joint', 'hdf5'])
+def test_arrays_replaced_in_memory_are_hashed_anew(make, layout, digests):
+    path = make(layout)
+    then = time.time() - 1000
+    for p in path.rglob('*'): os.utime(p, (then, then))
+    whole = load_videos(path)
+    assert whole.sha256 == load_videos(path).sha256 and len(digests) == 1
+    part = load_videos(path)[[1, 2]]
+    part.streams['flow'][1] = np.asarray(part.streams['flow'][1]) + 1
+    assert part.sha256 != load_videos(path)[[1, 2]].sha256 and len(digests) == 3
+    fewer = load_videos(path)
+    del fewer.streams['flow']
+    assert fewer.sha256 == load_videos(path, streams='rgb').sha256 != whole.sha256
+
+
+def test_another_cut_of_the_same_files_is_another_hash(make, digests):
+    path = make('joint')
+    date(path, 3)
+    cuts = ['rgb:3,flow:3', 'flow:3,rgb:3', 'rgb:2,flow:4', 'all:6', {'rgb': 3, 'flow': 3}]
+    hashes = [load_videos(path, streams=s).sha256 for s in cuts]
+    assert len(set(hashes)) == 4 and hashes[0] == hashes[4] and len(digests) == 4
+    chosen = []
+    for widths in ({'rgb': 3, 'flow': 3}, {'flow': 3, 'rgb': 3}):
+        save_rest(path, TimeGrid(), widths, None)
+        chosen.append(load_videos(path, streams='flow').sha256)
+    assert len(set(chosen)) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(make, tmp_path, digests):
     path = make('folder')
-    for p in path.rglob('*.npy'): os.utime(p, (0, 0))
-    (path/'.copl-hash.json').mkdir()                                                        # nobody can replace a folder by a file
-    assert load_videos(path).sha256 == load_videos(path).sha256
-    assert len(list((tmp_path/'cache').rglob('.copl-hash.json'))) == 1 and not any((path/'.copl-hash.json').iterdir())
+    date(path, 3)
+    (tmp_path/'cache').write_text('a file where the folder ought to be')
+    assert load_videos(path).sha256 == load_videos(path).sha256 and len(digests) == 2
 
 
 def test_a_run_on_foreign_layouts(make, tmp_path, capsys):
@@ -399,6 +474,222 @@ def test_a_run_on_foreign_layouts(make, tmp_path, capsys):
         assert copl(capsys, 'localize', run, path, *switch)[0] == 0
         assert copl(capsys, 'evaluate', run/'localized.json', path, '--subset', 'test', *switch)[0] == 0
     assert (tmp_path/'run-wtalc/detections.json').read_bytes() == (run/'detections.json').read_bytes()
+
+
+# Streams
+
+SETS = {1: dict(features=5), 2: dict(rgb=4, flow=3), 3: dict(rgb=4, flow=3, pose=2)}
+
+
+@pytest.mark.parametrize('layout', READERS)
+@pytest.mark.parametrize('n', SETS)
+def test_one_two_and_three_streams_there_and_back(tmp_path, layout, n):
+    videos = made(**SETS[n])
+    path = write(videos, layout, tmp_path/'data')
+    assert detect_layout(path) == layout
+    opened = load_videos(path, allow_pickle=True)
+    assert same(videos, opened, layout != 'plain') and opened.widths == SETS[n]
+    report = inspect_videos(path, allow_pickle=True)
+    assert report.channels == {s: [d] for s, d in SETS[n].items()} and not report.errors and not report.warnings
+    for stream, width in SETS[n].items(): assert f'{stream}, {width} channels' in str(report)
+
+
+@pytest.mark.parametrize('layout', READERS)
+@pytest.mark.parametrize('widths', [dict(clip=7), dict(z=2, a=3), dict(features=2048), dict(left_hand=2, right_hand=2)])
+def test_names_order_and_widths_survive(tmp_path, layout, widths):
+    videos = made(**widths)
+    opened = load_videos(write(videos, layout, tmp_path/'data'), allow_pickle=True)
+    assert same(videos, opened, layout != 'plain')
+
+
+@pytest.mark.parametrize('layout', [k for k in READERS if k not in ONE_ARRAY])
+def test_streams_of_other_widths_are_found_without_the_grid(tmp_path, layout):
+    path = write(made(rgb=4, flow=3, pose=2), layout, tmp_path/'data')
+    (path/'grid.yaml').unlink()
+    assert load_videos(path).widths == dict(rgb=4, flow=3, pose=2)
+
+
+@pytest.mark.parametrize('layout', ONE_ARRAY)
+def test_nothing_is_cut_in_silence(make, layout, recwarn):
+    path = make(layout)
+    (path/'grid.yaml').unlink()
+    def open_(streams=None): return load_videos(path, allow_pickle=True, streams=streams)
+    assert open_().widths == {'features': 6} and not recwarn.list
+    assert open_('rgb:3,flow:3').widths == {'rgb': 3, 'flow': 3}
+    assert open_({'pose': 1, 'rest': 5}).widths == {'pose': 1, 'rest': 5}
+    assert open_(['features']).widths == {'features': 6}
+    with pytest.raises(CoplError, match=r"video 'calm': shape \(20, 6\), expected \(snippets, 8\) for the streams rgb 4 \+ flow 4"):
+        open_('rgb:4,flow:4')
+    with pytest.raises(CoplError, match="found the streams features, expected 'feature'.* did you mean 'features'"): open_('feature')
+    (path/'grid.yaml').write_text('streams: {rgb: 5, flow: 1}\n')
+    assert open_().widths == {'rgb': 5, 'flow': 1} and open_('all:6').widths == {'all': 6} and open_('flow').widths == {'flow': 1}
+
+
+@pytest.mark.parametrize('layout', ONE_ARRAY)
+def test_the_2048_channels_of_i3d_are_two_streams_and_it_is_said(tmp_path, layout):
+    videos = made(features=2048)
+    path = write(videos, layout, tmp_path/'data')
+    (path/'grid.yaml').unlink()
+    with pytest.warns(UserWarning, match="2048 channels are taken for I3D's rgb and flow"): opened = load_videos(path, allow_pickle=True)
+    assert opened.widths == {'rgb': 1024, 'flow': 1024}
+    np.testing.assert_array_equal(opened[2][1], videos[2][0][:, 1024:])
+    report = inspect_videos(path, allow_pickle=True)
+    assert len(report.warnings) == 1 and 'taken for I3D' in report.warnings[0] and report.channels == {'rgb': [1024], 'flow': [1024]}
+    with warnings.catch_warnings(action='error'):
+        assert load_videos(path, allow_pickle=True, streams='features:2048').widths == {'features': 2048}
+
+
+@pytest.mark.parametrize('layout', READERS)
+def test_streams_are_chosen_in_the_order_asked_for(tmp_path, layout):
+    path = write(made(rgb=4, flow=3, pose=2), layout, tmp_path/'data')
+    def open_(streams): return load_videos(path, allow_pickle=True, streams=streams)
+    assert list(open_('pose,rgb').widths.items()) == [('pose', 2), ('rgb', 4)]
+    np.testing.assert_array_equal(open_(('pose', 'rgb'))[1][0], open_(None)[1][2])
+    with pytest.raises(CoplError, match="found the streams rgb, flow, pose, expected 'poes' as streams says.* did you mean 'pose'"): open_('poes')
+    wrong = "video 'calm': shape .20, 9., expected .snippets, 7." if layout in ONE_ARRAY else "video 'calm', rgb: 4 channels, expected 5|shape .20, 4."
+    with pytest.raises(CoplError, match=wrong): open_('rgb:5,pose:2')
+    assert inspect_videos(path, streams='pose', allow_pickle=True).channels == {'pose': [2]}
+
+
+@pytest.mark.parametrize('layout', ['folder', 'cola', 'npz_pairs', 'suffix'])
+def test_a_stream_that_one_video_lacks_does_not_matter_where_it_is_not_asked_for(make, layout):
+    path = make(layout)
+    (path/ONE[layout][1]).unlink()
+    with pytest.raises(CoplError, match="video 'dive' has no flow features, expected .*dive.*np[yz]"): load_videos(path)
+    assert load_videos(path, streams='rgb').widths == {'rgb': 3}
+
+
+@pytest.mark.parametrize('layout', ['joint', 'plain', 'hdf5'])
+def test_one_array_has_one_number_format(tmp_path, layout):
+    rng = np.random.default_rng(0)
+    videos = VideoSet(['a'], {'rgb': [rng.random((3, 2))], 'flow': [rng.random((3, 2)).astype('f4')]})
+    with pytest.raises(CoplError, match="video 'a': rgb is float64, flow is float32, expected one number format"):
+        convert_videos(videos, tmp_path/'out', layout)
+    assert not (tmp_path/'out').exists()
+
+
+def test_three_streams_of_different_length(tmp_path):
+    path = write(made(rgb=4, flow=3, pose=2), 'folder', tmp_path/'data')
+    rewrite(path/'flow/dive.npy', lambda x: x[:-1])
+    rewrite(path/'pose/dive.npy', lambda x: np.repeat(x, 2, 0))
+    with pytest.raises(CoplError, match="'dive': rgb has 21 snippets, flow has 20 snippets, pose has 42 snippets"): load_videos(path)
+    assert [x.shape for x in load_videos(path, lengths='trim')[1]] == [(20, 4), (20, 3), (20, 2)]
+    assert [x.shape for x in load_videos(path, lengths='interpolate')[1]] == [(21, 4), (21, 3), (21, 2)]
+    assert [len(x) for x in load_videos(path, lengths='interpolate', streams='pose,flow')[1]] == [42, 42]
+
+
+@pytest.mark.parametrize('text, found', [
+    ('rgb:many', "stream 'rgb' has the width 'many'"), ('rgb:0', 'width 0, expected a whole number of channels from 1'), ('rgb:-3', "width '-3'"),
+    ('rgb,,flow', "found the stream ''"), ('rgb:3,flow', 'expected a width for all or for none'), ('rgb,rgb', 'expected each name once'),
+    ('../x', "found the stream '../x', expected a name of letters"), ({'rgb': True}, 'width True'), ({'rgb': 1.5}, 'width 1.5'), ([], r'found \[\]'),
+    ([3], 'found the stream 3'), (7, 'found 7, expected streams such as')])
+def test_what_are_no_streams(text, found):
+    with pytest.raises(CoplError, match=found): parse_streams(text)
+
+
+@pytest.mark.parametrize('streams', ['[rgb, flow]', '3', '{rgb: x}', '{rgb: -1}', '{rgb: null}', '{3: 3}', '{}'])
+def test_streams_in_the_grid_that_are_none(make, tmp_path, capsys, streams):
+    path = make('joint')
+    (path/'grid.yaml').write_text(f'streams: {streams}\n')
+    assert refused(capsys, path, tmp_path, str(path/'grid.yaml'))['channels'] == {'features': [6]}
+
+
+def test_the_grid_names_a_stream_that_is_not_there(make, tmp_path, capsys):
+    path = make('folder')
+    for f in (path/'flow').iterdir(): f.unlink()
+    refused(capsys, path, tmp_path, "found the streams rgb, expected 'flow' as grid.yaml says")
+    with pytest.warns(UserWarning, match='grid.yaml does not name the streams pose'):
+        (path/'pose').mkdir()
+        for name in NAMES: np.save(path/f'pose/{name}.npy', np.ones((20 + NAMES.index(name), 2)))
+        save_rest(path, TimeGrid(), {'rgb': 3}, None)
+        assert load_videos(path).widths == {'rgb': 3}
+
+
+def test_sub_folders_without_a_video_in_common_are_no_streams(tmp_path):
+    for name, part in (('a', 'train'), ('b', 'test')):
+        (tmp_path/part).mkdir()
+        np.save(tmp_path/part/f'{name}.npy', np.ones((3, 2)))
+    with pytest.raises(CoplError, match='found no video that has all of the streams test, train'): load_videos(tmp_path)
+
+
+def test_files_of_the_video_features_tool(tmp_path, recwarn):
+    for name in ('high_jump', 'dive'):
+        for stream, d in (('rgb', 4), ('flow', 3)): np.save(tmp_path/f'{name}_{stream}.npy', np.ones((5, d), 'f4'))
+    videos = load_videos(tmp_path)
+    assert detect_layout(tmp_path) == 'suffix' and videos.names == ['dive', 'high_jump'] and videos.widths == {'rgb': 4, 'flow': 3}
+    assert not recwarn.list
+    np.save(tmp_path/'dive_fps.npy', np.array(25.))
+    np.save(tmp_path/'dive_timestamps_ms.npy', np.arange(5.))
+    with pytest.warns(UserWarning, match='2 files such as dive_fps.npy hold no stream'): assert load_videos(tmp_path).names == videos.names
+
+
+def test_clip_features_of_the_video_features_tool(tmp_path):
+    for name in ('high_jump', 'dive'):
+        np.save(tmp_path/f'{name}_clip.npy', np.ones((5, 4), 'f4'))
+        np.save(tmp_path/f'{name}_timestamps_ms.npy', np.arange(5.))
+    with pytest.warns(UserWarning, match='2 files such as'): videos = load_videos(tmp_path)
+    assert videos.names == ['dive', 'high_jump'] and videos.widths == {'clip': 4}
+
+
+def test_a_video_may_be_called_lava_flow(tmp_path):
+    for name in ('lava_flow', 'calm'): np.save(tmp_path/f'{name}.npy', np.ones((5, 4), 'f4'))
+    assert load_videos(tmp_path).names == ['calm', 'lava_flow']
+
+
+def one_stream(tmp_path):
+    "One stream in the forms that people have: (folder, names of the streams or an error)."
+    rng = np.random.default_rng(0)
+    arrays = {n: rng.random((20, 8)).astype('f4') for n in NAMES}
+    def save(folder, change=lambda x: x):
+        (tmp_path/folder).mkdir(parents=True, exist_ok=True)
+        for n, x in arrays.items(): np.save(tmp_path/folder/f'{n}.npy', change(x))
+    for folder in ('only_rgb/rgb', 'only_flow/flow', 'empty_flow/rgb', 'width0/rgb', 'even', 'twice/rgb', 'twice/flow', 'some/rgb', 'some/flow'): save(folder)
+    (tmp_path/'empty_flow/flow').mkdir()
+    save('width0/flow', lambda x: x[:, :0])
+    save('odd', lambda x: x[:, :7])
+    save('clip', lambda x: x[:, :1])
+    (tmp_path/'some/flow/dive.npy').unlink()
+    (tmp_path/'npz').mkdir()
+    for n, x in arrays.items(): np.savez(tmp_path/f'npz/{n}.npz', feats=x)
+    return dict(only_rgb={'rgb': 8}, only_flow={'flow': 8}, empty_flow={'rgb': 8}, width0={'rgb': 8}, even={'features': 8}, odd={'features': 7},
+                clip={'features': 1}, npz={'features': 8}, twice={'rgb': 8, 'flow': 8}, some="video 'dive' has no flow features")
+
+
+def test_one_stream_in_all_its_forms(tmp_path):
+    for folder, expected in one_stream(tmp_path).items():
+        if isinstance(expected, str):
+            with pytest.raises(CoplError, match=expected): load_videos(tmp_path/folder)
+        else:
+            with warnings.catch_warnings(record=True) as caught: assert load_videos(tmp_path/folder).widths == expected
+            assert [('no channel' in str(w.message)) for w in caught] == ([True] if folder == 'width0' else [])
+            report = inspect_videos(tmp_path/folder)
+            assert report.channels == {s: [d] for s, d in expected.items()} and not report.errors
+
+
+def test_more_files_than_may_be_open(tmp_path):
+    rng = np.random.default_rng(0)
+    for stream in ('rgb', 'flow'):
+        (tmp_path/stream).mkdir()
+        for i in range(150): np.save(tmp_path/stream/f'{i}.npy', rng.random((3, 2)).astype('f4'))
+    code = ('import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)); from copl.data import load_videos; '
+            f'v = load_videos({str(tmp_path)!r}); print(len(v), len(v.sha256), v[149][1].shape)')
+    said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert said.stdout.split() == ['150', '64', '(3,', '2)'], said.stderr
+
+
+def test_arrays_on_their_side(tmp_path):
+    for i in range(4): np.save(tmp_path/f'{i}.npy', np.ones((16, 30 + i), 'f4'))
+    found = r"video '0', features: shape \(16, 30\), and 16 is the first number in all 4 videos: found \(channels, snippets\), expected \(snippets, channels\)"
+    with pytest.raises(CoplError, match=found): load_videos(tmp_path)
+    assert len(inspect_videos(tmp_path).errors) == 1 and '(channels, snippets)' in inspect_videos(tmp_path).errors[0]
+
+
+def test_videos_that_a_suffix_could_confuse(tmp_path):
+    x = [np.ones((3, 2))]
+    videos = VideoSet(['a_left'], {'hand': x, 'left_hand': x})
+    with pytest.raises(CoplError, match="video 'a_left', hand: the file a_left_hand.npy could be another stream"):
+        convert_videos(videos, tmp_path/'s', 'suffix')
+    same(videos, load_videos(convert_videos(videos, tmp_path/'n', 'npz_pairs')), False)
 
 
 # Annotations
@@ -444,7 +735,7 @@ def test_inspect_with_the_real_annotations(real_data, tmp_path, capsys):
     truth = load_annotations(real_data('thumos14/wtalc'), allow_pickle=True)
     seconds = truth.videos.set_index('video').duration
     arrays = [np.ones((int(seconds[n]*25/16), 4), 'float32') for n in names]
-    path = convert_videos(VideoSet(names, arrays, arrays), tmp_path/'plain', 'plain')
+    path = convert_videos(VideoSet(names, {'rgb': arrays, 'flow': arrays}), tmp_path/'plain', 'plain')
     status, _, _ = copl(capsys, 'inspect', path, '--annotations', real_data('thumos14/wtalc'), '--allow-pickle', '--json', tmp_path/'report.json')
     report = json.loads((tmp_path/'report.json').read_text())
     assert (status, report['errors'], report['videos'], len(report['warnings'])) == (0, [], {'test': 1, 'validation': 1}, 410)

@@ -1,55 +1,229 @@
-"Localization against its plain reference, on made-up curves of every kind."
+"Localization against its plain reference, on synthetic score sequences of every kind."
+import dataclasses
 import sys
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copl import Config, IOCNet, localize, nms, soft_nms
-from copl.data import TimeGrid, VideoSet
-from copl.iocnet import Snippets
-from copl.localize import localize_videos, proposals
+from copl.config import Config
+from copl.evaluation import map_clusters
+from copl.iocnet import IOCNet, Outputs
+from copl.localization import TOLERANCE, localize, localize_videos, nms, proposals, soft_nms
+from copl.videos import CoplError, TimeGrid, VideoSet
 
 from .reference import localization as reference
 
-
-def close(found, expected):
-    "Same detections in the same order; of equal scores any."
-    assert len(found) == len(expected)
-    rows = sorted(zip(found.start, found.end, found.label, found.score, strict=True), key=lambda d: (-round(d[3], 9), *d[:3]))
-    for a, b in zip(rows, sorted(expected, key=lambda d: (-round(d[3], 9), *d[:3])), strict=True):
-        assert a[2] == b[2] and [a[0], a[1], a[3]] == pytest.approx([b[0], b[1], b[3]], abs=1e-6)
+SOFT_NAMES = [{'run': 1., 'jump': .5}, None, 'jump', {'walk': .75}]   # 'jump' names two clusters
 
 
-@pytest.mark.parametrize('options', [{}, dict(score='h_cs'), dict(nms='soft'), dict(smooth=5), dict(smooth=4, top_k=2), dict(upsample=1, thetas=(.5, .1)),
-                                     dict(class_threshold=.05, nms_tiou=.3), dict(min_score=.3), dict(margin=2., class_weight=0., class_threshold=1.)])
-def test_detections_equal_the_plain_reference(options):
-    rng, config, grid = np.random.default_rng(0), Config(n_classes=4, **options), TimeGrid()
-    lengths, names = (1, 2, 9, 40, 41, 123), ['run', None, 'jump', 'run']                     # two clusters of one name, one without
-    videos = VideoSet([f'v{t}' for t in lengths], [rng.normal(size=(t, 6)) for t in lengths], [rng.normal(size=(t, 5)) for t in lengths])
+def same(found, expected):
+    "The same detections in the same order."
+    assert found.label.tolist() == [d[2] for d in expected]
+    for column, i in (('start', 0), ('end', 1), ('score', 3)):
+        assert found[column].tolist() == pytest.approx([d[i] for d in expected], abs=1e-6)
+
+
+WIDTHS = [{'rgb': 6, 'flow': 5}, {'clip': 6}, {'a': 3, 'b': 4, 'c': 5}]
+
+
+@pytest.mark.parametrize('widths', WIDTHS, ids=len)
+@pytest.mark.parametrize('names', [['run', None, 'jump', 'run'], SOFT_NAMES], ids=['hard', 'soft'])
+@pytest.mark.parametrize('options', [
+    {}, dict(score='h_cs'), dict(nms='soft'), dict(smooth=5), dict(smooth=4, top_k=2),
+    dict(upsample=1, thetas=(.5, .1)), dict(class_threshold=.05, nms_tiou=.3), dict(min_score=.3),
+    dict(margin=2., class_weight=0., class_threshold=1.)], ids=str)
+def test_detections_equal_the_plain_reference(options, names, widths):
+    rng = np.random.default_rng(0)
+    config = Config(n_classes=4, **options)
+    grid = TimeGrid()
+    lengths = (1, 2, 9, 40, 41, 123)
+    streams = {name: [rng.normal(size=(t, d)) for t in lengths] for name, d in widths.items()}
+    videos = VideoSet([f'v{t}' for t in lengths], streams)
     torch.manual_seed(0)
-    network = IOCNet(6, 5, 4, hidden=16).eval()
+    network = IOCNet(widths, 4, hidden=16).eval()
     for p in network.parameters(): p.data *= 4
     found = localize_videos(videos, network, config, names)
-    assert found.video.drop_duplicates().tolist() == [v for v in videos.names if v in set(found.video)]
-    for name, (rgb, flow) in zip(videos.names, videos, strict=True):
-        with torch.no_grad(): out = Snippets(*(o.double() for o in network(torch.tensor(rgb), torch.tensor(flow))))
-        expected = reference.localize(*(o.numpy() for o in out), config, grid.edges, grid.duration(len(rgb)), names)
-        close(localize(out, config, names=names), expected)
-        close(found[found.video == name], expected)
+    present = set(found.video)
+    assert found.video.drop_duplicates().tolist() == [v for v in videos.names if v in present]
+    for name, features in zip(videos.names, videos, strict=True):
+        with torch.no_grad(): out = network(*map(torch.tensor, features))
+        doubles = out.cas.double().numpy(), list(out.attention.double().numpy())
+        duration = grid.duration(len(out.cas))
+        expected = reference.localize(*doubles, config, grid.edges, duration, names)
+        same(localize(out, config, names=names), expected)
+        same(found[found.video == name], expected)
+
+
+def ties():
+    """Outputs of a video in which much is equal: three equal bumps of two equally likely classes,
+    equal snippets at the last place among the top 8th, plateaus, whose sides cross thresholds at
+    exactly a half, and two classes that never change."""
+    bump = np.array([0., 0, 4, 8, 8, 4, 0, 0])
+    wide = np.repeat(bump, 4)
+    logits = np.concatenate([bump, bump, np.zeros(5), wide, np.zeros(6), wide, bump])
+    cas = np.stack([logits, logits, np.full(len(logits), 4.), 0*logits], 1)
+    attention = np.stack([logits/10 + .1, logits[::-1]/20 + .2])
+    return cas, attention
+
+
+def trembling(x, seed):
+    "With relative noise of 1e-7 of either sign."
+    return x*(1 + 1e-7*np.random.default_rng(seed).choice([-1, 1], x.shape))
+
+
+TIE_OPTIONS = [{}, dict(upsample=2), dict(upsample=1, smooth=3), dict(score='h_cs'),
+               dict(score='h_cs', upsample=2, top_k=3), dict(class_threshold=.5, top_k=4),
+               dict(nms_tiou=.25, margin=1.), dict(class_weight=0., upsample=1)]
+
+
+@pytest.mark.parametrize('names', [None, ['run', 'run', 'sit', None],
+                                   [{'run': 1., 'jump': .5}, {'jump': 1.}, 'sit', 'run']],
+                         ids=['unnamed', 'one name', 'soft'])
+@pytest.mark.parametrize('suppression', ['hard', 'soft'])
+@pytest.mark.parametrize('options', TIE_OPTIONS, ids=str)
+def test_no_detection_hangs_on_a_last_digit(options, suppression, names):
+    cas, attention = ties()
+    config = Config(n_classes=4, nms=suppression, **options)
+    exact = localize(Outputs(cas, attention), config, names=names)
+    assert len(exact) > 2 and exact.score.duplicated().any()
+    middle = float(exact.score[len(exact)//2])
+    stay_the_same(cas, attention, names, config, dataclasses.replace(config, min_score=middle))
+
+
+def stay_the_same(cas, attention, names, *configs):
+    "The same detections from outputs that tremble."
+    for config in configs:
+        expected = localize(Outputs(cas, attention), config, names=names)
+        for seed in range(10):
+            out = Outputs(trembling(cas, seed), trembling(attention, 100 + seed))
+            found = localize(out, config, names=names)
+            pd.testing.assert_frame_equal(found.iloc[:, :3], expected.iloc[:, :3])
+            np.testing.assert_allclose(found.score, expected.score, rtol=0, atol=1e-5)
+
+
+def test_a_class_exactly_at_the_threshold_is_localized_on_every_machine():
+    cas = np.zeros((16, 3))
+    cas[2:4, 0] = 9.
+    cas[9:11, 1] = 8.
+    attention = np.full((1, 16), .5)
+    h = (reference.softmax(cas) + .5)/2
+    for top_k in (8, 4):
+        p = float(reference.class_probabilities(cas, h, top_k)[1])
+        config = Config(n_classes=3, class_threshold=p, top_k=top_k)
+        assert set(localize(Outputs(cas, attention), config).label) == {'cluster_00', 'cluster_01'}
+        stay_the_same(cas, attention, None, config)
+
+
+def test_an_overlap_exactly_at_the_threshold_is_allowed():
+    for shift in (0, .1, 1/3, 1e3 + .7):
+        segments = np.array([[0, 2], [1, 3], [1.5, 3.5]])*.64 + shift      # tIoU 1/3, 1/7 and 0.6
+        for groups in (None, [4, 4, 4]):
+            assert nms(segments, np.array([.9, .8, .7]), 1/3, groups).tolist() == [0, 1]
+            assert nms(segments, np.array([.9, .8, .7]), .6, groups).tolist() == [0, 1, 2]
+        with mock.patch.object(sys.modules['copl.localization'], 'CROWD', -1):
+            assert nms(segments, np.array([.9, .8, .7]), 1/3).tolist() == [0, 1]
+            assert nms(segments, np.array([.9, .8, .7]), .6).tolist() == [0, 1, 2]
+
+
+def test_the_whole_video_baseline_does_not_hang_on_a_last_digit():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 6))
+    videos = VideoSet(['a'], [x])
+    network = IOCNet(videos.widths, 4, hidden=8).eval()
+    last = network.class_branch.last
+    last.weight.data[:] = last.weight.data[0]                          # all classes are equal
+    last.bias.data[:] = 0
+    for seed in range(20):
+        with torch.no_grad():
+            last.bias.copy_(1e-7*torch.from_numpy(np.random.default_rng(seed).choice([-1, 1], 4)))
+        found = localize_videos(videos, network, Config(4), [None, 'b', 'c', 'a'], everything=True)
+        assert found.label.tolist() == ['b']
+
+
+def one_cluster(**names):
+    "Detections of a video where two of three clusters happen, at different times."
+    time = np.arange(60)
+    cas = np.stack([9*np.exp(-((time - 15)/4)**2), 9*np.exp(-((time - 40)/6)**2), 0*time], 1)
+    config = Config(n_classes=3, class_threshold=.01, class_weight=.1)
+    return localize(Outputs(cas, np.full((1, 60), .5)), config, **names)
+
+
+def test_one_name_of_weight_1_is_a_plain_name():
+    plain = one_cluster(names=['run', 'jump', None])
+    pd.testing.assert_frame_equal(one_cluster(names=[{'run': 1}, {'jump': 1.0}, {}]), plain)
+    assert set(plain.label) == {'run', 'jump'}
+
+
+def test_soft_names_are_detections_of_every_class_at_their_weight():
+    plain = one_cluster(names=['run', 'jump', None])
+    soft = one_cluster(names=[{'run': 1., 'walk': .5}, 'jump', None])
+    run, walk = (soft[soft.label == label] for label in ('run', 'walk'))
+    columns = ['start', 'end']
+    np.testing.assert_array_equal(run[columns], plain[plain.label == 'run'][columns])
+    np.testing.assert_allclose(2*walk.score[:3], run.score[:3], atol=4*TOLERANCE)
+    np.testing.assert_array_equal(walk[columns], run[columns])
+    of_jump = [table[table.label == 'jump'][columns] for table in (soft, plain)]
+    np.testing.assert_array_equal(*of_jump)
+    assert soft.score.is_monotonic_decreasing
+
+
+def test_clusters_of_one_class_name_compete():
+    cas = np.zeros((60, 2))
+    cas[20:30] = 5
+    out = Outputs(cas, np.full((1, 60), .5))
+    config = Config(n_classes=2, score='h_cs', class_threshold=.4)
+    out.attention[0, 20:30] = .9
+    alone = localize(out, config, names=['run', None])
+    both = localize(out, config, names=['run', {'run': .5, 'jump': 1.}])
+    pd.testing.assert_frame_equal(both[both.label == 'run'].reset_index(drop=True), alone)
+    assert len(both[both.label == 'jump']) == len(alone)
+
+
+@pytest.mark.parametrize('method', ['majority', 'hungarian', 'soft'])
+def test_what_map_clusters_gives_is_what_localize_takes(method):
+    names = map_clusters([0, 0, 0, 1], ['run', 'run', 'jump', 'jump'], 3, method)
+    assert set(one_cluster(names=names).label) == {'run', 'jump'}
+
+
+@pytest.mark.parametrize('names, message', [
+    (['run'], '1 class names given, expected one for each of the 3 classes'),
+    (['run', 3, None], 'name of cluster 1 is 3, expected a class name, None or class names'),
+    ([{'run': -1.}, None, None], "cluster 0: weight of 'run' is -1.0, expected a number above 0"),
+    ([{'run': 'high'}, None, None], "weight of 'run' is 'high'"),
+    ([None, {'run': True}, None], "cluster 1: weight of 'run' is True"),
+    ([{'run': float('nan')}, None, None], "weight of 'run' is nan")])
+def test_impossible_names_are_refused(names, message):
+    with pytest.raises(CoplError) as error: one_cluster(names=names)
+    assert message in str(error.value)
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('suppression', ['hard', 'soft'])
+def test_without_names_there_is_nothing(suppression):
+    videos = VideoSet(['a', 'b'], [np.ones((9, 4)), np.ones((5, 4))])
+    network = IOCNet(videos.widths, 2, hidden=8).eval()
+    for everything in (False, True):
+        config = Config(2, nms=suppression)
+        found = localize_videos(videos, network, config, [None, None], everything)
+        assert found.columns.tolist() == ['video', 'start', 'end', 'label', 'score'] and found.empty
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 8), min_size=1, max_size=40), st.lists(st.sampled_from([.1, .3, .5, .7, .9]), min_size=1, unique=True))
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=40),
+       st.lists(st.sampled_from([.1, .3, .5, .7, .9]), min_size=1, unique=True))
 def test_proposals_equal_the_plain_reference(values, thetas):
-    curve = np.array(values)/8
-    _, start, end, contrast = proposals([curve], thetas)
-    expected = {run for theta in thetas for run in reference.runs(curve > curve.min() + np.ptp(curve)*theta)}
-    assert {*zip(start.tolist(), end.tolist(), strict=True)} == expected and len(start) == len(expected)
-    for s, e, c in zip(start, end, contrast, strict=True): assert c == pytest.approx(reference.contrast(curve, s, e, .25), abs=1e-9)
+    sequence = np.array(values)/8
+    _, start, end, found = proposals([sequence], thetas)
+    expected = {s for theta in thetas for s in reference.segments_above(sequence, theta)}
+    assert sorted(zip(start.tolist(), end.tolist(), strict=True)) == sorted(expected)
+    for s, e, contrast in zip(start, end, found, strict=True):
+        plain = reference.outer_inner_contrast(sequence, s, e, .25)
+        assert contrast == pytest.approx(plain, abs=1e-9)
 
 
 points = st.lists(st.integers(0, 8).map(lambda v: v/8), max_size=30)
@@ -57,10 +231,10 @@ points = st.lists(st.integers(0, 8).map(lambda v: v/8), max_size=30)
 
 @settings(deadline=None)
 @given(st.lists(points, max_size=4), st.lists(st.sampled_from([.1, .3, .5, .7, .9]), min_size=1, max_size=4))
-def test_rows_of_different_lengths_are_cut_as_if_alone(curves, thetas):
-    k, start, end, contrast = proposals(curves, thetas)
-    for i, curve in enumerate(curves):
-        alone = proposals([curve], thetas)
+def test_sequences_of_different_lengths_are_cut_as_if_alone(sequences, thetas):
+    k, start, end, contrast = proposals(sequences, thetas)
+    for i, sequence in enumerate(sequences):
+        alone = proposals([sequence], thetas)
         for a, b in zip((start, end, contrast), alone[1:], strict=True): np.testing.assert_array_equal(a[k == i], b)
 
 
@@ -101,10 +275,19 @@ def test_groups_are_suppressed_as_if_alone(rows):
         alone, now = soft_nms(segments[inside], scores[inside], .3)
         expected_soft += zip(inside[alone].tolist(), now.tolist(), strict=True)
     assert order.tolist() == expected
-    with mock.patch.object(sys.modules['copl.localize'], 'CROWD', -1): assert nms(segments, scores, .4, groups).tolist() == expected   # one after another
+    with mock.patch.object(sys.modules['copl.localization'], 'CROWD', -1): assert nms(segments, scores, .4, groups).tolist() == expected   # one after another
     assert list(zip(soft.tolist(), softened.tolist(), strict=True)) == expected_soft
     for g in np.unique(groups):
         inside = groups == g
         if (length[inside] > 0).all():
             plain = reference.soft_nms([*zip(start[inside], (start + length)[inside], scores[inside], strict=True)], .3)
             assert sorted(softened[groups[soft] == g]) == pytest.approx(sorted(p for *_, p in plain), abs=1e-9)
+
+
+def test_the_whole_video_baseline_takes_the_best_weighted_name():
+    videos = VideoSet(['a', 'b'], [np.ones((9, 4)), np.ones((5, 4))])
+    network = IOCNet(videos.widths, 2, hidden=8).eval()
+    names = [{'walk': .5, 'run': .8}]*2
+    plain, found = (localize_videos(videos, network, Config(2), n, True) for n in (None, names))
+    assert found.label.tolist() == ['run', 'run']
+    np.testing.assert_allclose(found.score, .8*plain.score)

@@ -14,11 +14,12 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope='module')
 def dist(tmp_path_factory):
-    "Both archives, built from the files that git knows."
+    "Both archives, built from the files that git knows or would add."
     source, out = tmp_path_factory.mktemp('source'), tmp_path_factory.mktemp('dist')
-    files = subprocess.run(['git', 'ls-files', '-z'], cwd=ROOT, capture_output=True, text=True)
+    files = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=ROOT, capture_output=True, text=True)
     if files.returncode: pytest.skip('needs a git checkout')
-    for name in filter(None, files.stdout.split('\0')):
+    for name in set(filter(None, files.stdout.split('\0'))):
+        if not (ROOT/name).exists(): continue                     # removed, and not yet committed
         (source/name).parent.mkdir(parents=True, exist_ok=True)
         (source/name).write_bytes((ROOT/name).read_bytes())
     subprocess.run([sys.executable, '-m', 'build', '--no-isolation', '--outdir', out, source], check=True, capture_output=True)   # the wheel from the sdist

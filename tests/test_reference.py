@@ -3,10 +3,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from copl import confidence_scores, load_annotations, load_detections
-from copl.annotations import Annotations
-from copl.evaluate import average_precision
-from copl.plri import rbf_affinity
+from copl.annotations import load_annotations, load_detections
+from copl.evaluation import average_precision
+from copl.plri import confidence_scores, rbf_affinity
+from copl.videos import Annotations
 
 from .benchmarks.evaluation import TIOU, simulated
 from .reference import clustering

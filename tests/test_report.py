@@ -1,4 +1,6 @@
 "The report page in a real browser: Debian's chromium, driven by Playwright. Skips, with a reason, where one of them is missing."
+import base64
+import json
 import re
 import shutil
 
@@ -6,13 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from copl import VideoSet, tiny
+from copl import COPL, VideoSet, save_videos, tiny
 from copl.cli import SIMULATED, main
-from copl.data import Annotations, save_videos
+from copl.report import report
+from copl.videos import Annotations
 
 NAMES = ['<svg onload="window.hit=1">', '<img src=x onerror="window.hit=2">',
          'quote "\' & amp; $x$ _', 'Überraschung 動画 \u2028 end', '__DATA__ __SCRIPT_HASH__']
 LABELS = {'sim_BaseballPitch': '</script><script>window.hit = 3</script>', 'sim_Billiards': 'cost $\\bad{$ & "more"'}
+LANES = ['Ground truth', 'Detections', 'Proposals before NMS', 'HAS selection']
 QUICK = ['--epoch-num', '2', '--iteration-num', '2', '--hidden', '16', '--snippets', '32', '--device', 'cpu']
 
 
@@ -57,6 +61,12 @@ def opened(browser):
     assert wrong == []
 
 
+def _content(path):
+    "What a page holds."
+    text = path.read_text(encoding='utf-8')
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1])
+
+
 def rows(page): return page.locator('#list [role=option] .row:first-child span:first-child').all_text_contents()
 def ranks(page): return [float(x) for x in page.locator('#list [role=option] .row:first-child .num').all_text_contents()]
 def chosen(page): return page.locator('#name').text_content()
@@ -75,8 +85,8 @@ def test_page_shows_the_run(opened, page_file):
     best = table.sort_values('confidence', ascending=False).video.iloc[0]
     assert rows(page)[0] == chosen(page) == best
     lanes = page.locator('.lane').evaluate_all('es => es.map(e => e.dataset.lane)')
-    assert lanes == ['Ground truth', 'Detections', 'Proposals before NMS', 'HAS selection', 'Attention', 'CAS']
-    assert page.locator('[data-lane=Attention] polyline').count() == 3
+    assert lanes == [*LANES, 'A_ca rgb', 'A_ca flow', 'A_cs', 'CAS']
+    assert page.locator('[data-lane^=A_c] polyline').count() == 3
 
 
 def test_filter_sort_search_and_split(opened, page_file):
@@ -134,9 +144,10 @@ def test_timeline(opened, page_file):
     assert page.locator('#detections tbody tr').count() == 1
     score = page.locator('#facts').text_content()
     assert page.locator('#detections tbody td:nth-child(4)').text_content() in score
-    box = page.locator('[data-lane=Attention] > svg').bounding_box()
+    box = page.locator('[data-lane="A_cs"] > svg').bounding_box()
     page.mouse.move(box['x'] + box['width']/2, box['y'] + 20)
-    assert re.match(r'[\d.]+ s · A_ca RGB [01]\.\d\d · A_ca flow [01]\.\d\d · A_cs [01]\.\d\d · CAS ', page.locator('#readout').text_content())
+    readout = page.locator('#readout').text_content()
+    assert re.match(r'[\d.]+ s · A_ca rgb [01]\.\d\d · A_ca flow [01]\.\d\d · A_cs [01]\.\d\d · CAS ', readout)
     assert page.locator('#cross').is_visible()
     page.mouse.down()
     page.mouse.move(box['x'] + box['width']*.7, box['y'] + 20, steps=4)
@@ -182,16 +193,91 @@ def _named(names, labels):
     new = dict(zip(videos.names, [*names, *videos.names[len(names):]], strict=True))
     truth = videos.annotations
     segments = truth.segments.assign(video=truth.segments.video.map(new), label=truth.segments.label.replace(labels))
-    return VideoSet(list(new.values()), videos.rgb, videos.flow, videos.grid, Annotations(segments, truth.videos.assign(video=truth.videos.video.map(new))))
+    about = truth.videos.assign(video=truth.videos.video.map(new))
+    return VideoSet(list(new.values()), videos.streams, videos.grid, Annotations(segments, about))
 
 
-def _made(folder, videos, monkeypatch):
+def _made(folder, videos, monkeypatch, *options):
     "A run on these videos, opened by the name sim:tiny, and its page."
-    same = VideoSet(videos.names, videos.rgb, videos.flow, videos.grid, videos.annotations, 'sim:tiny')
+    same = VideoSet(videos.names, videos.streams, videos.grid, videos.annotations, 'sim:tiny')
     monkeypatch.setitem(SIMULATED, 'tiny', lambda seed: same)
-    assert main(['train', 'sim:tiny', '--n-classes', '6', *QUICK, '--out', str(folder)]) == 0
+    assert main(['train', 'sim:tiny', '--n-classes', '6', *QUICK, *options, '--out', str(folder)]) == 0
     assert main(['report', str(folder), '--device', 'cpu']) == 0
     return folder/'report.html'
+
+
+def _with_streams(names):
+    "The tiny set with as many streams as there are names: its own two in turn."
+    videos = tiny()
+    own = list(videos.streams.values())
+    streams = {name: own[i % 2] for i, name in enumerate(names)}
+    return VideoSet(videos.names, streams, videos.grid, videos.annotations)
+
+
+@pytest.mark.parametrize('names', [['clip'], ['posture', 'motion'], ['rgb', 'flow', 'audio']])
+def test_a_lane_for_each_stream(tmp_path, monkeypatch, names):
+    videos = _with_streams(names)
+    page = _made(tmp_path/'run', videos, monkeypatch)
+    content = _content(page)
+    assert content['streams'] == names
+    widths = ', '.join(f'{stream} ({d} channels)' for stream, d in videos.widths.items())
+    assert ['Streams', widths] in content['card']
+    model = COPL.load(tmp_path/'run/checkpoint.pt', 'cpu')
+    out, = model.outputs(videos[[0]])
+    sequences = next(v for v in content['videos'] if v['name'] == videos.names[0])['timeline']['streams']
+    assert len(sequences) == len(names)
+    for sequence, attention in zip(sequences, out.attention, strict=True):
+        stored = np.frombuffer(base64.b64decode(sequence), np.uint8)
+        assert (stored == (255*attention.numpy()).round()).all()
+
+
+@pytest.mark.parametrize('names', [['clip'], ['rgb', 'flow', 'audio']])
+def test_lanes_in_the_browser(opened, tmp_path, monkeypatch, names):
+    page = opened(_made(tmp_path/'run', _with_streams(names), monkeypatch), width=390)
+    lanes = page.locator('.lane').evaluate_all('es => es.map(e => e.dataset.lane)')
+    assert lanes == [*LANES, *(f'A_ca {name}' for name in names), 'A_cs', 'CAS']
+    colors = page.locator('[data-lane^="A_ca"] polyline').evaluate_all("es => es.map(e => e.getAttribute('stroke'))")
+    assert len({*colors}) == len(names)
+    box = page.locator('[data-lane="A_cs"] > svg').bounding_box()
+    page.locator('[data-lane="A_cs"]').scroll_into_view_if_needed()
+    page.locator('[data-lane="A_cs"] > svg').hover()
+    readout = page.locator('#readout').text_content()
+    assert all(f'A_ca {name} ' in readout for name in names) and box['width'] > 200
+    assert page.evaluate('document.documentElement.scrollWidth') <= 390
+
+
+def test_soft_names_show_all_classes(opened, tmp_path, monkeypatch):
+    page_file = _made(tmp_path/'run', tiny(), monkeypatch, '--mapping', 'soft')
+    model = COPL.load(tmp_path/'run/checkpoint.pt', 'cpu')
+    model.names_[0] = {'sim_Billiards': .5, 'sim_BaseballPitch': 1.}
+    model.names_[1] = None
+    model.save(tmp_path/'run/checkpoint.pt')
+    report(tmp_path/'run', tiny(), page_file, device='cpu')
+    content = _content(page_file)
+    first = content['clusters'][0]
+    assert first['name'] == 'sim_BaseballPitch / sim_Billiards'
+    assert [content['labels'][i] for i in first['labels']] == ['sim_BaseballPitch', 'sim_Billiards']
+    assert content['clusters'][1]['name'] is None and content['clusters'][1]['labels'] == []
+    page = opened(page_file)
+    rows_ = page.locator('#cluster-table tbody tr')
+    assert '0: sim_BaseballPitch / sim_Billiards' in rows_.nth(0).text_content()
+    page.get_by_label('Cluster', exact=True).select_option('0')
+    said = page.locator('#list [role=option] .small span:first-child').all_text_contents()
+    wrong = [s for s in said if ', is ' in s]
+    assert not any(s.endswith(('is sim_BaseballPitch', 'is sim_Billiards')) for s in wrong)
+    for name in rows(page):
+        assert chosen(page) == name and page.locator('[data-lane=CAS] polyline').count() >= 1
+        page.keyboard.press('ArrowRight')
+
+
+@pytest.mark.parametrize(('options', 'said'), [
+    (['--select', 'all'], 'This run selected all of them.'), (['--select', 'quota'], "Selected by 'quota': "),
+    (['--supervision', 'weak'], 'The labels were given'), ([], 'Filtered out at δ = 0: ')])
+def test_the_caption_says_what_was_selected(tmp_path, monkeypatch, options, said):
+    content = _content(_made(tmp_path/'run', tiny(), monkeypatch, *options))
+    assert said in content['confidence_caption']
+    text = json.dumps(content)
+    assert 'trusted' not in text and not re.search(r'everything is action', text, re.IGNORECASE)
 
 
 def test_names_are_text_and_nothing_else(opened, tmp_path, monkeypatch):
@@ -209,14 +295,14 @@ def test_names_are_text_and_nothing_else(opened, tmp_path, monkeypatch):
 
 def test_one_snippet_no_labels_no_test_split(opened, tmp_path, capsys):
     videos = tiny()[:12]
-    short = VideoSet(videos.names, [r[:1] if i % 2 else r for i, r in enumerate(videos.rgb)], [f[:1] if i % 2 else f for i, f in enumerate(videos.flow)])
-    save_videos(short, tmp_path/'features')
+    cut = {s: [x[:1] if i % 2 else x for i, x in enumerate(arrays)] for s, arrays in videos.streams.items()}
+    save_videos(VideoSet(videos.names, cut), tmp_path/'features')
     assert main(['train', str(tmp_path/'features'), '--n-classes', '3', *QUICK, '--out', str(tmp_path/'run')]) == 0
     assert main(['report', str(tmp_path/'run'), '--device', 'cpu']) == 0
     page = opened(tmp_path/'run/report.html')
     assert page.get_by_label('Test').is_hidden() and 'no labels' in page.locator('#clusters-note').text_content()
     for name in rows(page):
-        assert chosen(page) == name and page.locator('.lane').count() == 5 and page.locator('[data-lane="Ground truth"]').count() == 0
+        assert chosen(page) == name and page.locator('.lane').count() == 7 and page.locator('[data-lane="Ground truth"]').count() == 0
         page.keyboard.press('ArrowRight')
     shutil.rmtree(tmp_path/'features')
     capsys.readouterr()

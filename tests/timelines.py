@@ -1,4 +1,4 @@
-"""Measure the timelines of real data sets and store what `copl.simulate` needs of them: `python tests/timelines.py DATA`.
+"""Measure the timelines of real data sets and store what `copl.simulation` needs of them: `python tests/timelines.py DATA`.
 
 DATA holds thumos14/gt_test210.json, thumos14/wtalc/{videoname,duration}.npy (the JSON names no durations) and
 anet12/activity_net.v1-2.min.json. Writes copl/timelines.json: figures only, no video and no segment.

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copl import load_annotations, load_detections
-from copl.annotations import Annotations
-from copl.evaluate import average_precision
+from copl.annotations import load_annotations, load_detections
+from copl.evaluation import average_precision
+from copl.videos import Annotations
 
 from ..reference.evaluation import toolkit_average_precision
 from . import compare, main

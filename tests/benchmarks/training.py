@@ -2,10 +2,12 @@
 import numpy as np
 import torch
 
-from copl import Config, VideoSet
-from copl.data import sample_snippets
-from copl.devices import launch
-from copl.training import new_state, snippet_reader, train_epoch
+from copl.config import Config
+from copl.devices import launch, matmul_dtype
+from copl.engine import Batches, new_state, train_epoch
+from copl.iocnet import Outputs
+from copl.losses import LOSSES, chosen_losses, total_loss
+from copl.videos import VideoSet, sample_snippets
 from tests.benchmarks import compare, main
 from tests.reference.training import Step
 
@@ -14,32 +16,39 @@ SIZES = {'tiny': dict(videos=16, length=100, dim=64, hidden=64, snippets=96, cla
          'anet': dict(videos=32, length=225, dim=1024, hidden=512, snippets=750, classes=100)}
 
 
+def all_at_once(student, teacher, targets, selected, config):
+    "The losses of the whole mini-batch: those of tests/reference take each video by itself, which nobody would train with."
+    student, teacher = (Outputs(cas, torch.stack(attention), tuple(hidden)) for cas, attention, hidden in (student, teacher))
+    return total_loss(student, teacher, targets, selected, config, LOSSES)
+
+
 def benchmark(size, repeats):
-    "One epoch of the same videos by both, per step of 16 videos."
+    "One epoch of the same videos by both, per step of 16 videos, with every loss."
     s, rng = SIZES[size], np.random.default_rng(0)
-    streams = [[rng.random((s['length'], s['dim']), dtype=np.float32) for _ in range(s['videos'])] for _ in range(2)]
-    videos = VideoSet([f'v{i}' for i in range(s['videos'])], *streams)
+    arrays = [[rng.random((s['length'], s['dim']), dtype=np.float32) for _ in range(s['videos'])] for _ in range(2)]
+    videos = VideoSet([f'v{i}' for i in range(s['videos'])], dict(zip(('rgb', 'flow'), arrays, strict=True)))
     y = np.arange(s['videos']) % s['classes']
-    targets, trusted = torch.eye(s['classes'])[y], torch.ones(s['videos'])
-    for precision in ('float32', 'bfloat16'):
-        config = Config(n_classes=s['classes'], hidden=s['hidden'], snippets=s['snippets'], precision=precision)
-        fabric = launch(torch.device('cpu'), precision=precision)
-        state = new_state(videos, config)
-        state.y, state.trusted = y, np.ones(len(y), bool)
-        student = fabric.setup_module(state.student)
-        read, step = snippet_reader(videos, config.snippets, fabric.device, getattr(torch, precision)), Step(state.student, config)
-        step.student.train()
+    targets, selected = torch.eye(s['classes'])[y], torch.ones(s['videos'])
+    for kernel in (1, 3):
+        for precision in ('float32', 'bfloat16'):
+            config = Config(n_classes=s['classes'], hidden=s['hidden'], snippets=s['snippets'], precision=precision, kernel=kernel)
+            fabric = launch(torch.device('cpu'), precision=precision)
+            state = new_state(videos, config)
+            state.y, state.selected = y, np.ones(len(y), bool)
+            dtype = matmul_dtype(precision, fabric.device)
+            student, read, losses = fabric.setup_module(state.student), Batches(videos, fabric.device, dtype), chosen_losses(config)
+            step = Step(state.student, config, dtype, all_at_once)
 
-        def plain(config=config, step=step):
-            for part in np.split(rng.permutation(len(videos)), len(videos)//16):
-                places = [sample_snippets(t, config.snippets, rng) for t in videos.lengths[part]]
-                moved = [torch.randperm(s['dim'])[:round(config.shift*s['dim'])] for _ in range(2)]
-                step(videos, part, places, moved, targets[part], trusted[part])
+            def plain(config=config, step=step):
+                for part in np.split(rng.permutation(len(videos)), len(videos)//16):
+                    positions = [sample_snippets(t, config.snippets, rng) for t in videos.lengths[part]]
+                    moved = [torch.randperm(s['dim'])[:round(config.shift*s['dim'])] for _ in range(2)]
+                    step(videos, part, positions, moved, targets[part], selected[part])
 
-        def ours(config=config, state=state, read=read, fabric=fabric, student=student): return train_epoch(state, read, targets, config, fabric, student)
+            def ours(config=config, state=state, read=read, losses=losses, fabric=fabric, student=student):
+                return train_epoch(state, read, targets, config, losses, fabric, student)
 
-        yield compare(f'training, {precision}', plain, ours, repeats, steps=len(videos)//16, **s)
-
+            yield compare(f'training, {precision}, kernel {kernel}', plain, ours, repeats, steps=len(videos)//16, **s)
 
 
 if __name__ == '__main__': main(benchmark)
