@@ -1,5 +1,5 @@
 "copl: unsupervised temporal action localization. The names that users hold on to; everything else is in the modules."
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 from copl.algorithm import algorithm_1
 from copl.annotations import load_annotations, load_detections, save_detections

@@ -152,7 +152,7 @@ def _new_folder(out, resume):
     if not resume and (out/'checkpoint.pt').exists():
         raise CoplError(f'{out} already holds a run: continue it with --resume, or choose another folder with --out')
 
-# %% ../nbs/41_cli.ipynb #2cbb74dc
+# %% ../nbs/41_cli.ipynb #d615dd4f
 @dataclass(frozen=True)
 class Train:
     "Discover action classes in unlabelled videos and, where there is a test split, localize them."
@@ -160,7 +160,7 @@ class Train:
     annotations:Path|None=None            # ActivityNet JSON, or a folder of W-TALC arrays or THUMOS text files; default: what lies with the features
     layout:LayoutName|None=None           # how the features lie there; default: by the names of the files
     lengths:LengthPolicy='error'          # what happens where streams differ in length
-    streams:str|None=None                 # rgb,flow chooses streams, rgb:1024,flow:1024 cuts the single array of each video; default: all there are
+    streams:str|None=None                 # rgb,flow chooses; rgb:1024,flow:1024 cuts the single array of each video; default: all
     allow_pickle:bool=False               # read W-TALC's pickled arrays; a pickle can run any code: only files that you trust
     preset:Literal['conventional', 'feel', 'aicl-weak', 'asl-weak', 'activitynet']|None=None # a named configuration; --config and options given here win
     config:Path|None=None                 # YAML with options, as a run writes it; options given here win
@@ -188,7 +188,8 @@ class Train:
         with fabric.rank_zero_first():
             for part in (train, test):
                 if part is not None: part.check()
-        model = COPL(config=config, device=self.device, devices=self.devices, num_nodes=self.num_nodes, compile=self.compile, verbose=True, threads=self.threads)
+        model = COPL(config=config, device=self.device, devices=self.devices, num_nodes=self.num_nodes, compile=self.compile,
+                     verbose=True, threads=self.threads)
         with one_run(out/'checkpoint.pt'), _interruptible(out):
             _new_folder(out, self.resume)             # again: now nobody else makes it one
             if not (out/'checkpoint.pt').exists(): save_config(config, out/'config.yaml')
@@ -204,7 +205,7 @@ def _warn_of_durations(videos):
     found = list(duration_problems(lengths, videos.grid, videos.annotations).values())
     if found: warnings.warn(f'{videos.source}: {len(found)} durations are over 5 % off (copl inspect lists them): {found[0]}', stacklevel=3)
 
-# %% ../nbs/41_cli.ipynb #793760d0
+# %% ../nbs/41_cli.ipynb #90e5e8fb
 @dataclass(frozen=True)
 class Localize:
     "Detections of a trained model in any videos with the same features."
@@ -212,7 +213,7 @@ class Localize:
     data:Annotated[Positional[str], tyro.conf.arg(metavar='DATA')] # features in any layout, or sim:tiny, sim:thumos, sim:anet
     layout:LayoutName|None=None           # how the features lie there; default: by the names of the files
     lengths:LengthPolicy='error'          # what happens where streams differ in length
-    streams:str|None=None                 # rgb,flow chooses streams, rgb:1024,flow:1024 cuts the single array of each video; default: all there are
+    streams:str|None=None                 # rgb,flow chooses; rgb:1024,flow:1024 cuts the single array of each video; default: all
     allow_pickle:bool=False               # read W-TALC's pickled arrays; a pickle can run any code: only files that you trust
     out:Path|None=None                    # file for the detections; default: RUN/localized.json
     seed:int=0                            # of simulated data
@@ -308,7 +309,7 @@ class Extract:
         print(f'{len(done)} videos extracted, {len(kept)} there already, {len(failed)} unusable: {self.out}', NOTES[self.backbone == 'i3d'], sep='\n')
         if failed: raise CoplError('\n  '.join([f'{len(failed)} of {len(done) + len(kept) + len(failed)} videos cannot be used:', *failed.values()]))
 
-# %% ../nbs/41_cli.ipynb #ca6b3610
+# %% ../nbs/41_cli.ipynb #50b3b89d
 @dataclass(frozen=True)
 class Inspect:
     "What features lie at a path, and all that is wrong with them; exit status 1 where training would refuse them or get the time wrong."
@@ -316,7 +317,7 @@ class Inspect:
     annotations:Path|None=None            # ActivityNet JSON, or a folder of W-TALC arrays or THUMOS text files; default: what lies with the features
     layout:LayoutName|None=None           # how the features lie there; default: by the names of the files
     lengths:LengthPolicy='error'          # what happens where streams differ in length
-    streams:str|None=None                 # rgb,flow chooses streams, rgb:1024,flow:1024 cuts the single array of each video; default: all there are
+    streams:str|None=None                 # rgb,flow chooses; rgb:1024,flow:1024 cuts the single array of each video; default: all
     allow_pickle:bool=False               # read W-TALC's pickled arrays; a pickle can run any code: only files that you trust
     json:Path|None=None                   # also write the report here
 
@@ -327,7 +328,7 @@ class Inspect:
         print(report)
         return 1 if report.errors else 0
 
-# %% ../nbs/41_cli.ipynb #fc42f59d
+# %% ../nbs/41_cli.ipynb #3b9ddd7f
 @dataclass(frozen=True)
 class Convert:
     "Write features in another layout: any but wtalc, which only a pickle can hold."
@@ -338,7 +339,7 @@ class Convert:
     annotations:Path|None=None            # ActivityNet JSON, or a folder of W-TALC arrays or THUMOS text files; default: what lies with the features
     layout:LayoutName|None=None           # how the features lie in SRC; default: by the names of the files
     lengths:LengthPolicy='error'          # what happens where streams differ in length
-    streams:str|None=None                 # rgb,flow chooses streams, rgb:1024,flow:1024 cuts the single array of each video; default: all there are
+    streams:str|None=None                 # rgb,flow chooses; rgb:1024,flow:1024 cuts the single array of each video; default: all
     allow_pickle:bool=False               # read W-TALC's pickled arrays; a pickle can run any code: only files that you trust
     seed:int=0                            # of simulated data
 

@@ -103,7 +103,7 @@ def named(
     hint = f', did you mean {close[0]!r}?' if close else ''
     raise CoplError(f'{field}: found {shown(name)}, expected one of {", ".join(registry)}{hint}')
 
-# %% ../nbs/02_config.ipynb #e66ec2c3
+# %% ../nbs/02_config.ipynb #67d309b9
 @dataclass(frozen=True)
 class Config:
     "Every choice of a run; raises `CoplError` naming the field, the value found and the values allowed."
@@ -147,7 +147,7 @@ class Config:
     smooth:int=1              # moving average of that sequence, in snippets; 1: as it is
     thetas:tuple[float, ...]=tuple(round(0.05*i, 2) for i in range(1, 20)) # theta, fractions of the sequence's range, each in (0, 1)
     class_threshold:float=0.2 # classes this probable in a video are localized, and always the best one
-    upsample:int=4            # points per snippet of the thresholded sequence
+    upsample:int=4            # points per snippet of the thresholded sequence, 1 to 1000
     margin:float=0.25         # outer part of the outer-inner contrast, as a fraction of the proposal's length
     class_weight:float=0.2    # weight of the video-level class score in a proposal's score
     nms:Literal['hard', 'soft']='hard' # class-wise non-maximum suppression, or its Gaussian soft variant
@@ -176,12 +176,12 @@ class Config:
         "A named configuration (`PRESETS`); raises `CoplError` for an unknown one."
         return config_from_dict({**named(PRESETS, name, 'preset'), 'n_classes': n_classes, **fields}, f'preset {name}')
 
-# %% ../nbs/02_config.ipynb #2581c85d
+# %% ../nbs/02_config.ipynb #f5c6dbca
 _RANGES = dict(n_classes=(2, math.inf, ''), seed=(0, 2**32-1, ''), alpha=(0, 1, 'l'), delta=(-1, 1, ''), beta=(0, math.inf, 'lh'),
     quota=(0, 1, 'l'), hidden=(1, math.inf, ''), dropout=(0, 1, 'h'), input_dropout=(0, 1, 'h'), shift=(0, 1, ''), gamma=(0, 1, 'h'),
     top_k=(1, math.inf, ''), q=(0, 1, 'l'), lambda1=(0, math.inf, 'h'), lambda2=(0, math.inf, 'h'), iteration_num=(1, math.inf, ''),
     epoch_num=(1, math.inf, ''), batch_size=(1, math.inf, ''), snippets=(1, math.inf, ''), lr=(0, math.inf, 'lh'),
-    weight_decay=(0, math.inf, 'h'), thetas=(0, 1, 'lh'), class_threshold=(0, 1, ''), upsample=(1, math.inf, ''), smooth=(1, math.inf, ''),
+    weight_decay=(0, math.inf, 'h'), thetas=(0, 1, 'lh'), class_threshold=(0, 1, ''), upsample=(1, 1000, ''), smooth=(1, math.inf, ''),
     margin=(0, math.inf, 'lh'), class_weight=(0, math.inf, 'h'), nms_tiou=(0, 1, ''), soft_sigma=(0, math.inf, 'lh'),
     min_score=(-math.inf, math.inf, 'lh'))
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COPL']
 
-# %% ../nbs/23_estimator.ipynb #bb14f17a
+# %% ../nbs/23_estimator.ipynb #ffdb5688
 import contextlib
 import hashlib
 import importlib
@@ -21,7 +21,7 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from .algorithm import Round, given_labels
+from .algorithm import given_labels
 from .config import Config, atomic_write, config_from_dict, config_to_dict, find_device, world
 from .devices import from_first, in_shares, launch, on_fixed_threads
 from .engine import Parts, shared_features, state_from_dict, state_to_dict, train
@@ -188,7 +188,7 @@ def _summary_writer(folder):
             with writer: yield lambda step, kind, row: [writer.add_scalar(f'{kind}/{k}', v, step) for k, v in row.items() if isinstance(v, int | float)]
     return events
 
-# %% ../nbs/23_estimator.ipynb #6d21d04e
+# %% ../nbs/23_estimator.ipynb #0c45dfbe
 class COPL:
     "Unsupervised temporal action localization: what happens in which videos, and when."
     def __init__(self,
@@ -200,15 +200,18 @@ class COPL:
         num_nodes:int=1,               # and on as many machines
         compile:bool=False,            # train by way of torch.compile: half a minute before the first step, for long runs on a GPU
         verbose:bool=False,            # progress bars
-        threads:int=1,                 # CPU threads: 1 repeats a run to the last bit, more are faster and do not; 0: as many as the libraries like
-        **options                      # fields of `Config`: delta=0.05, attention='uniform', ...; attention, cluster, select, losses and network also take functions, as `algorithm_1` does
+        threads:int=1,                 # CPU threads: 1 repeats a run to the last bit, more are faster; 0: as many as the libraries like
+        **options                      # fields of `Config`: delta=0.05, ...; attention, cluster, select, losses, network take functions too
     ):
         "Raises `CoplError` for an unknown option or an impossible value."
-        if (config is None) == (n_classes is None) or config and not {*options} <= {'network'}: raise CoplError('COPL: expected n_classes with options, or config alone')
-        own = {k: options.pop(k) for k in list(options) if k == 'network' or callable(options[k]) or k == 'losses' and isinstance(options[k], Mapping)}
+        own = {k: options.pop(k) for k, v in list(options.items()) if callable(v) or k == 'losses' and isinstance(v, Mapping)}
+        if (config is None) == (n_classes is None) or config and options:
+            raise CoplError('COPL: expected n_classes with options, or config alone')
         self.config = config or config_from_dict({'n_classes': n_classes, **options}, 'COPL')
         try: self.parts = Parts(**own)
-        except TypeError: raise CoplError(f'COPL: found functions for {", ".join(own)}, expected some for attention, cluster, select, losses or network') from None
+        except TypeError:
+            raise CoplError(f'COPL: found functions for {", ".join(own)}, '
+                            'expected some for attention, cluster, select, losses or network') from None
         self.parts.chosen(self.config)                     # raises for an unknown name
         self.device = find_device(device)
         self.verbose = verbose

@@ -38,7 +38,7 @@ from .plri import CLUSTERINGS, SELECTIONS
 from .simulation import Simulation, simulate, thumos_like, tiny
 from .videos import CoplError, VideoSet
 
-# %% ../nbs/50_experiments.ipynb #34802fe2
+# %% ../nbs/50_experiments.ipynb #ed5b768d
 TIOU = { # thresholds behind each data set's average
     'thumos': tuple(round(.1*i, 2) for i in range(1, 8)),
     'anet': tuple(round(.5 + .05*i, 2) for i in range(10)),
@@ -89,11 +89,15 @@ def _tiny_anet(seed): return simulate(Simulation('anet12', 72, 36, 6), seed, 'ti
 _QUICK = dict(hidden=32, snippets=48, epoch_num=6, stream_norm=True) # simulated streams differ in scale
 
 SCALES = {
-    'tiny': lambda: Scale('tiny', {'thumos': tiny, 'anet': _tiny_anet}, {'thumos': _QUICK, 'anet': _QUICK | PRESETS['activitynet']}, {'thumos': (0, 1), 'anet': (0,)}),
+    'tiny': lambda: Scale('tiny', {'thumos': tiny, 'anet': _tiny_anet}, {'thumos': _QUICK, 'anet': _QUICK | PRESETS['activitynet']},
+                          {'thumos': (0, 1), 'anet': (0,)}),
     'small': lambda: Scale('small', {'thumos': partial(thumos_like, dim=128), 'anet': partial(anet_like, dim=128)},
-                           {'thumos': dict(hidden=128, snippets=128, stream_norm=True), 'anet': dict(hidden=128, snippets=64, epoch_num=4, stream_norm=True, **PRESETS['activitynet'])},
+                           {'thumos': dict(hidden=128, snippets=128, stream_norm=True),
+                            'anet': dict(hidden=128, snippets=64, epoch_num=4, stream_norm=True, **PRESETS['activitynet'])},
                            {'thumos': range(5), 'anet': range(2)}),
-    'full': lambda: Scale('full', {'thumos': thumos_like, 'anet': anet_like}, {'thumos': dict(stream_norm=True), 'anet': dict(stream_norm=True, **PRESETS['activitynet'])}, {'thumos': range(3), 'anet': range(3)}),
+    'full': lambda: Scale('full', {'thumos': thumos_like, 'anet': anet_like},
+                          {'thumos': dict(stream_norm=True), 'anet': dict(stream_norm=True, **PRESETS['activitynet'])},
+                          {'thumos': range(3), 'anet': range(3)}),
     'real': lambda: _real_scale(),
     'clips': lambda: _clips_scale()} # name: what makes the scale
 

@@ -110,7 +110,8 @@ def test_broken_features_stop_training_before_it_starts(tmp_path, video):
 
 
 @pytest.mark.parametrize('module, names', [
-    ('estimator', 'COPL'), ('config', 'Config'), ('videos', 'VideoSet CoplError'), ('data', 'load_videos anet_like'), ('annotations', 'load_annotations'), ('simulation', 'tiny thumos_like'),
+    ('estimator', 'COPL'), ('config', 'Config'), ('videos', 'VideoSet CoplError'), ('data', 'load_videos anet_like'), ('annotations', 'load_annotations'),
+    ('simulation', 'tiny thumos_like'),
     ('has', 'has_attention global_features'), ('plri', 'spectral_clusters confidence_scores split_pseudolabels'),
     ('iocnet', 'IOCNet temporal_feature_shift'), ('algorithm', 'algorithm_1'), ('trust', 'agreement'),
     ('localization', 'localize nms soft_nms'), ('evaluation', 'mean_average_precision purity map_clusters')])

@@ -87,9 +87,11 @@ def test_agreement_and_transform_look_by_the_attention_that_was_given():
 
 
 @pytest.mark.parametrize('attention, found', [
-    (lambda cas, attention, config: cas, r'\(\d+, 3\)'), (lambda cas, attention, config: attention, r'\(2, \d+\)'), (lambda cas, attention, config: attention[0, :1], r'\(1,\)')])
+    (lambda cas, attention, config: cas, r'\(\d+, 3\)'), (lambda cas, attention, config: attention, r'\(2, \d+\)'),
+    (lambda cas, attention, config: attention[0, :1], r'\(1,\)')])
 def test_attention_of_the_wrong_shape_is_named(attention, found):
-    for run in (lambda: list(algorithm_1(few(), Config(3, **SMALL), attention=attention)), lambda: COPL(3, **SMALL, attention=attention, device='cpu').fit(few())):
+    for run in (lambda: list(algorithm_1(few(), Config(3, **SMALL), attention=attention)),
+                lambda: COPL(3, **SMALL, attention=attention, device='cpu').fit(few())):
         with pytest.raises(CoplError, match=f'attention returned {found}, expected .*one weight for each snippet'): run()
 
 
@@ -104,7 +106,8 @@ def test_a_loss_of_the_wrong_kind_is_named(loss, message):
         with pytest.raises(CoplError, match=message): run()
 
 
-@pytest.mark.parametrize('clusters', [lambda F, c: np.full(len(F), 3), lambda F, c: np.arange(len(F)) % 3 - 1, lambda F, c: np.zeros(4, int), lambda F, c: np.zeros((len(F), 3), int)])
+@pytest.mark.parametrize('clusters', [lambda F, c: np.full(len(F), 3), lambda F, c: np.arange(len(F)) % 3 - 1, lambda F, c: np.zeros(4, int),
+                                      lambda F, c: np.zeros((len(F), 3), int)])
 def test_clusters_that_are_none_are_refused(clusters):
     for run in (lambda: list(algorithm_1(few(), Config(3, **SMALL), cluster=clusters)), lambda: COPL(3, **SMALL, cluster=clusters, device='cpu').fit(few())):
         with pytest.raises(CoplError, match='clustering returned'): run()
@@ -151,7 +154,8 @@ def test_videos_with_other_streams_than_in_training_are_refused():
 
 
 @pytest.mark.parametrize('streams, message', [
-    ({}, 'found no stream'), ({'rgb': [4, 5], 'flow': [4]}, "stream 'flow' has 1 arrays, expected 2"), ({'rgb': [4, 5], 'flow': []}, "stream 'flow' has 0 arrays, expected 2"),
+    ({}, 'found no stream'), ({'rgb': [4, 5], 'flow': [4]}, "stream 'flow' has 1 arrays, expected 2"),
+    ({'rgb': [4, 5], 'flow': []}, "stream 'flow' has 0 arrays, expected 2"),
     ({'rgb': [4, 5], 'flow': [4, 6]}, "video 'b': rgb has 5 snippets, flow has 6 snippets"),
     ({'rgb': [4, 5], 'flow': [4, 5], 'pose': [4, 1]}, "video 'b': rgb has 5 snippets, flow has 5 snippets, pose has 1 snippets"),
     ({'rgb': [4, 0]}, r"video 'b', rgb: shape \(0, 3\)"), ({'a-b': [4, 5]}, "stream 'a-b': expected a name of letters")])

@@ -14,9 +14,8 @@ from threadpoolctl import threadpool_limits
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from copl import COPL, CoplError, algorithm_1, spectral_clusters, tiny
+from copl import COPL, CoplError, algorithm_1, devices, spectral_clusters, tiny
 from copl import config as config_module
-from copl import devices
 from copl.algorithm import at_rows, epoch, pseudolabels, sampled
 from copl.config import PRESETS, Config, config_to_dict, generator, torch_seed
 from copl.engine import Batches, Parts, train
@@ -200,7 +199,8 @@ def test_videos_one_behind_the_other_do_not_see_each_other(kernel):    # kills t
     plain = reference.Network.like(network)
     together = list(full_length(videos, network, 100))
     positions = [np.arange(n) for n in videos.lengths[:4]]
-    X = sampled(videos, range(4), [np.resize(p, 60) if len(p) < 60 else p for p in positions], [shifted_channels(d, 0) for d in videos.widths.values()], 0, network.reach)
+    still = [shifted_channels(d, 0) for d in videos.widths.values()]
+    X = sampled(videos, range(4), [np.resize(p, 60) if len(p) < 60 else p for p in positions], still, 0, network.reach)
     for i, (streams, (_, out)) in enumerate(zip(videos, together, strict=True)):
         with torch.no_grad(): cas, attention, _ = plain(torch.cat([torch.tensor(x) for x in streams], -1)[None])
         torch.testing.assert_close(out.cas, cas[0], atol=1e-5, rtol=1e-5)
@@ -333,7 +333,8 @@ def test_no_mini_batch_is_compiled_anew(kernel):
 def test_hidden_units_have_the_format_of_the_products_and_outputs_do_not():
     network = IOCNet({'a': 60, 'b': 60}, 4, hidden=16)
     seen = []
-    for branch in (network.class_branch, *network.attention_branches): branch.drop.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    for branch in (network.class_branch, *network.attention_branches):
+        branch.drop.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
     with torch.autocast('cpu', torch.bfloat16): out = network(torch.rand(7, 60), torch.rand(7, 60))
     assert seen == [torch.bfloat16]*3
     assert {x.dtype for x in (out.cas, out.attention, *out.hidden)} == {torch.float32}
