@@ -55,7 +55,7 @@ def test_the_whole_road_from_videos_to_detections(tmp_path):
     save_annotations(truth, tmp_path/'features/annotations.json')
     videos = load_videos(tmp_path/'features')
     assert {x.shape for pair in videos for x in pair} == {(15, 1280)} and videos.grid == TimeGrid()
-    recipe = dict(stream_norm=True, dropout=.5, input_dropout=0.)                            # 16 videos, streams of different scale
+    recipe = dict(stream_norm=True, dropout=.5, input_dropout=0., kernel=1)                  # 16 videos, streams of different scale
     model = COPL(n_classes=4, hidden=64, snippets=15, epoch_num=20, **recipe).fit(videos)
     with warnings.catch_warnings(action='ignore'):
         found, everything = (100*mean_average_precision(model.localize(videos, everything=e), truth)[.5] for e in (False, True))
