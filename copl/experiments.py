@@ -6,7 +6,7 @@
 __all__ = ['TIOU', 'SCALES', 'Scale', 'scale', 'action_snippets', 'attention_auc', 'run', 'measure', 'mean_std', 'keep',
            'bootstrap_interval', 'paired_differences']
 
-# %% ../nbs/50_experiments.ipynb #eda1252e
+# %% ../nbs/50_experiments.ipynb #9f039229
 import ast
 import hashlib
 import inspect
@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
@@ -150,7 +151,7 @@ def _key(train, test, config, tiou):
     truth = pd.util.hash_pandas_object(test.annotations.segments).to_numpy().tobytes() + '\n'.join(map(str, train.labels())).encode()
     return hashlib.sha256(code + truth + repr(facts).encode()).hexdigest()[:16]
 
-# %% ../nbs/50_experiments.ipynb #bf41cad0
+# %% ../nbs/50_experiments.ipynb #434bbe89
 def action_snippets(
     videos:VideoSet, # with annotations
 )->np.ndarray:       # (sum of T_i,) True: the middle of the snippet lies in annotated action
@@ -185,8 +186,12 @@ def run(
     config:Config,
     tiou:Sequence[float],        # thresholds
 )->tuple[list[dict], COPL]:      # (one row per round, the last with mAP; the fitted model)
-    "Train, localize and evaluate, or remember having done so."
+    "Train, localize and evaluate, or remember having done so; of several processes that want the same run one makes it."
     folder = cache_folder()/'runs'/_key(train, test, config, tiou)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder/'.wanted.lock'): return _run(folder, train, test, config, tiou)
+
+def _run(folder, train, test, config, tiou):
     done = folder/'result.json'
     model = COPL(config=config)
     if done.exists(): return json.loads(done.read_text(encoding='utf-8')), COPL.load(folder/'checkpoint.pt')
