@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['matmul_dtype', 'fixed_threads', 'on_fixed_threads', 'launch', 'compiled', 'in_shares', 'from_first']
 
-# %% ../nbs/20_devices.ipynb #79ecca75
+# %% ../nbs/20_devices.ipynb #aba0b0aa
+import atexit
 import contextlib
 import functools
 import importlib
@@ -60,7 +61,7 @@ def on_fixed_threads(
         with fixed_threads(self.threads): return method(self, *args, **options)
     return run
 
-# %% ../nbs/20_devices.ipynb #e6fc42a1
+# %% ../nbs/20_devices.ipynb #179f24df
 @functools.cache
 def launch(
     device:torch.device,   # of this type, and for one process this one
@@ -84,10 +85,16 @@ def launch(
         strategy = lightning.strategies.DDPStrategy(find_unused_parameters=True) if several else 'auto'
         fabric = lightning.Fabric(accelerator=device.type, strategy=strategy, devices=chosen, num_nodes=num_nodes, precision=dtype)
         fabric.launch()
+        if several: atexit.register(_part)
     except Exception as e:                                    # Fabric and torch.distributed raise many kinds here
         if not several: raise
         raise CoplError(f'{devices} {device.type} devices on {num_nodes} machines cannot be used: {str(e).splitlines()[0]}') from e
     return fabric
+
+# %% ../nbs/20_devices.ipynb #f26f2e33
+def _part():
+    "Take leave of the other processes: threads that still wait for them would end this one with an error."
+    if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
 
 # %% ../nbs/20_devices.ipynb #4bd55e82
 def compiled(

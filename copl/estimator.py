@@ -188,7 +188,7 @@ def _summary_writer(folder):
             with writer: yield lambda step, kind, row: [writer.add_scalar(f'{kind}/{k}', v, step) for k, v in row.items() if isinstance(v, int | float)]
     return events
 
-# %% ../nbs/23_estimator.ipynb #0c45dfbe
+# %% ../nbs/23_estimator.ipynb #4f5d07ed
 class COPL:
     "Unsupervised temporal action localization: what happens in which videos, and when."
     def __init__(self,
@@ -339,7 +339,7 @@ class COPL:
         unseen:VideoSet,            # videos that took no part in training; their labels are not looked at
     )->float:                       # in [0, 1]
         "How far network and clusters agree on unseen videos: which run to believe ([18_trust](18_trust.ipynb))."
-        return unseen_agreement(videos, self.pseudolabels_, unseen, self._fitted(), self.config)
+        return unseen_agreement(videos, self.pseudolabels_, unseen, self._fitted(), self.config, self.parts.attention)
 
     def save(self,
         path:str|Path # the checkpoint file

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['nearest_clusters', 'agreement', 'predicted_classes', 'unseen_agreement']
 
-# %% ../nbs/18_trust.ipynb #ade80305
+# %% ../nbs/18_trust.ipynb #6860bfe0
 import numpy as np
 import torch
 from torch import nn
 
 from .algorithm import video_features
 from .config import Config, named
-from .has import ATTENTIONS
+from .has import ATTENTIONS, Attention
 from .iocnet import full_length
 from .losses import class_scores, top_snippets
 from .videos import CoplError, VideoSet
@@ -39,7 +39,7 @@ def agreement(
         raise CoplError(f'found {len(said)} classes and {len(nearest)} clusters, expected one of each for one unseen video or more')
     return float(np.mean(np.asarray(said) == np.asarray(nearest)))
 
-# %% ../nbs/18_trust.ipynb #171c266a
+# %% ../nbs/18_trust.ipynb #1f6bdb10
 def predicted_classes(
     videos:VideoSet,
     network:nn.Module, # the teacher
@@ -55,9 +55,10 @@ def unseen_agreement(
     unseen:VideoSet,   # videos that took no part in training; their labels are not looked at
     network:nn.Module, # the teacher
     config:Config,
+    attention:Attention|None=None, # what weighs the snippets; None: as the configuration names it
 )->float:              # in [0, 1]
     "Agreement of a trained network with its clusters, on videos that it has not seen."
-    attention = named(ATTENTIONS, config.attention, 'attention')
+    attention = attention or named(ATTENTIONS, config.attention, 'attention')
     F = video_features(videos, network, attention, config)
     F_unseen = video_features(unseen, network, attention, config)
     nearest = nearest_clusters(F, y, F_unseen, config.n_classes)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from copl import CoplError, anet_like, save_videos, simulate, thumos_like, tiny
+from copl.data import stored_simulation
 from copl.experiments import mean_std, measure, scale
 from copl.simulation import Simulation
 
@@ -44,9 +45,10 @@ def test_channels_change_nothing_about_time():
 
 
 def test_a_broken_cache_is_an_error_that_names_the_file(tmp_path):
-    simulate(Simulation(n_train=6, n_test=6), 0, 'x', tmp_path/'set', verbose=False)
+    spec = Simulation(n_train=6, n_test=6)
+    stored_simulation(spec, 0, 'x', tmp_path/'set', verbose=False)
     (tmp_path/'set'/'rgb.npy').write_bytes((tmp_path/'set'/'rgb.npy').read_bytes()[:500])
-    with pytest.raises(CoplError, match='rgb.npy'): simulate(Simulation(n_train=6, n_test=6), 0, 'x', tmp_path/'set')
+    with pytest.raises(CoplError, match='rgb.npy'): stored_simulation(spec, 0, 'x', tmp_path/'set')
 
 
 def test_the_real_scale_reads_features_from_copl_data(tmp_path, monkeypatch):

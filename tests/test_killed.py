@@ -32,6 +32,7 @@ def child(args, out, before=lambda: None):
     try:
         sys.stdout, sys.stderr = open(os.devnull, 'w'), open(f'{out}.txt', 'w')
         torch.set_num_threads(1)                                  # threads do not survive a fork
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started the tests in the background
         with threadpool_limits(1):
             before()
             status = main([*args, '--out', str(out)])
