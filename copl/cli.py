@@ -6,7 +6,7 @@
 __all__ = ['SIMULATED', 'open_data', 'open_truth', 'Train', 'Localize', 'Evaluate', 'Report', 'Extract', 'Inspect', 'Convert',
            'Demo', 'main']
 
-# %% ../nbs/41_cli.ipynb #51097bcd
+# %% ../nbs/41_cli.ipynb #b5484fc1
 import contextlib
 import dataclasses
 import functools
@@ -21,23 +21,28 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import tyro
+import yaml
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional
 
 from .config import PRESETS, Config, atomic_write, config_from_dict, config_to_dict, find_device, read_yaml, save_config, world
 from .annotations import load_annotations, load_detections, save_detections
+from .choice import BestOf
 from .data import LengthPolicy, anet_like, convert_videos, load_videos
-from .devices import fixed_threads, launch
+from .devices import fixed_threads, from_first, launch
 from .estimator import COPL, one_run
 from .evaluation import mean_average_precision
 from .extraction import NOTES, extract
-from .figures import plot_rounds, plot_timeline
+from .figures import plot_likeness, plot_rounds, plot_timeline
 from .has import class_agnostic_attention, class_specific_attention
 from .inspection import duration_problems, inspect_videos
 from .layouts import LayoutName, find_videos
+from .n_classes import class_votes, mean_pooled
 from .report import report, run_metrics
 from .simulation import thumos_like, tiny
+from .trust import verdict
 from .videos import Annotations, CoplError, TimeGrid, VideoSet
 
 # %% ../nbs/41_cli.ipynb #3f190c0b
@@ -75,7 +80,7 @@ def open_truth(
         if not path.is_dir() or not (beside := find_videos(path, allow_pickle=allow_pickle).annotations) or beside == path: raise
     return load_annotations(beside, subset, allow_pickle)
 
-# %% ../nbs/41_cli.ipynb #2d65e6ac
+# %% ../nbs/41_cli.ipynb #2f6b99ae
 def _percent(mAP):
     "mAP as it is written everywhere: percent, by threshold, and the average."
     return {'mAP': {f'{t:.2f}': round(100*v, 2) for t, v in mAP.items()}, 'average': round(100*float(mAP.mean()), 2)}
@@ -98,10 +103,21 @@ def _named_classes(names):
     "The classes that clusters are named after."
     return {c for name in names if name is not None for c in (name if isinstance(name, dict) else [name])}
 
-def _write_results(model, train, test, out, **opened):
+def _agreement(model):
+    "Of the last round; NaN where it is not known."
+    return float(model.rounds_.agreement.iloc[-1]) if 'agreement' in model.rounds_ else np.nan
+
+def _trust(model, found=None):
+    "What metrics.json says of how far to believe a run; found: the verdict, where it is about several."
+    known = _agreement(model)
+    found = found or verdict(known)
+    return {'agreement': None if np.isnan(known) else known} | found._asdict()
+
+def _write_results(model, train, test, out, opened, found=None):
     "All files of a run but the checkpoint and the log; the metrics."
     rounds = model.rounds_
     metrics = _card(model, train, test, opened) | {'clustering': {k: float(rounds[k].iloc[-1]) for k in ('purity', 'nmi', 'ari') if k in rounds}}
+    metrics['trust'] = _trust(model, found)
     names = [_text(name) for name in model.names_]
     table = pd.DataFrame({'video': train.names, 'cluster': model.pseudolabels_, 'name': [names[c] for c in model.pseudolabels_],
                           'confidence': model.confidence_, 'in_P': model.selected_, 'label': train.labels(model.config.video_label)})
@@ -124,20 +140,47 @@ def _report(metrics):
         test = metrics['localization']
         lines.append(f"mAP on {test['test_videos']} test videos: {test['mAP']['0.50']:.2f} at tIoU 0.5, average 0.1:0.7 {test['average']:.2f} "
                      f"(whole-video baseline: {test['everything_is_action']['average']:.2f})")
-    return '\n'.join(lines)
+    return '\n'.join([*lines, metrics['trust']['why']])
 
-# %% ../nbs/41_cli.ipynb #9bad30e9
+_COLUMNS = ['round', 'n_P', 'n_U', 'confidence', 'agreement', 'purity', 'nmi', 'ari', 'mAP@0.5', 'mAP avg']
+
+def _table(rows, columns):
+    "Some columns of a table as the terminal shows them."
+    return rows[[c for c in columns if c in rows]].round(3).to_string(index=False)
+
+# %% ../nbs/41_cli.ipynb #4e218ab0
 @dataclass(frozen=True)
 class _Options(Config):
-    n_classes:int|None=None   # C, number of action classes (clusters); known for sim: data
+    n_classes:int|Literal['auto']|None=None # C, number of action classes (clusters); auto: estimated; known for sim: data
     def __post_init__(self): pass # checked when it becomes a Config
 
     def config(self, data, videos):
         "The configuration meant for these videos."
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(Config)}
         if self.n_classes is None and data.startswith('sim:'): values['n_classes'] = len(videos.annotations.classes)
-        if values['n_classes'] is None: raise CoplError('the number of classes is unknown, expected --n-classes C')
+        if values['n_classes'] is None: raise CoplError('the number of classes is unknown, expected --n-classes C or --n-classes auto')
+        if values['n_classes'] == 'auto': values['n_classes'] = from_first(lambda: _estimated(videos, self.stream_norm, self.seed))
         return config_from_dict(values, 'options')
+
+def _estimated(videos, stream_norm, seed):
+    "The number of classes by the training videos, after a line about it."
+    train, _ = videos.split()
+    votes = class_votes(mean_pooled(train, stream_norm), seed=seed)
+    low, n_classes, high = (int(np.quantile(votes, q, method='lower')) for q in (.25, .5, .75))
+    print(f'number of classes: {n_classes}, estimated (half of {len(votes)} subsamples say {low} to {high})')
+    return n_classes
+
+def _tries(texts):
+    "{field: values} of --try alpha=.05,.25 ...; raises `CoplError` where that cannot be read."
+    found = {}
+    for text in texts:
+        name, equals, values = text.partition('=')
+        name = name.replace('-', '_')
+        if name in found: raise CoplError(f'--try: found {name} twice, expected all its values in one place')
+        try: found[name] = yaml.safe_load(f'[{values}]')
+        except yaml.YAMLError: equals = ''
+        if not equals or not found[name]: raise CoplError(f'--try: found {text!r}, expected OPTION=VALUE,VALUE,...')
+    return found
 
 @contextlib.contextmanager
 def _interruptible(out):
@@ -149,10 +192,10 @@ def _interruptible(out):
 
 def _new_folder(out, resume):
     "Raises `CoplError` where a folder holds a run that is not to be resumed."
-    if not resume and (out/'checkpoint.pt').exists():
+    if not resume and any(out.glob('checkpoint.pt')) | any(out.glob('*/checkpoint.pt')):
         raise CoplError(f'{out} already holds a run: continue it with --resume, or choose another folder with --out')
 
-# %% ../nbs/41_cli.ipynb #d615dd4f
+# %% ../nbs/41_cli.ipynb #b1b5c034
 @dataclass(frozen=True)
 class Train:
     "Discover action classes in unlabelled videos and, where there is a test split, localize them."
@@ -166,9 +209,12 @@ class Train:
     config:Path|None=None                 # YAML with options, as a run writes it; options given here win
     out:Path|None=None                    # results folder; default: runs/<name>-<seed>
     resume:bool=False                     # go on with the interrupted run in that folder
+    runs:int=1                            # make so many runs, from --seed on; the one to believe is chosen without labels, the others lie beside it
+    tries:Annotated[tuple[str, ...], tyro.conf.arg(name='try', metavar='OPTION=VALUE,...')]=() # values of options to compare, each with all runs
+    consensus:bool=False                  # also write the clusters that several runs have in common, to OUT/consensus.csv
     device:str='auto'                     # auto, cpu, cuda, ...
     tensorboard:bool=False                # also write events for TensorBoard, to OUT/tensorboard; needs copl[tensorboard]
-    devices:int=1                         # train on as many of this machine's devices, each in a process of its own
+    devices:int=1                         # train on as many of this machine's devices, each in a process of its own; several runs: as many at a time
     num_nodes:int=1                       # and on as many machines, with the same command on each; torchrun knows both numbers
     compile:bool=False                    # by way of torch.compile: half a minute before the first step, for long runs on a GPU
     threads:int=1                         # CPU threads: 1 repeats a run to the last bit, more are faster and do not; 0: as many as the libraries like
@@ -176,26 +222,84 @@ class Train:
 
     def __call__(self):
         "Train, localize, write the results folder."
-        fabric = launch(find_device(self.device), self.devices, self.num_nodes, self.method.precision)
+        self._check()
+        processes = (1, 1) if self._several else (self.devices, self.num_nodes)
+        fabric = launch(find_device(self.device), *processes, self.method.precision)
         with fixed_threads(self.threads), fabric.rank_zero_first():              # what the first process simulates, the others find
             videos = open_data(self.data, self.annotations, self.method.seed, self.layout, self.lengths, self.allow_pickle, self.streams)
         _warn_of_durations(videos)
         train, test = videos.split()
-        config = self.method.config(self.data, videos)
-        name = self.data[4:] if self.data.startswith('sim:') else Path(self.data).resolve().name
-        out = self.out or Path('runs')/f'{name}-{config.seed}'
-        _new_folder(out, self.resume)
         with fabric.rank_zero_first():
             for part in (train, test):
                 if part is not None: part.check()
-        model = COPL(config=config, device=self.device, devices=self.devices, num_nodes=self.num_nodes, compile=self.compile,
+        with fixed_threads(self.threads): config = self.method.config(self.data, videos)
+        out = self.out or Path('runs')/f'{self._name}-{config.seed}'
+        _new_folder(out, self.resume)
+        model = COPL(config=config, device=self.device, devices=processes[0], num_nodes=processes[1], compile=self.compile,
                      verbose=True, threads=self.threads)
+        best = BestOf(model, self.runs, _tries(self.tries), self.devices) if self._several else None
         with one_run(out/'checkpoint.pt'), _interruptible(out):
             _new_folder(out, self.resume)             # again: now nobody else makes it one
-            if not (out/'checkpoint.pt').exists(): save_config(config, out/'config.yaml')
-            model.fit(train, out/'checkpoint.pt', self.resume, tensorboard=out/'tensorboard' if self.tensorboard else None)
-            report = _report(_write_results(model, train, test, out, layout=self.layout, lengths=self.lengths, streams=self.streams))
+            report = self._best(best, train, test, out) if best else self._one(model, train, test, out)
         if fabric.is_global_zero: print(report, f'results in {out}', sep='\n')
+
+    @property
+    def _several(self): return self.runs > 1 or bool(self.tries)
+
+    @property
+    def _name(self): return self.data[4:] if self.data.startswith('sim:') else Path(self.data).resolve().name
+
+    def _check(self):
+        "Raises `CoplError` for options that do not go together."
+        if self.runs < 1: raise CoplError(f'--runs: found {self.runs}, expected a whole number from 1')
+        if self.consensus and self.runs < 2: raise CoplError('--consensus: found a single run, expected --runs 2 or more')
+        if self._several and self.num_nodes > 1: raise CoplError('--runs and --try use the devices of one machine, found --num-nodes')
+
+    def _opened(self):
+        "How the features were opened."
+        simulated = {'seed': self.method.seed} if self.data.startswith('sim:') else {}
+        return {'layout': self.layout, 'lengths': self.lengths, 'streams': self.streams} | simulated
+
+    def _one(self, model, train, test, out):
+        "A single run; what to print of it."
+        if not (out/'checkpoint.pt').exists(): save_config(model.config, out/'config.yaml')
+        model.fit(train, out/'checkpoint.pt', self.resume, tensorboard=out/'tensorboard' if self.tensorboard else None, unseen=test)
+        metrics = _write_results(model, train, test, out, self._opened())
+        return f'{_table(model.rounds_, _COLUMNS)}\n\n{_report(metrics)}'
+
+    def _best(self, best, train, test, out):
+        "Several runs, one of them chosen; what to print of them."
+        write = functools.partial(_write_run, train, test, self._opened())
+        best.fit(train, test, out, self.resume, write, self.tensorboard)
+        metrics = _write_results(best.best_, train, test, out, self._opened(), best.verdict_)
+        _save_figure(_likeness(best), out/'likeness.png')
+        if self.consensus: _write_consensus(best, train, out)
+        tables = [_table(_starred(best.runs_), _RUNS)]
+        if self.tries: tables.append(_table(_starred(best.options_), best.options_.columns))
+        return '\n\n'.join([*tables, _table(best.best_.rounds_, _COLUMNS), _report(metrics)])
+
+# %% ../nbs/41_cli.ipynb #6f5134b3
+_RUNS = ['run', 'agreement', 'confidence', 'trust', 'purity', 'seconds', 'failure', 'chosen']
+
+def _starred(table):
+    "A star at what was chosen."
+    return table.assign(chosen=table.chosen.map({True: '*', False: ''}))
+
+def _write_run(train, test, opened, model, folder):
+    "The results of one of several runs, in its own folder."
+    _write_results(model, train, test, folder, opened)
+
+def _write_consensus(best, train, out):
+    "The clusters that several runs have in common."
+    table = pd.DataFrame({'video': train.names, 'cluster': best.consensus(), 'label': train.labels(best.best_.config.video_label)})
+    atomic_write(out/'consensus.csv', lambda p: table.to_csv(p, index=False))
+
+def _likeness(best):
+    "A picture of how alike the runs are."
+    size = 2.4 + .5*len(best.likeness_)
+    fig, ax = plt.subplots(figsize=(size, size))
+    plot_likeness(best.likeness_, ax)
+    return fig
 
 # %% ../nbs/41_cli.ipynb #e35d51c0
 def _warn_of_durations(videos):
@@ -249,7 +353,7 @@ class Evaluate:
         for threshold, value in result['mAP'].items(): print(f'mAP@{threshold} {value:6.2f}')
         print(f'average  {result["average"]:6.2f}')
 
-# %% ../nbs/41_cli.ipynb #cad4f6a2
+# %% ../nbs/41_cli.ipynb #1a98eefb
 @dataclass(frozen=True)
 class Report:
     "One HTML page that shows a run: its numbers, rounds, clusters, and the timeline of every video."
@@ -278,7 +382,8 @@ class Report:
         layout = self.layout or opened.get('layout')
         lengths = self.lengths or opened.get('lengths', 'error')
         streams = self.streams or opened.get('streams')
-        try: return open_data(source, truth, metrics.get('seed', 0), layout, lengths, self.allow_pickle, streams), ''
+        seed = opened.get('seed', metrics.get('seed', 0))
+        try: return open_data(source, truth, seed, layout, lengths, self.allow_pickle, streams), ''
         except CoplError as e:
             if self.data or self.annotations: raise
             return None, str(e)
@@ -349,7 +454,7 @@ class Convert:
         if self.subset is not None: videos = videos.subset(self.subset)
         print(f'{videos} written in the layout {self.to}: {convert_videos(videos, self.out, self.to)}')
 
-# %% ../nbs/41_cli.ipynb #fe651c9c
+# %% ../nbs/41_cli.ipynb #00a540d3
 @dataclass(frozen=True)
 class Demo:
     "Watch COPL discover six action classes in simulated videos, beside the conventional loop."
@@ -368,22 +473,21 @@ class Demo:
         for name, options in (('conventional', PRESETS['conventional']), ('COPL', {})):
             model = COPL(len(train.annotations.classes), **common, **options, device=self.device, verbose=True)
             with one_run(out/name/'checkpoint.pt'):
-                models[name] = model.fit(train, out/name/'checkpoint.pt', after_round=functools.partial(_tested, train, test))
+                models[name] = model.fit(train, out/name/'checkpoint.pt', after_round=functools.partial(_tested, test), unseen=test)
                 save_config(model.config, out/name/'config.yaml')
-                _write_results(model, train, test, out/name)
-        columns = ['round', 'n_P', 'n_U', 'confidence', 'agreement', 'purity', 'nmi', 'ari', 'mAP@0.5', 'mAP avg']
-        for name, model in models.items(): print(f'\n{name}\n{model.rounds_[columns].round(3).to_string(index=False)}')
+                _write_results(model, train, test, out/name, {'seed': self.seed})
+        for name, model in models.items(): print(f'\n{name}\n{_table(model.rounds_, _COLUMNS)}')
         baseline = 100*mean_average_precision(models['COPL'].localize(test, everything=True), test.annotations)
         print(f"\nwhole-video baseline (classes by COPL): mAP@0.5 {baseline[0.5]:.2f}, avg {baseline.mean():.2f}")
         _demo_figures(models, test, out)
         print(f'\nresults in {out}: rounds.png, timeline.png, and for each method',
               'config.yaml, rounds.csv, metrics.json, pseudolabels.csv, detections.json, checkpoint.pt, log.jsonl', sep='\n')
 
-# %% ../nbs/41_cli.ipynb #d1c44f56
-def _tested(train, test, model):
+# %% ../nbs/41_cli.ipynb #19742f31
+def _tested(test, model):
     "What the demo shows of a round beside `COPL.rounds_`."
     mAP = 100*mean_average_precision(model.localize(test), test.annotations)
-    return {'agreement': model.agreement(train, test), 'mAP@0.5': mAP[0.5], 'mAP avg': mAP.mean()}
+    return {'mAP@0.5': mAP[0.5], 'mAP avg': mAP.mean()}
 
 def _save_figure(fig, path):
     fig.tight_layout()

@@ -103,7 +103,7 @@ def named(
     hint = f', did you mean {close[0]!r}?' if close else ''
     raise CoplError(f'{field}: found {shown(name)}, expected one of {", ".join(registry)}{hint}')
 
-# %% ../nbs/02_config.ipynb #67d309b9
+# %% ../nbs/02_config.ipynb #eb647e47
 @dataclass(frozen=True)
 class Config:
     "Every choice of a run; raises `CoplError` naming the field, the value found and the values allowed."
@@ -136,6 +136,7 @@ class Config:
     # Algorithm 1
     iteration_num:int=4       # rounds of clustering and training
     epoch_num:int=10          # epochs in each round
+    hold_out:float=0.0        # fraction of the training videos that are clustered but not trained on, in [0, 1)
     batch_size:int=16         # videos in a mini-batch, P and U mixed
     snippets:int=750          # T, snippets sampled from each video for a training step
     lr:float=1e-3             # eta, learning rate of Adam
@@ -176,11 +177,11 @@ class Config:
         "A named configuration (`PRESETS`); raises `CoplError` for an unknown one."
         return config_from_dict({**named(PRESETS, name, 'preset'), 'n_classes': n_classes, **fields}, f'preset {name}')
 
-# %% ../nbs/02_config.ipynb #f5c6dbca
+# %% ../nbs/02_config.ipynb #e26ce9ae
 _RANGES = dict(n_classes=(2, math.inf, ''), seed=(0, 2**32-1, ''), alpha=(0, 1, 'l'), delta=(-1, 1, ''), beta=(0, math.inf, 'lh'),
     quota=(0, 1, 'l'), hidden=(1, math.inf, ''), dropout=(0, 1, 'h'), input_dropout=(0, 1, 'h'), shift=(0, 1, ''), gamma=(0, 1, 'h'),
     top_k=(1, math.inf, ''), q=(0, 1, 'l'), lambda1=(0, math.inf, 'h'), lambda2=(0, math.inf, 'h'), iteration_num=(1, math.inf, ''),
-    epoch_num=(1, math.inf, ''), batch_size=(1, math.inf, ''), snippets=(1, math.inf, ''), lr=(0, math.inf, 'lh'),
+    epoch_num=(1, math.inf, ''), hold_out=(0, 1, 'h'), batch_size=(1, math.inf, ''), snippets=(1, math.inf, ''), lr=(0, math.inf, 'lh'),
     weight_decay=(0, math.inf, 'h'), thetas=(0, 1, 'lh'), class_threshold=(0, 1, ''), upsample=(1, 1000, ''), smooth=(1, math.inf, ''),
     margin=(0, math.inf, 'lh'), class_weight=(0, math.inf, 'h'), nms_tiou=(0, 1, ''), soft_sigma=(0, math.inf, 'lh'),
     min_score=(-math.inf, math.inf, 'lh'))

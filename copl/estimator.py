@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COPL']
 
-# %% ../nbs/23_estimator.ipynb #ffdb5688
+# %% ../nbs/23_estimator.ipynb #918c9491
 import contextlib
 import hashlib
 import importlib
@@ -24,18 +24,19 @@ from tqdm import tqdm
 from .algorithm import given_labels
 from .config import Config, atomic_write, config_from_dict, config_to_dict, find_device, world
 from .devices import from_first, in_shares, launch, on_fixed_threads
-from .engine import Parts, shared_features, state_from_dict, state_to_dict, train
+from .engine import Parts, shared_description, state_from_dict, state_to_dict, train
 from .evaluation import clustering_scores, map_clusters
 from .iocnet import Outputs, build_network, full_length
 from .localization import cluster_names, localize_videos
 from .trust import predicted_classes, unseen_agreement
 from .videos import CoplError, VideoSet, shown
 
-# %% ../nbs/23_estimator.ipynb #eb2c06ff
+# %% ../nbs/23_estimator.ipynb #23f6e939
 def _summary(round, labels):
     "The row of a round in `COPL.rounds_`."
     row = {'round': round.n, 'n_P': int(round.selected.sum()), 'n_U': int((~round.selected).sum()),
            'fraction_P': float(round.selected.mean()), 'confidence': float(round.s.mean())}
+    if not np.isnan(round.agreement): row['agreement'] = round.agreement
     if labels is not None:
         known = np.array([x is not None for x in labels])
         row |= clustering_scores(round.y, labels)
@@ -105,35 +106,53 @@ def _facts(saved):
         yield 'pseudolabels', y.shape == (n,) and y.dtype == torch.int64 and bool(((y >= 0) & (y < C)).all())
         yield 'confidence', s.shape == (n,) and real(s)
 
-# %% ../nbs/23_estimator.ipynb #5d32a2d5
-def _contents(model, rows=None, state=None, videos=None):
+# %% ../nbs/23_estimator.ipynb #689abf3a
+def _contents(model, rows=None, state=None, data=None):
     "The checkpoint of a model, finished or (with a state) on its way: tensors and plain values."
     done = hasattr(model, 'network_')
     return {'format': _FORMAT, 'config': config_to_dict(model.config), 'videos': model.videos_,
-            'data_sha256': _data_hash(model, videos), 'seconds': model.seconds_,
+            'data_sha256': data, 'seconds': model.seconds_,
             'rounds': rows if rows is not None else model.rounds_.to_dict('records'), 'log': model.log_,
             'iterations': [tuple(torch.from_numpy(v) for v in pair) for pair in model.iterations_],
             'state': None if state is None else state_to_dict(state), 'names': model.names_ if done else None,
             'widths': model.widths_ if done else None, 'network': model.network_.state_dict() if done else None,
             'arrays': {name: torch.from_numpy(getattr(model, name)) for name in _ARRAYS} if done else None}
 
-def _data_hash(model, videos):
-    "Of the features; with weak supervision of the labels too."
-    if videos is None: return None
-    if model.config.supervision == 'none': return videos.sha256
-    return videos.sha256 + hashlib.sha256(given_labels(videos, model.config).targets.numpy().tobytes()).hexdigest()
+def data_hash(
+    config:Config,
+    videos:VideoSet,      # training videos
+    unseen:VideoSet|None=None,
+)->str:
+    "Of the features, seen and unseen; with weak supervision of the labels too."
+    found = videos.sha256
+    if config.supervision == 'weak':
+        found += hashlib.sha256(given_labels(videos, config).targets.numpy().tobytes()).hexdigest()
+    return found if unseen is None else found + unseen.sha256
 
 def _iterations(saved):
     return [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
 
-def _same_run(model, videos, path):
+def same_run(
+    config:Config,
+    data:str,      # as `data_hash` gives
+    path:str|Path, # a checkpoint
+)->dict:           # its contents
     "A checkpoint's contents, after checking that it is of this configuration and data; raises `CoplError`."
-    saved, now = _read_checkpoint(path), config_to_dict(model.config)
-    differs = [f'{k}: {shown(saved["config"].get(k))} then, {shown(v)} now' for k, v in now.items() if saved['config'].get(k) != v]
+    saved = _read_checkpoint(path)
+    then, now = config_to_dict(config_from_dict(saved['config'], str(path))), config_to_dict(config)
+    differs = [f'{k}: {shown(then[k])} then, {shown(v)} now' for k, v in now.items() if then[k] != v]
     if differs: raise CoplError(f'{path}: cannot resume with another configuration ({"; ".join(differs)})')
-    found, given = saved['data_sha256'], _data_hash(model, videos)
-    if found != given: raise CoplError(f'{path}: cannot resume with other data: sha256 {found} then, {given} now')
+    found = saved['data_sha256']
+    if found != data: raise CoplError(f'{path}: cannot resume with other data: sha256 {found} then, {data} now')
     return saved
+
+def _check_unseen(videos, unseen):
+    "Raises `CoplError` where other videos cannot stand beside those of training."
+    if unseen.widths != videos.widths:
+        raise CoplError(f'{unseen.source}: the unseen videos have streams {unseen.widths}, expected {videos.widths} as in training')
+    both = sorted({*videos.names} & {*unseen.names})
+    if both: raise CoplError(f'{unseen.source}: found {len(both)} of the unseen videos in training, the first: {both[0]!r}, expected none')
+    unseen.check()
 
 def _restore(model, saved):
     "The model with what a finished run left."
@@ -188,7 +207,7 @@ def _summary_writer(folder):
             with writer: yield lambda step, kind, row: [writer.add_scalar(f'{kind}/{k}', v, step) for k, v in row.items() if isinstance(v, int | float)]
     return events
 
-# %% ../nbs/23_estimator.ipynb #4f5d07ed
+# %% ../nbs/23_estimator.ipynb #ec21b891
 class COPL:
     "Unsupervised temporal action localization: what happens in which videos, and when."
     def __init__(self,
@@ -220,6 +239,15 @@ class COPL:
         self._processes = devices, num_nodes
         self._compile = compile
 
+    def variant(self,
+        config:Config,            # another configuration
+        device:str|None=None,     # another device
+    )->'COPL':
+        "The same estimator with another configuration, not fitted, for one device."
+        own = {k: v for k, v in vars(self.parts).items() if v is not None}
+        return COPL(config=config, device=device or str(self.device), compile=self._compile, verbose=self.verbose,
+                    threads=self.threads, **own)
+
     @on_fixed_threads
     def fit(self,
         videos:VideoSet,                          # training videos; labels, if any, only name clusters and fill `rounds_`
@@ -227,24 +255,27 @@ class COPL:
         resume:bool=False,                        # go on from `checkpoint`; of a finished run, just load it
         after_round:Callable[['COPL'], dict]=lambda model: {}, # sees the model after each round; what it returns joins the row
         tensorboard:str|Path|None=None,           # a folder for TensorBoard's events
+        unseen:VideoSet|None=None,                # other videos; their features say how far to believe a run (`agreement` in `rounds_`)
     )->'COPL':
         "Algorithm 1; afterwards `pseudolabels_`, `confidence_`, `selected_`, `features_`, `rounds_`, `log_`, `names_` and `network_` are there."
         fabric = launch(self.device, *self._processes, self.config.precision)
         self.device = fabric.device
-        with one_run(checkpoint): return self._fit(videos, checkpoint, resume, after_round, tensorboard, fabric)
+        if unseen is not None: _check_unseen(videos, unseen)
+        with one_run(checkpoint): return self._fit(videos, checkpoint, resume, after_round, tensorboard, unseen, fabric)
 
-    def _fit(self, videos, checkpoint, resume, after_round, tensorboard, fabric):
+    def _fit(self, videos, checkpoint, resume, after_round, tensorboard, unseen, fabric):
         state, rows, events = None, [], _summary_writer(tensorboard)
         self.seconds_ = 0.0
         self.iterations_ = []
         self.log_ = []
         self.videos_ = list(videos.names)
         self.widths_ = videos.widths
+        data = None if checkpoint is None else data_hash(self.config, videos, unseen)
         if resume:
             if checkpoint is None: raise CoplError('fit: resume=True needs the checkpoint to go on from')
             if not Path(checkpoint).exists(): warnings.warn(f'no checkpoint {checkpoint}: beginning at the beginning', stacklevel=2)
             else:
-                saved = _same_run(self, videos, checkpoint)
+                saved = same_run(self.config, data, checkpoint)
                 with _fitting(checkpoint):
                     if saved['state'] is None: _restore(self, saved)
                     else: state, rows = state_from_dict(saved['state'], videos, self.config, self.device, self.parts.network), saved['rounds']
@@ -257,7 +288,7 @@ class COPL:
         total = self.config.iteration_num*self.config.epoch_num
         def save(state):
             if checkpoint is None: return
-            _write_checkpoint(checkpoint, _contents(self, rows, state, videos))
+            _write_checkpoint(checkpoint, _contents(self, rows, state, data))
             _write_log(checkpoint, self.log_)
         done = 0 if state is None else state.n*self.config.epoch_num + state.m
         with events(done) as show, tqdm(total=total, unit='epoch', disable=not self.verbose or world()[0] > 0, initial=done) as bar:
@@ -269,7 +300,7 @@ class COPL:
                 self.log_.append({'round': state.n, 'epoch': state.m - 1, 'seconds': round(self.seconds_, 3)} | losses)
                 show(state.n*self.config.epoch_num + state.m, 'epoch', self.log_[-1])
                 save(state)
-            for r in train(videos, self.config, state, fabric, after_epoch, self._compile, self.parts):
+            for r in train(videos, self.config, state, fabric, after_epoch, self._compile, self.parts, unseen):
                 self._take(r, labels, videos)
                 rows.append(_summary(r, labels) | {k: v.item() if hasattr(v, 'item') else v for k, v in after_round(self).items()})
                 self.rounds_ = pd.DataFrame(rows)
@@ -331,14 +362,15 @@ class COPL:
         videos:VideoSet,            # any videos with the features of training
     )->np.ndarray:                  # (N, D) global features, unit length
         "The global feature of each video, by the trained network's attention (Eq. 5)."
-        return shared_features(videos, self._fitted(), self.parts.chosen(self.config).attention, self.config)
+        return shared_description(videos, self._fitted(), self.parts.chosen(self.config).attention, self.config).F
 
     @on_fixed_threads
     def agreement(self,
         videos:VideoSet,            # the training videos
-        unseen:VideoSet,            # videos that took no part in training; their labels are not looked at
+        unseen:VideoSet|None=None,  # videos that took no part in training; None: those that `hold_out` left out of it
     )->float:                       # in [0, 1]
-        "How far network and clusters agree on unseen videos: which run to believe ([18_trust](18_trust.ipynb))."
+        "How far network and clusters agree on unseen videos: which run to believe (18_trust); raises `CoplError` for none."
+        if unseen is not None: _check_unseen(videos, unseen)
         return unseen_agreement(videos, self.pseudolabels_, unseen, self._fitted(), self.config, self.parts.attention)
 
     def save(self,

@@ -151,7 +151,7 @@ def _key(train, test, config, tiou):
     truth = pd.util.hash_pandas_object(test.annotations.segments).to_numpy().tobytes() + '\n'.join(map(str, train.labels())).encode()
     return hashlib.sha256(code + truth + repr(facts).encode()).hexdigest()[:16]
 
-# %% ../nbs/50_experiments.ipynb #434bbe89
+# %% ../nbs/50_experiments.ipynb #149c2f89
 def action_snippets(
     videos:VideoSet, # with annotations
 )->np.ndarray:       # (sum of T_i,) True: the middle of the snippet lies in annotated action
@@ -177,8 +177,7 @@ def attention_auc(
 def _figures(train, test, model):
     "What is measured after each round beside `COPL.rounds_`; of the test videos' labels only the AUC knows."
     auc = {f'auc_{k}': v for k, v in attention_auc(train, model.network_).items()}
-    auc |= {f'auc_{k}_unseen': v for k, v in attention_auc(test, model.network_).items()}
-    return {'agreement': model.agreement(train, test)} | auc
+    return auc | {f'auc_{k}_unseen': v for k, v in attention_auc(test, model.network_).items()}
 
 def run(
     train:VideoSet,              # with annotations, which only name clusters and score them
@@ -196,7 +195,7 @@ def _run(folder, train, test, config, tiou):
     model = COPL(config=config)
     if done.exists(): return json.loads(done.read_text(encoding='utf-8')), COPL.load(folder/'checkpoint.pt')
     checkpoint = folder/'checkpoint.pt'
-    model.fit(train, checkpoint, resume=checkpoint.exists(), after_round=partial(_figures, train, test))
+    model.fit(train, checkpoint, resume=checkpoint.exists(), after_round=partial(_figures, train, test), unseen=test)
     trained = time.perf_counter()
     mAP = mean_average_precision(model.localize(test), test.annotations, tiou)
     whole = mean_average_precision(model.localize(test, everything=True), test.annotations, tiou)

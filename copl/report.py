@@ -320,7 +320,7 @@ def _rounds(rounds):
     rows = [[v.item() if hasattr(v, 'item') else v for v in row] for row in cells.to_numpy()]
     return {'columns': list(rounds.columns), 'rows': rows}
 
-# %% ../nbs/40_report.ipynb #62930964
+# %% ../nbs/40_report.ipynb #1a5bc42e
 def _tiles(metrics):
     "The numbers at the top: (name, value) pairs."
     data, config, test = metrics['data'], metrics['config'], metrics.get('localization')
@@ -328,6 +328,8 @@ def _tiles(metrics):
              ('Clusters', str(config['n_classes']))]
     for name, value in metrics.get('clustering', {}).items():
         tiles.append(('Purity' if name == 'purity' else name.upper(), f'{value:.3f}'))
+    agreed = metrics.get('trust', {}).get('agreement')
+    if agreed is not None: tiles.append(('Agreement', f'{agreed:.3f}'))
     if not test: return tiles
     return [*tiles, ('Test videos', str(test['test_videos'])),
             ('mAP at tIoU 0.5', f"{test['mAP']['0.50']:.2f}"),
@@ -344,6 +346,7 @@ def _card(metrics):
             ('Seed', metrics.get('seed')),
             ('Device', f"{metrics.get('device')}, {metrics.get('processor')}"),
             ('Training time', f"{metrics.get('seconds')} s"),
+            ('To be believed?', metrics.get('trust', {}).get('why')),
             ('Versions', ', '.join(f'{k} {v}' for k, v in metrics['versions'].items()))]
     return [(name, str(value)) for name, value in rows if value is not None]
 

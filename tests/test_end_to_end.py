@@ -113,7 +113,8 @@ def test_broken_features_stop_training_before_it_starts(tmp_path, video):
     ('estimator', 'COPL'), ('config', 'Config'), ('videos', 'VideoSet CoplError'), ('data', 'load_videos anet_like'), ('annotations', 'load_annotations'),
     ('simulation', 'tiny thumos_like'),
     ('has', 'has_attention global_features'), ('plri', 'spectral_clusters confidence_scores split_pseudolabels'),
-    ('iocnet', 'IOCNet temporal_feature_shift'), ('algorithm', 'algorithm_1'), ('trust', 'agreement'),
+    ('iocnet', 'IOCNet temporal_feature_shift'), ('algorithm', 'algorithm_1'),
+    ('trust', 'agreement split_half between_runs'), ('n_classes', 'estimate_n_classes mean_pooled'), ('choice', 'BestOf'),
     ('localization', 'localize nms soft_nms'), ('evaluation', 'mean_average_precision purity map_clusters')])
 def test_public_names_import_from_the_package_and_from_their_module(module, names):
     namespace = {}

@@ -31,6 +31,9 @@ def few(n=12, streams=2, seed=2):
     return VideoSet(videos.names, dict(zip(('rgb', 'flow', 'pose'), arrays[:streams], strict=False)), annotations=videos.annotations)
 
 
+OTHER = simulate(Simulation(n_train=3, n_test=6, n_classes=3, dim=12, max_length=40), 3).subset('test')
+
+
 # Parts of one's own
 
 
@@ -71,7 +74,7 @@ def test_functions_of_ones_own_do_the_same_everywhere(own):
     assert list(plain.losses) == list(fast.losses) == [*(own.get('losses') or LOSSES)]
     *_, default = algorithm_1(videos, config)
     assert weights(default.network).shape != weights(plain.network).shape or not torch.equal(weights(default.network), weights(plain.network))
-    assert len(model.localize(videos)) and 0 <= model.agreement(videos, videos) <= 1
+    assert len(model.localize(videos)) and 0 <= model.agreement(videos, OTHER) <= 1
 
 
 def test_agreement_and_transform_look_by_the_attention_that_was_given():
@@ -80,10 +83,10 @@ def test_agreement_and_transform_look_by_the_attention_that_was_given():
         asked.append(len(cas))
         return attention[0]
     model = COPL(3, **SMALL, attention=watched, device='cpu').fit(videos)
-    for look in (model.transform, lambda v: model.agreement(v, v)):
+    for look, seen in ((model.transform, videos.lengths), (lambda v: model.agreement(v, OTHER), [*videos.lengths, *OTHER.lengths])):
         asked.clear()
         look(videos)
-        assert set(asked) == set(videos.lengths)
+        assert set(asked) == set(seen)
 
 
 @pytest.mark.parametrize('attention, found', [
