@@ -172,7 +172,7 @@ def train_epoch(
     sums = fabric.all_reduce(totals, reduce_op='sum')
     return check_finite({name: (value/len(kept)).item() for name, value in sums.items()}, state.n, state.m, config)
 
-# %% ../nbs/21_engine.ipynb #aa749f58
+# %% ../nbs/21_engine.ipynb #c726eb2f
 def shared_description(
     videos:VideoSet,
     network:nn.Module,   # the teacher
@@ -223,7 +223,6 @@ def _begin_round(videos, state, config, parts, truth, device):
     "Lines 7-18: features, pseudolabels, the split; new weights where they are not carried."
     attention = parts.attention if state.n else attention_uniform
     state.F = (state.ahead or shared_description(videos, state.teacher, attention, config)).F
-    state.ahead = None
     def labels(): return truth or pseudolabels(state.F, state.y, state.n, config, parts.cluster, parts.select)
     found:Pseudolabels = from_first(labels)
     state.y = found.y

@@ -94,6 +94,7 @@ def test_no_loss_sees_what_is_held_out(monkeypatch):
     monkeypatch.setattr(Batches, '__call__', watched)
     fast = [(r.y, weights(r.network), r.losses) for r in train(TRAIN, config)]
     assert np.unique(np.concatenate(seen)).tolist() == taking_part(20, config).tolist() and len(taking_part(20, config)) == 14
+    assert taking_part(20, config).tolist() != taking_part(20, replace(config, seed=1)).tolist()
     for plain, (y, network, losses) in zip(algorithm_1(TRAIN, config), fast, strict=True):
         assert (plain.y == y).all() and len(y) == 20
         torch.testing.assert_close(weights(plain.network), network, atol=1e-6, rtol=0)
