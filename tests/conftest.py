@@ -1,4 +1,4 @@
-"Where real data for tests may be found; tests that need it skip, with a reason, where it is absent."
+"Where real data for tests may be found; tests that need it skip, with a reason, where it is not."
 import os
 from pathlib import Path
 
@@ -12,7 +12,8 @@ DATA = Path(os.environ.get('COPL_TEST_DATA', ROOT.parent/'shared'/'data'))
 def real_data():
     "A function that gives the path of a real file or folder, or skips the test."
     def find(name):
-        if not (DATA/name).exists(): pytest.skip(f'needs {name}: not found in {DATA} (set COPL_TEST_DATA)')
+        if not (DATA/name).exists():
+            pytest.skip(f'needs {name}: not found in {DATA} (set COPL_TEST_DATA)')
         return DATA/name
     return find
 

@@ -14,7 +14,8 @@ from copl.videos import Annotations, CoplError
 from .reference import evaluation as reference
 
 TIOU = [.1, .2, .3, .4, .5, .6, .7, .8, .9]
-STPN = [52.12, 44.20, 34.70, 26.06, 17.70, 10.09, 4.99, 1.34, 0.10]  # published detections on THUMOS'14, by the ActivityNet toolkit
+# published detections on THUMOS'14, by the ActivityNet toolkit
+STPN = [52.12, 44.20, 34.70, 26.06, 17.70, 10.09, 4.99, 1.34, 0.10]
 
 
 def test_published_detections_score_as_published(real_data):
@@ -25,9 +26,12 @@ def test_published_detections_score_as_published(real_data):
 
 
 @pytest.mark.parametrize('name, subset, videos, instances', [
-    ('thumos14/gt_test210.json', 'train', 200, 3007), ('thumos14/gt_test210.json', 'test', 210, 3311),
-    ('thumos14/gt_test212.json', 'validation', 200, 3007), ('thumos14/gt_test212.json', 'test', 212, 3358),
-    ('anet12/activity_net.v1-2.min.json', 'training', 4819, 7151), ('anet12/activity_net.v1-2.min.json', 'validation', 2383, 3582)])
+    ('thumos14/gt_test210.json', 'train', 200, 3007),
+    ('thumos14/gt_test210.json', 'test', 210, 3311),
+    ('thumos14/gt_test212.json', 'validation', 200, 3007),
+    ('thumos14/gt_test212.json', 'test', 212, 3358),
+    ('anet12/activity_net.v1-2.min.json', 'training', 4819, 7151),
+    ('anet12/activity_net.v1-2.min.json', 'validation', 2383, 3582)])
 def test_real_annotations_have_the_known_counts(real_data, name, subset, videos, instances):
     truth = load_annotations(real_data(name), subset)
     assert (len(truth.videos), len(truth.segments)) == (videos, instances)
@@ -78,44 +82,55 @@ def test_an_unknown_mapping_is_refused_with_the_known_ones(method):
 def quarter(low, high): return st.integers(4*low, 4*high).map(lambda x: x/4)
 
 
-segment = st.tuples(st.sampled_from('abc'), quarter(0, 30), quarter(1, 9), st.sampled_from(['dive', 'golf']))
+segment = st.tuples(st.sampled_from('abc'), quarter(0, 30), quarter(1, 9),
+                    st.sampled_from(['dive', 'golf']))
 scored = st.tuples(segment, st.floats(0, 1, width=32))
 
 
 def tables(detected, annotated):
-    found = pd.DataFrame([(v, s, s + d, label, p) for (v, s, d, label), p in detected], columns=['video', 'start', 'end', 'label', 'score'])
-    truth = pd.DataFrame([(v, s, s + d, label) for v, s, d, label in annotated], columns=['video', 'start', 'end', 'label'])
+    found = pd.DataFrame([(v, s, s + d, label, p) for (v, s, d, label), p in detected],
+                         columns=['video', 'start', 'end', 'label', 'score'])
+    truth = pd.DataFrame([(v, s, s + d, label) for v, s, d, label in annotated],
+                         columns=['video', 'start', 'end', 'label'])
     videos = pd.DataFrame({'video': list('abc'), 'subset': 'test', 'duration': 40.})
     return found, Annotations(truth, videos)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(scored, min_size=1, max_size=14, unique_by=lambda d: d[1]), st.lists(segment, min_size=1, max_size=8), st.randoms())
+@given(st.lists(scored, min_size=1, max_size=14, unique_by=lambda d: d[1]),
+       st.lists(segment, min_size=1, max_size=8), st.randoms())
 @pytest.mark.filterwarnings('ignore:memory')
 def test_map_equals_the_plain_reference_and_keeps_its_invariants(detected, annotated, random):
     found, truth = tables(detected, annotated)
     mAP = mean_average_precision(found, truth, TIOU)
     for label in truth.classes:
         rows = found[found.label == label][['video', 'start', 'end', 'score']].values.tolist()
-        pairs = truth.segments[truth.segments.label == label][['video', 'start', 'end']].values.tolist()
+        pairs = truth.segments[truth.segments.label == label][
+            ['video', 'start', 'end']].values.tolist()
         plain = [reference.average_precision(rows, pairs, t) for t in TIOU]
         only = dataclasses.replace(truth, segments=truth.segments[truth.segments.label == label])
-        np.testing.assert_allclose(mean_average_precision(found[found.label == label], only, TIOU), plain, atol=1e-9)
+        np.testing.assert_allclose(
+            mean_average_precision(found[found.label == label], only, TIOU), plain, atol=1e-9)
     order = list(range(len(found)))
     random.shuffle(order)
     np.testing.assert_allclose(mean_average_precision(found.iloc[order], truth, TIOU), mAP)
     later = [t.assign(start=t.start + 16, end=t.end + 16) for t in (found, truth.segments)]
-    np.testing.assert_allclose(mean_average_precision(later[0], dataclasses.replace(truth, segments=later[1]), TIOU), mAP)
+    np.testing.assert_allclose(
+        mean_average_precision(later[0], dataclasses.replace(truth, segments=later[1]), TIOU), mAP)
 
 
 @pytest.mark.filterwarnings('ignore:memory')
-@given(st.lists(segment, min_size=1, max_size=6, unique_by=lambda s: s[0] + s[3]), st.integers(2, 4))
+@given(st.lists(segment, min_size=1, max_size=6, unique_by=lambda s: s[0] + s[3]),
+       st.integers(2, 4))
 def test_duplicate_detections_are_false_positives(annotated, copies):
     found, truth = tables([(s, .5) for s in annotated], annotated)
     assert mean_average_precision(found, truth, [.5]).item() == 1
     doubled = pd.concat([found.assign(score=.9 - .1*i) for i in range(copies)])
-    assert mean_average_precision(doubled, truth, [.5]).item() == 1                       # duplicates rank behind every hit
+    # duplicates rank behind every hit
+    assert mean_average_precision(doubled, truth, [.5]).item() == 1
     of_first, in_first = (t[t.label == truth.classes[0]] for t in (found, truth.segments))
     n, extra = len(in_first), of_first.iloc[[0]].assign(score=2.0)
-    ap = mean_average_precision(pd.concat([extra, of_first]), dataclasses.replace(truth, segments=in_first), [.5]).item()
-    assert ap == pytest.approx((1 + (n - 1)*n/(n + 1))/n)                                 # one hit, then its duplicate, then the rest
+    ap = mean_average_precision(pd.concat([extra, of_first]),
+                                dataclasses.replace(truth, segments=in_first), [.5]).item()
+    # one hit, then its duplicate, then the rest
+    assert ap == pytest.approx((1 + (n - 1)*n/(n + 1))/n)

@@ -26,9 +26,11 @@ def test_large_sets_are_written_once_into_the_cache(tmp_path, monkeypatch, capsy
     assert '7202/7202' in capsys.readouterr().err
     made = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.npy')}
     again = anet_like(seed=3, dim=1)
-    assert capsys.readouterr().err == '' and len(made) == 2 and made == {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.npy')}
+    assert (capsys.readouterr().err == '' and len(made) == 2 and
+            made == {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.npy')})
     assert again.sha256 == first.sha256 and again.source == 'sim:anet'
-    assert [len(part) for part in again.split()] == [4819, 2383] and len(again.annotations.classes) == 100
+    assert ([len(part) for part in again.split()] == [4819, 2383] and
+            len(again.annotations.classes) == 100)
 
 
 def test_full_size_sets_have_the_sizes_of_the_real_ones():
@@ -60,8 +62,10 @@ def test_the_real_scale_reads_features_from_copl_data(tmp_path, monkeypatch):
     save_videos(tiny(), tmp_path/'thumos14')
     at = scale('real')
     at = replace(at, options={'thumos': dict(hidden=16, snippets=32, epoch_num=1)})
-    with warnings.catch_warnings(action='ignore'): results = measure(at, 'thumos', {'COPL': {}}, seeds=(0, 1))
-    assert results.data.str.startswith(str(tmp_path/'thumos14')).all() and 'Real features' in at.card(results)
+    with warnings.catch_warnings(action='ignore'):
+        results = measure(at, 'thumos', {'COPL': {}}, seeds=(0, 1))
+    assert (results.data.str.startswith(str(tmp_path/'thumos14')).all() and
+            'Real features' in at.card(results))
     assert '±' in mean_std(results, {'purity': 1}).purity['COPL']
     kept = [json.loads(p.read_text()) for p in (tmp_path/'cache').rglob('result.json')]
     assert len(kept) == 2 and all(len(rows) == 4 and 'mAP@0.50' in rows[-1] for rows in kept)

@@ -1,4 +1,5 @@
-"Runs that are killed, crowded out or left without a disk: what was written stays whole, and the run goes on to the same bits."
+"""Runs that are killed, crowded out or left without a disk: what was written stays whole,
+and the run goes on to the same bits."""
 import itertools
 import json
 import os
@@ -21,18 +22,20 @@ from copl.cli import main
 from .conftest import summary
 
 KILLS = 12
-ARGS = ['train', 'sim:tiny', '--hidden', '8', '--snippets', '16', '--iteration-num', '2', '--epoch-num', '3', '--device', 'cpu']
+ARGS = ['train', 'sim:tiny', '--hidden', '8', '--snippets', '16', '--iteration-num', '2',
+        '--epoch-num', '3', '--device', 'cpu']
 
 
 def child(args, out, before=lambda: None):
-    "The process number of a command that runs beside this one; what it says on stderr goes to <out>.txt."
+    "The number of a process that runs a command beside this one; its stderr goes to <out>.txt."
     pid = os.fork()
     if pid: return pid
     status = 70
     try:
         sys.stdout, sys.stderr = open(os.devnull, 'w'), open(f'{out}.txt', 'w')
         torch.set_num_threads(1)                                  # threads do not survive a fork
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started the tests in the background
+        # ignored where a shell started the tests in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with threadpool_limits(1):
             before()
             status = main([*args, '--out', str(out)])
@@ -68,7 +71,8 @@ def errors(out):
 
 
 def files(out):
-    return {p.relative_to(out): p.read_bytes() for p in out.rglob('*') if p.is_file() and p.suffix != '.lock'}
+    return {p.relative_to(out): p.read_bytes() for p in out.rglob('*')
+            if p.is_file() and p.suffix != '.lock'}
 
 
 def result(out):
@@ -76,9 +80,12 @@ def result(out):
     saved = torch.load(out/'checkpoint.pt', weights_only=True)
     network = {k: v.numpy().tobytes() for k, v in saved['network'].items()}
     arrays = {k: v.numpy().tobytes() for k, v in saved['arrays'].items()}
-    log = [{k: v for k, v in json.loads(line).items() if k != 'seconds'} for line in (out/'log.jsonl').read_text().splitlines()]
-    files = {n: (out/n).read_bytes() for n in ('detections.json', 'pseudolabels.csv', 'rounds.csv', 'config.yaml')}
-    return {'network': network, **arrays, **files, 'log': log, 'iterations': [[v.numpy().tobytes() for v in pair] for pair in saved['iterations']]}
+    log = [{k: v for k, v in json.loads(line).items() if k != 'seconds'}
+           for line in (out/'log.jsonl').read_text().splitlines()]
+    files = {n: (out/n).read_bytes()
+             for n in ('detections.json', 'pseudolabels.csv', 'rounds.csv', 'config.yaml')}
+    return {'network': network, **arrays, **files, 'log': log,
+            'iterations': [[v.numpy().tobytes() for v in pair] for pair in saved['iterations']]}
 
 
 @pytest.fixture(scope='module')
@@ -93,24 +100,28 @@ def test_runs_killed_anywhere_resume_to_the_same_bits(whole, tmp_path):
     expected, seconds, _ = whole
     rng, at, torn, tries = random.Random(0), [], 0, itertools.count()
     while len(at) < KILLS:
-        out, event, k = tmp_path/str(next(tries)), rng.choice(('replace', 'fsync', 'any')), rng.randrange(1, 20)
-        pid = child(ARGS, out, (lambda: None) if event == 'any' else lambda event=event, k=k: die_at(event, k))
+        out, event, k = (tmp_path/str(next(tries)), rng.choice(('replace', 'fsync', 'any')),
+                         rng.randrange(1, 20))
+        pid = child(ARGS, out, (lambda: None) if event == 'any' else
+                    lambda event=event, k=k: die_at(event, k))
         if event == 'any':
             time.sleep(rng.uniform(.05, seconds))
             os.kill(pid, signal.SIGKILL)
-        if ended(pid): continue                                       # it was done before its time had come
+        if ended(pid): continue                        # it was done before its time had come
         torn += len([p for p in out.rglob('.*') if p.suffix != '.lock'])
-        at.append(len((out/'log.jsonl').read_text().splitlines()) if (out/'log.jsonl').exists() else 0)
+        at.append(len((out/'log.jsonl').read_text().splitlines())
+                  if (out/'log.jsonl').exists() else 0)
         assert ended(child([*ARGS, '--resume'], out))
         assert not [*out.glob('.checkpoint.pt.*.pt'), *out.glob('.log.jsonl.*.jsonl')]
         found = result(out)
         for what in expected: assert found[what] == expected[what], (event, k, what)
-    summary.append(f'{KILLS} runs killed by SIGKILL, after {sorted(at)} of the {len(expected["log"])} lines of the log, {torn} temporary files left')
+    summary.append(f'{KILLS} runs killed by SIGKILL, after {sorted(at)} of the '
+                   f'{len(expected["log"])} lines of the log, {torn} temporary files left')
     assert len(set(at)) >= 4
 
 
 def wait_after_each_epoch():
-    "This process sleeps whenever an epoch's checkpoint and log are written: on no machine is it done before a signal comes."
+    "This process sleeps after each epoch's checkpoint and log: signals come before it is done."
     real = Path.replace
     def replaced(path, target):
         result = real(path, target)
@@ -133,8 +144,9 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(whole, tmp_path):
     os.kill(pid, signal.SIGINT)
     assert ended(pid, 130)
     done = torch.load(tmp_path/'run'/'checkpoint.pt', weights_only=True)['state']
-    assert (done['n'], done['m']) == (0, 1)                       # in the middle: one epoch of two rounds of three
-    assert errors(tmp_path/'run') == f'interrupted: go on with the same command and --resume --out {tmp_path}/run'
+    assert (done['n'], done['m']) == (0, 1)            # one epoch of two rounds of three
+    assert errors(tmp_path/'run') == (
+        f'interrupted: go on with the same command and --resume --out {tmp_path}/run')
     assert ended(child([*ARGS, '--resume'], tmp_path/'run'))
     assert result(tmp_path/'run') == whole[0]
 
@@ -143,11 +155,13 @@ def test_a_full_disk_is_one_error_and_leaves_what_was_written(whole, tmp_path):
     out = tmp_path/'run'
     assert not ended(child(ARGS, out, lambda: die_at('replace', 6)))
     before = files(out)
-    small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))      # a write beyond 4096 bytes fails, as on a full disk
+    # a write beyond 4096 bytes fails, as on a full disk
+    small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     assert ended(child([*ARGS, '--resume'], out, small), 1)
     assert errors(out).startswith(f'copl: error: cannot write {out}/checkpoint.pt: ')
     after = files(out)
-    assert {p: c for p, c in after.items() if not p.name.startswith('.')} == {p: c for p, c in before.items() if not p.name.startswith('.')}
+    assert ({p: c for p, c in after.items() if not p.name.startswith('.')} ==
+            {p: c for p, c in before.items() if not p.name.startswith('.')})
     assert not [p for p in after if p.name.startswith('.')]
     assert ended(child([*ARGS, '--resume'], out))
     assert result(out) == whole[0]
@@ -171,13 +185,19 @@ def test_a_second_run_is_refused_until_the_first_has_written_its_results(tmp_pat
     assert main([*ARGS, '--resume', '--out', str(out)]) == 0
 
 
-@pytest.mark.parametrize('args', [['train', 'sim:tiny', '--out', 'OUT'], ['demo', '--out', 'OUT'], ['localize', 'RUN', 'sim:tiny', '--out', 'OUT/found.json'],
-    ['evaluate', 'RUN/detections.json', 'sim:tiny', '--json', 'OUT/mAP.json'], ['report', 'RUN', '--out', 'OUT/report.html'],
-    ['convert', 'sim:tiny', '--to', 'flat', '--out', 'OUT/flat'], ['convert', 'sim:tiny', '--to', 'joint', '--out', 'OUT/joint']],
+@pytest.mark.parametrize('args', [
+    ['train', 'sim:tiny', '--out', 'OUT'], ['demo', '--out', 'OUT'],
+    ['localize', 'RUN', 'sim:tiny', '--out', 'OUT/found.json'],
+    ['evaluate', 'RUN/detections.json', 'sim:tiny', '--json', 'OUT/mAP.json'],
+    ['report', 'RUN', '--out', 'OUT/report.html'],
+    ['convert', 'sim:tiny', '--to', 'flat', '--out', 'OUT/flat'],
+    ['convert', 'sim:tiny', '--to', 'joint', '--out', 'OUT/joint']],
     ids=lambda a: f'{a[0]} {a[-1]}')
 def test_a_folder_that_cannot_be_written_is_one_error(args, whole, tmp_path, capsys):
     (tmp_path/'file').write_text('in the way')
-    status = main([a.replace('OUT', f'{tmp_path}/file').replace('RUN', str(whole[2])) for a in args])
+    status = main([a.replace('OUT', f'{tmp_path}/file').replace('RUN', str(whole[2]))
+                   for a in args])
     said = capsys.readouterr().err
-    assert status == 1 and said.count('copl: error: ') == 1 and f'{tmp_path}/file' in said.splitlines()[-1] and 'Traceback' not in said
+    assert (status == 1 and said.count('copl: error: ') == 1 and
+            f'{tmp_path}/file' in said.splitlines()[-1] and 'Traceback' not in said)
     assert (tmp_path/'file').read_text() == 'in the way'

@@ -1,4 +1,4 @@
-"Every layout that copl opens: small ones made here, broken copies of each, round trips, and the real annotation files."
+"Every layout that copl opens: small sets, broken copies, round trips, real annotation files."
 import json
 import os
 import pickle
@@ -17,7 +17,16 @@ from copl.annotations import annotation_card
 from copl.cli import main
 from copl.data import Annotations, TimeGrid, convert_videos
 from copl.inspection import inspect_videos
-from copl.layouts import ONE_ARRAY, READERS, WRITERS, LazyArray, detect_layout, find_videos, parse_streams, save_rest
+from copl.layouts import (
+    ONE_ARRAY,
+    READERS,
+    WRITERS,
+    LazyArray,
+    detect_layout,
+    find_videos,
+    parse_streams,
+    save_rest,
+)
 
 WRITTEN = (*(k for k in WRITERS if k != 'plain'), 'flat')
 NAMES = ['calm', 'dive', 'jump', 'swim']
@@ -31,7 +40,8 @@ def ragged(rows):
 def made(**widths):
     "Two training and two test videos of 20 to 23 snippets, with streams of these widths."
     rng = np.random.default_rng(0)
-    streams = {s: [rng.random((20 + i, d)).astype('float32') for i in range(4)] for s, d in widths.items()}
+    streams = {s: [rng.random((20 + i, d)).astype('float32') for i in range(4)]
+               for s, d in widths.items()}
     segments = pd.DataFrame([('dive', 1., 2.5, 'Diving'), ('dive', 3., 4., 'Diving'),
                              ('jump', .1, 9., 'HighJump'), ('swim', 0., 1/3, 'Diving')],
                             columns=['video', 'start', 'end', 'label'])
@@ -51,18 +61,24 @@ def write_wtalc(videos, folder):
     truth, segments = folder/'Annotations', videos.annotations.segments
     truth.mkdir(parents=True)
     save_rest(folder, videos.grid, videos.widths, None)
-    np.save(folder/'JOINTFeatures.npy', ragged([np.concatenate(v, 1) for v in videos]), allow_pickle=True)
+    np.save(folder/'JOINTFeatures.npy', ragged([np.concatenate(v, 1) for v in videos]),
+            allow_pickle=True)
     np.save(truth/'videoname.npy', np.array([n.encode() for n in videos.names]))
     np.save(truth/'subset.npy', np.array([s.encode() for s in videos.annotations.videos.subset]))
     np.save(truth/'duration.npy', videos.annotations.videos.duration.to_numpy()[:, None])
-    np.save(truth/'segments.npy', ragged([segments[segments.video == n][['start', 'end']].to_numpy().tolist() for n in videos.names]), allow_pickle=True)
-    np.save(truth/'labels.npy', ragged([segments[segments.video == n].label.tolist() for n in videos.names]), allow_pickle=True)
+    np.save(truth/'segments.npy',
+            ragged([segments[segments.video == n][['start', 'end']].to_numpy().tolist()
+                    for n in videos.names]), allow_pickle=True)
+    np.save(truth/'labels.npy',
+            ragged([segments[segments.video == n].label.tolist() for n in videos.names]),
+            allow_pickle=True)
     return folder
 
 
 def write(videos, layout, folder):
     "Any set in any layout."
-    return write_wtalc(videos, folder) if layout == 'wtalc' else convert_videos(videos, folder, layout)
+    return (write_wtalc(videos, folder) if layout == 'wtalc' else
+            convert_videos(videos, folder, layout))
 
 
 @pytest.fixture
@@ -88,7 +104,8 @@ def same(a, b, annotations=True):
     if annotations:
         rows = lambda v: sorted(v.annotations.segments.itertuples(index=False, name=None))
         assert rows(a) == rows(b)
-        assert (a.annotations.videos.set_index('video').sort_index() == b.annotations.videos.set_index('video').sort_index()).all(axis=None)
+        assert (a.annotations.videos.set_index('video').sort_index() ==
+                b.annotations.videos.set_index('video').sort_index()).all(axis=None)
     return True
 
 
@@ -100,7 +117,8 @@ def test_each_layout_is_recognised_and_holds_the_same(videos, make, layout):
     assert detect_layout(path) == layout
     opened = load_videos(path, allow_pickle=layout == 'wtalc')
     assert same(videos, opened, layout != 'plain')
-    assert opened.annotations is None if layout == 'plain' else [len(v) for v in opened.split()] == [2, 2]
+    assert (opened.annotations is None if layout == 'plain' else
+            [len(v) for v in opened.split()] == [2, 2])
     same(videos, load_videos(path, layout=layout, allow_pickle=True), layout != 'plain')
 
 
@@ -109,19 +127,24 @@ def test_each_layout_is_recognised_and_holds_the_same(videos, make, layout):
 def test_conversion_there_and_back(videos, make, tmp_path, capsys, source, target):
     if source == 'plain': pytest.skip('holds no annotations to carry over')
     out = tmp_path/'converted'
-    assert copl(capsys, 'convert', make(source), '--to', target, '--out', out, *(['--allow-pickle'] if source == 'wtalc' else []))[0] == 0
+    assert copl(capsys, 'convert', make(source), '--to', target, '--out', out,
+                *(['--allow-pickle'] if source == 'wtalc' else []))[0] == 0
     assert same(videos, load_videos(out, layout=target))
 
 
 @pytest.mark.parametrize('layout', READERS)
 def test_inspect_says_what_is_there(make, tmp_path, capsys, layout):
-    status, out, _ = copl(capsys, 'inspect', make(layout), '--json', tmp_path/'report.json', '--allow-pickle')
+    status, out, _ = copl(capsys, 'inspect', make(layout), '--json', tmp_path/'report.json',
+                          '--allow-pickle')
     report = json.loads((tmp_path/'report.json').read_text())
     assert (status, report['layout'], report['errors'], report['warnings']) == (0, layout, [], [])
     assert report['videos'] == ({'all': 4} if layout == 'plain' else {'train': 2, 'test': 2})
-    assert (report['snippets'], report['channels'], report['dtypes']) == (86, {'rgb': [3], 'flow': [3]}, {'rgb': ['float32'], 'flow': ['float32']})
+    assert (report['snippets'], report['channels'], report['dtypes']) == (
+        86, {'rgb': [3], 'flow': [3]}, {'rgb': ['float32'], 'flow': ['float32']})
     assert report['grid'] == {'stride': 16, 'window': 16, 'fps': 25}
-    if layout != 'plain': assert (report['annotated'], report['segments'], report['classes']) == (.75, 4, ['Diving', 'HighJump'])
+    if layout != 'plain':
+        assert (report['annotated'], report['segments'], report['classes']) == (
+            .75, 4, ['Diving', 'HighJump'])
     assert '0 errors, 0 warnings' in out and layout in out
 
 
@@ -142,7 +165,8 @@ def test_simulated_videos_in_the_layout_of_cola_hold_what_its_loader_reads(tmp_p
 
 
 def test_conversion_of_one_subset(make, tmp_path, capsys):
-    assert copl(capsys, 'convert', make('folder'), '--to', 'joint', '--out', tmp_path/'part', '--subset', 'test')[0] == 0
+    assert copl(capsys, 'convert', make('folder'), '--to', 'joint', '--out', tmp_path/'part',
+                '--subset', 'test')[0] == 0
     assert load_videos(tmp_path/'part').names == ['jump', 'swim']
 
 
@@ -150,10 +174,11 @@ def test_conversion_of_one_subset(make, tmp_path, capsys):
 def test_nothing_is_read_before_it_is_asked_for(make, layout, monkeypatch):
     path, reads = make(layout), []
     original = LazyArray.__init__
-    def counting(self, read, shape, dtype): original(self, lambda: reads.append(shape) or read(), shape, dtype)
+    def counting(self, read, shape, dtype):
+        original(self, lambda: reads.append(shape) or read(), shape, dtype)
     monkeypatch.setattr(LazyArray, '__init__', counting)
     opened = load_videos(path)
-    if layout == 'flat': reads.clear()                                                       # mapped, not read
+    if layout == 'flat': reads.clear()                                         # mapped, not read
     assert opened.lengths.tolist() == [20, 21, 22, 23] and not reads
     assert opened[0][0].shape == (20, 3)
     if layout == 'flat': assert all(isinstance(x, np.memmap) for x in opened.streams['flow'])
@@ -164,7 +189,8 @@ def test_nothing_is_read_before_it_is_asked_for(make, layout, monkeypatch):
 
 ONE = {'folder': ('rgb/dive.npy', 'flow/dive.npy'), 'suffix': ('dive_rgb.npy', 'dive_flow.npy'),
        'cola': ('features/train/rgb/dive.npy', 'features/train/flow/dive.npy'),
-       'npz_pairs': ('v_dive-rgb.npz', 'v_dive-flow.npz'), 'flat': ('rgb.npy', 'flow.npy'), 'joint': ('dive.npy',)*2, 'plain': ('dive.npy',)*2,
+       'npz_pairs': ('v_dive-rgb.npz', 'v_dive-flow.npz'), 'flat': ('rgb.npy', 'flow.npy'),
+       'joint': ('dive.npy',)*2, 'plain': ('dive.npy',)*2,
        'hdf5': ('features.h5',)*2, 'wtalc': ('JOINTFeatures.npy',)*2}
 
 
@@ -192,11 +218,14 @@ def poison(x):
 
 def refused(capsys, path, tmp_path, message):
     "inspect lists the problem and train stops at it, both with status 1; nothing is trained."
-    status, out, _ = copl(capsys, 'inspect', path, '--json', tmp_path/'report.json', '--allow-pickle')
+    status, out, _ = copl(capsys, 'inspect', path, '--json', tmp_path/'report.json',
+                          '--allow-pickle')
     report = json.loads((tmp_path/'report.json').read_text())
     assert status == 1 and any(message in e for e in report['errors']), report['errors']
-    status, out, err = copl(capsys, 'train', path, '--n-classes', 2, '--out', tmp_path/'run', '--allow-pickle')
-    assert status == 1 and err.strip().splitlines()[-1].startswith('copl: error: ') and message in err, err
+    status, out, err = copl(capsys, 'train', path, '--n-classes', 2, '--out', tmp_path/'run',
+                            '--allow-pickle')
+    assert (status == 1 and err.strip().splitlines()[-1].startswith('copl: error: ') and
+            message in err), err
     assert not (tmp_path/'run').exists()
     return report
 
@@ -206,7 +235,8 @@ def test_nan_is_found_in_each_layout(make, tmp_path, capsys, layout):
     path = make(layout)
     rewrite(path/ONE[layout][0], poison)
     video, snippet = ('calm', 5) if layout == 'flat' else ('dive', 5)
-    refused(capsys, path, tmp_path, f"video '{video}', rgb, snippet {snippet}, channel 1: found nan")
+    refused(capsys, path, tmp_path,
+            f"video '{video}', rgb, snippet {snippet}, channel 1: found nan")
 
 
 @pytest.mark.parametrize('layout', READERS)
@@ -241,11 +271,13 @@ def test_widths_must_add_up(make, tmp_path, capsys, layout):
 
 
 @pytest.mark.parametrize('layout', ['folder', 'cola', 'npz_pairs', 'suffix'])
-def test_streams_of_different_length_follow_the_named_policy(videos, make, tmp_path, capsys, layout):
+def test_streams_of_different_length_follow_the_named_policy(videos, make, tmp_path, capsys,
+                                                             layout):
     path = make(layout)
     rewrite(path/ONE[layout][1], lambda x: x[:-1])
     refused(capsys, path, tmp_path, "'dive'")
-    with pytest.raises(CoplError, match="'dive': rgb has 21 snippets, flow has 20 snippets"): load_videos(path)
+    with pytest.raises(CoplError, match="'dive': rgb has 21 snippets, flow has 20 snippets"):
+        load_videos(path)
     trimmed, stretched = load_videos(path, lengths='trim'), load_videos(path, lengths='interpolate')
     np.testing.assert_array_equal(trimmed[1][0], videos[1][0][:20])
     np.testing.assert_array_equal(trimmed[1][1], videos[1][1][:20])
@@ -254,7 +286,8 @@ def test_streams_of_different_length_follow_the_named_policy(videos, make, tmp_p
     expected = np.stack([np.interp(at, np.arange(20), c) for c in videos[1][1][:20].T], 1)
     np.testing.assert_allclose(stretched[1][1], expected, rtol=1e-5)
     assert trimmed.sha256 != stretched.sha256
-    with pytest.raises(CoplError, match='expected error, trim or interpolate'): load_videos(path, lengths='cut')
+    with pytest.raises(CoplError, match='expected error, trim or interpolate'):
+        load_videos(path, lengths='cut')
 
 
 class Trap:
@@ -263,7 +296,8 @@ class Trap:
     def __reduce__(self): return (open, (self.path, 'w'))
 
 
-@pytest.mark.parametrize('layout', ['folder', 'cola', 'flat', 'joint', 'plain', 'npz_pairs', 'suffix', 'wtalc'])
+@pytest.mark.parametrize('layout', ['folder', 'cola', 'flat', 'joint', 'plain', 'npz_pairs',
+                                    'suffix', 'wtalc'])
 @pytest.mark.parametrize('disguise', ['array of objects', 'bare pickle'])
 def test_no_pickle_is_loaded_unless_allowed(make, tmp_path, capsys, layout, disguise):
     path, trap = make(layout), tmp_path/'sprung'
@@ -274,18 +308,23 @@ def test_no_pickle_is_loaded_unless_allowed(make, tmp_path, capsys, layout, disg
     for args in (['inspect', path], ['train', path, '--n-classes', 2, '--out', tmp_path/'run']):
         status, out, err = copl(capsys, *args)
         assert status == 1 and str(file) in out + err
-        if layout == 'wtalc': assert 'allow_pickle=True (--allow-pickle)' in out + err and 'copl convert' in out + err
+        if layout == 'wtalc':
+            assert ('allow_pickle=True (--allow-pickle)' in out + err and
+                    'copl convert' in out + err)
     if layout != 'wtalc': copl(capsys, 'inspect', path, '--allow-pickle')
     assert not trap.exists()
 
 
 def test_wtalc_annotations_need_the_switch_too(make):
-    with pytest.raises(CoplError, match=r'labels.npy|segments.npy'): load_annotations(make('wtalc')/'Annotations')
+    with pytest.raises(CoplError, match=r'labels.npy|segments.npy'):
+        load_annotations(make('wtalc')/'Annotations')
 
 
 @pytest.mark.parametrize('change, message', [
-    (lambda p: np.savez(p, features=np.ones((1, 21, 3))), "found the keys ['features'], expected 'feature'"),
-    (lambda p: np.savez(p, feature=np.ones((2, 21, 3))), 'shape (2, 21, 3), expected (snippets, channels)'),
+    (lambda p: np.savez(p, features=np.ones((1, 21, 3))),
+     "found the keys ['features'], expected 'feature'"),
+    (lambda p: np.savez(p, feature=np.ones((2, 21, 3))),
+     'shape (2, 21, 3), expected (snippets, channels)'),
     (lambda p: p.write_bytes(b'no archive'), 'not readable as an npz archive')])
 def test_broken_archives(make, tmp_path, capsys, change, message):
     path = make('npz_pairs')
@@ -296,7 +335,8 @@ def test_broken_archives(make, tmp_path, capsys, change, message):
 def test_an_archive_that_announces_more_than_it_holds(make, tmp_path, capsys):
     path = make('npz_pairs')
     with zipfile.ZipFile(path/'v_dive-rgb.npz', 'w') as z, z.open('feature.npy', 'w') as f:
-        np.lib.format.write_array_header_1_0(f, {'descr': '<f4', 'fortran_order': False, 'shape': (1, 10**12, 1024)})
+        np.lib.format.write_array_header_1_0(
+            f, {'descr': '<f4', 'fortran_order': False, 'shape': (1, 10**12, 1024)})
     refused(capsys, path, tmp_path, 'announces 128 bytes, expected 4096000000000128')
 
 
@@ -305,16 +345,20 @@ def test_what_unpacks_to_over_100_times_its_size(tmp_path):
     zeros = np.zeros((2**16, 64), 'float32')
     for folder in ('npz', 'h5'): (tmp_path/folder).mkdir()
     np.savez_compressed(tmp_path/'npz/a.npz', zeros)
-    with h5py.File(tmp_path/'h5/f.h5', 'w') as f: f.create_dataset('a', data=zeros, compression='gzip')
+    with h5py.File(tmp_path/'h5/f.h5', 'w') as f:
+        f.create_dataset('a', data=zeros, compression='gzip')
     for folder in ('npz', 'h5'):
-        with pytest.raises(CoplError, match='unpacks to 167.* bytes from .*, expected at most 100 times'): load_videos(tmp_path/folder)
+        with pytest.raises(CoplError,
+                           match='unpacks to 167.* bytes from .*, expected at most 100 times'):
+            load_videos(tmp_path/folder)
     np.savez(tmp_path/'npz/a.npz', zeros)
     assert load_videos(tmp_path/'npz').widths == {'features': 64}
 
 
 def test_hdf5_links_to_other_files_are_refused(make, tmp_path, capsys):
     h5py, path = pytest.importorskip('h5py'), make('hdf5')
-    with h5py.File(path/'features.h5', 'a') as f: f['leak'] = h5py.ExternalLink('/etc/other.h5', '/x')
+    with h5py.File(path/'features.h5', 'a') as f:
+        f['leak'] = h5py.ExternalLink('/etc/other.h5', '/x')
     refused(capsys, path, tmp_path, "video 'leak' is a ExternalLink to elsewhere")
 
 
@@ -342,7 +386,8 @@ def test_names_that_lead_out_of_the_data_are_refused(videos, make, tmp_path, cap
     refused(capsys, path, tmp_path, f'video name {name!r} is not usable')
     videos.names[0] = name
     for layout in WRITTEN:
-        with pytest.raises(CoplError, match='is not usable as a file name'): convert_videos(videos, tmp_path/'out'/layout, layout)
+        with pytest.raises(CoplError, match='is not usable as a file name'):
+            convert_videos(videos, tmp_path/'out'/layout, layout)
 
 
 def test_inspect_lists_all_problems_and_training_the_first(make, tmp_path, capsys):
@@ -351,17 +396,20 @@ def test_inspect_lists_all_problems_and_training_the_first(make, tmp_path, capsy
     rewrite(path/'features/test/rgb/jump.npy', poison)
     rewrite(path/'features/test/flow/swim.npy', lambda x: x[:, :2])
     errors = refused(capsys, path, tmp_path, "video 'calm' has no flow features")['errors']
-    assert [sum(v in e for e in errors) for v in ("'calm'", "'dive'", "'jump'", "'swim'")] == [1, 1, 1, 1] and len(errors) == 4
+    assert ([sum(v in e for e in errors) for v in ("'calm'", "'dive'", "'jump'", "'swim'")] ==
+            [1, 1, 1, 1] and len(errors) == 4)
     with pytest.raises(CoplError, match='the first of 2 problems'): load_videos(path)
 
 
 def test_widths_that_differ_are_errors_of_the_odd_one_out(make, tmp_path, capsys):
     path = make('folder')
     rewrite(path/'flow/calm.npy', lambda x: x[:, :2])
-    assert f"{path/'flow/calm.npy'}: video 'calm', flow: 2 channels, expected 3" in inspect_videos(path).errors
+    assert (f"{path/'flow/calm.npy'}: video 'calm', flow: 2 channels, expected 3" in
+            inspect_videos(path).errors)
     (path/'grid.yaml').unlink()
     report = inspect_videos(path)
-    assert [e.split(': ', 1)[1] for e in report.errors] == ["video 'calm', flow: 2 channels, expected 3 as in most videos"]
+    assert [e.split(': ', 1)[1] for e in report.errors] == [
+        "video 'calm', flow: 2 channels, expected 3 as in most videos"]
     assert copl(capsys, 'train', path, '--n-classes', 2, '--out', tmp_path/'run')[0] == 1
 
 
@@ -369,12 +417,15 @@ def test_durations_and_unpaired_videos(make, capsys):
     path = make('folder')
     truth = json.loads((path/'annotations.json').read_text())
     truth['database']['dive']['duration'] = 30
-    truth['database']['away'] = {'subset': 'test', 'annotations': [{'segment': [0, 1], 'label': 'Diving'}]}
+    truth['database']['away'] = {'subset': 'test',
+                                 'annotations': [{'segment': [0, 1], 'label': 'Diving'}]}
     del truth['database']['calm']
     (path/'annotations.json').write_text(json.dumps(truth))
     report = inspect_videos(path)
-    assert len(report.errors) == 1 and "'dive': annotated as 30.0 s, expected 13.4 s from 21 snippets" in report.errors[0]
-    assert [("'away'" in w, "'calm'" in w) for w in report.warnings] == [(True, False), (False, True)]
+    assert (len(report.errors) == 1 and
+            "'dive': annotated as 30.0 s, expected 13.4 s from 21 snippets" in report.errors[0])
+    assert [("'away'" in w, "'calm'" in w) for w in report.warnings] == [
+        (True, False), (False, True)]
     assert report.videos == {'without subset': 1, 'train': 1, 'test': 2}
     assert copl(capsys, 'inspect', path)[0] == 1
 
@@ -382,7 +433,8 @@ def test_durations_and_unpaired_videos(make, capsys):
 def test_unknown_folders_and_layouts(tmp_path, capsys):
     (tmp_path/'holiday').mkdir()
     (tmp_path/'holiday/beach.jpg').touch()
-    for path, message in ((tmp_path/'holiday', 'found beach.jpg, expected features'), (tmp_path/'none', 'found no folder')):
+    for path, message in ((tmp_path/'holiday', 'found beach.jpg, expected features'),
+                          (tmp_path/'none', 'found no folder')):
         status, out, _ = copl(capsys, 'inspect', path)
         assert status == 1 and message in out
     with pytest.raises(CoplError, match="layout is 'colour'"): find_videos(tmp_path, 'colour')
@@ -415,18 +467,20 @@ def test_the_hash_is_remembered_until_a_file_changes(make, tmp_path, digests):
     path = make('joint')
     before = sorted(path.rglob('*'))
     fresh = load_videos(path).sha256
-    assert load_videos(path).sha256 == fresh and len(digests) == 2                          # too young to be remembered
+    # too young to be remembered
+    assert load_videos(path).sha256 == fresh and len(digests) == 2
     date(path, 3)
     assert [load_videos(path).sha256 for _ in range(3)] == [fresh]*3 and len(digests) == 3
-    assert load_videos(path, subset='test').sha256 != fresh and len(digests) == 4           # another selection, another hash
-    assert load_videos(path, subset='test').sha256 != fresh and len(digests) == 4           # remembered for a part too
+    # another selection, another hash, and remembered for a part too
+    assert load_videos(path, subset='test').sha256 != fresh and len(digests) == 4
+    assert load_videos(path, subset='test').sha256 != fresh and len(digests) == 4
     rewrite(path/'dive.npy', lambda x: x + 1)
     assert load_videos(path).sha256 != fresh and len(digests) == 5
     cache = next((tmp_path/'cache/hashes').glob('*.json'))
     cache.write_text('not json')
     date(path, 2)
     assert load_videos(path).sha256 != fresh and len(digests) == 6
-    assert sorted(path.rglob('*')) == before                                                # nothing is written beside the data
+    assert sorted(path.rglob('*')) == before                 # nothing is written beside the data
 
 
 @pytest.mark.parametrize('layout', ['folder', 'flat', 'joint', 'hdf5'])
@@ -465,15 +519,18 @@ def test_a_cache_that_cannot_be_written_is_done_without(make, tmp_path, digests)
 
 
 def test_a_run_on_foreign_layouts(make, tmp_path, capsys):
-    quick = ['--n-classes', 2, '--epoch-num', 1, '--iteration-num', 1, '--hidden', 8, '--snippets', 8, '--device', 'cpu']
+    quick = ['--n-classes', 2, '--epoch-num', 1, '--iteration-num', 1, '--hidden', 8,
+             '--snippets', 8, '--device', 'cpu']
     run = None
     for layout, switch in (('wtalc', ['--allow-pickle']), ('npz_pairs', [])):
         path, run = make(layout), tmp_path/f'run-{layout}'
         status, _, err = copl(capsys, 'train', path, *quick, '--out', run, *switch)
         assert status == 0, err
         assert copl(capsys, 'localize', run, path, *switch)[0] == 0
-        assert copl(capsys, 'evaluate', run/'localized.json', path, '--subset', 'test', *switch)[0] == 0
-    assert (tmp_path/'run-wtalc/detections.json').read_bytes() == (run/'detections.json').read_bytes()
+        assert copl(capsys, 'evaluate', run/'localized.json', path, '--subset', 'test',
+                    *switch)[0] == 0
+    assert ((tmp_path/'run-wtalc/detections.json').read_bytes() ==
+            (run/'detections.json').read_bytes())
 
 
 # Streams
@@ -490,12 +547,14 @@ def test_one_two_and_three_streams_there_and_back(tmp_path, layout, n):
     opened = load_videos(path, allow_pickle=True)
     assert same(videos, opened, layout != 'plain') and opened.widths == SETS[n]
     report = inspect_videos(path, allow_pickle=True)
-    assert report.channels == {s: [d] for s, d in SETS[n].items()} and not report.errors and not report.warnings
+    assert (report.channels == {s: [d] for s, d in SETS[n].items()} and
+            not report.errors and not report.warnings)
     for stream, width in SETS[n].items(): assert f'{stream}, {width} channels' in str(report)
 
 
 @pytest.mark.parametrize('layout', READERS)
-@pytest.mark.parametrize('widths', [dict(clip=7), dict(z=2, a=3), dict(features=2048), dict(left_hand=2, right_hand=2)])
+@pytest.mark.parametrize('widths', [dict(clip=7), dict(z=2, a=3), dict(features=2048),
+                                    dict(left_hand=2, right_hand=2)])
 def test_names_order_and_widths_survive(tmp_path, layout, widths):
     videos = made(**widths)
     opened = load_videos(write(videos, layout, tmp_path/'data'), allow_pickle=True)
@@ -518,11 +577,16 @@ def test_nothing_is_cut_in_silence(make, layout, recwarn):
     assert open_('rgb:3,flow:3').widths == {'rgb': 3, 'flow': 3}
     assert open_({'pose': 1, 'rest': 5}).widths == {'pose': 1, 'rest': 5}
     assert open_(['features']).widths == {'features': 6}
-    with pytest.raises(CoplError, match=r"video 'calm': shape \(20, 6\), expected \(snippets, 8\) for the streams rgb 4 \+ flow 4"):
+    with pytest.raises(CoplError,
+                       match=r"video 'calm': shape \(20, 6\), expected \(snippets, 8\) "
+                             r"for the streams rgb 4 \+ flow 4"):
         open_('rgb:4,flow:4')
-    with pytest.raises(CoplError, match="found the streams features, expected 'feature'.* did you mean 'features'"): open_('feature')
+    with pytest.raises(CoplError, match="found the streams features, expected 'feature'.* "
+                                        "did you mean 'features'"):
+        open_('feature')
     (path/'grid.yaml').write_text('streams: {rgb: 5, flow: 1}\n')
-    assert open_().widths == {'rgb': 5, 'flow': 1} and open_('all:6').widths == {'all': 6} and open_('flow').widths == {'flow': 1}
+    assert (open_().widths == {'rgb': 5, 'flow': 1} and open_('all:6').widths == {'all': 6} and
+            open_('flow').widths == {'flow': 1})
 
 
 @pytest.mark.parametrize('layout', ONE_ARRAY)
@@ -530,13 +594,16 @@ def test_the_2048_channels_of_i3d_are_two_streams_and_it_is_said(tmp_path, layou
     videos = made(features=2048)
     path = write(videos, layout, tmp_path/'data')
     (path/'grid.yaml').unlink()
-    with pytest.warns(UserWarning, match="2048 channels are taken for I3D's rgb and flow"): opened = load_videos(path, allow_pickle=True)
+    with pytest.warns(UserWarning, match="2048 channels are taken for I3D's rgb and flow"):
+        opened = load_videos(path, allow_pickle=True)
     assert opened.widths == {'rgb': 1024, 'flow': 1024}
     np.testing.assert_array_equal(opened[2][1], videos[2][0][:, 1024:])
     report = inspect_videos(path, allow_pickle=True)
-    assert len(report.warnings) == 1 and 'taken for I3D' in report.warnings[0] and report.channels == {'rgb': [1024], 'flow': [1024]}
+    assert (len(report.warnings) == 1 and 'taken for I3D' in report.warnings[0] and
+            report.channels == {'rgb': [1024], 'flow': [1024]})
     with warnings.catch_warnings(action='error'):
-        assert load_videos(path, allow_pickle=True, streams='features:2048').widths == {'features': 2048}
+        assert load_videos(path, allow_pickle=True, streams='features:2048').widths == {
+            'features': 2048}
 
 
 @pytest.mark.parametrize('layout', READERS)
@@ -545,8 +612,11 @@ def test_streams_are_chosen_in_the_order_asked_for(tmp_path, layout):
     def open_(streams): return load_videos(path, allow_pickle=True, streams=streams)
     assert list(open_('pose,rgb').widths.items()) == [('pose', 2), ('rgb', 4)]
     np.testing.assert_array_equal(open_(('pose', 'rgb'))[1][0], open_(None)[1][2])
-    with pytest.raises(CoplError, match="found the streams rgb, flow, pose, expected 'poes' as streams says.* did you mean 'pose'"): open_('poes')
-    wrong = "video 'calm': shape .20, 9., expected .snippets, 7." if layout in ONE_ARRAY else "video 'calm', rgb: 4 channels, expected 5|shape .20, 4."
+    with pytest.raises(CoplError, match="found the streams rgb, flow, pose, expected 'poes' "
+                                        "as streams says.* did you mean 'pose'"):
+        open_('poes')
+    wrong = ("video 'calm': shape .20, 9., expected .snippets, 7." if layout in ONE_ARRAY else
+             "video 'calm', rgb: 4 channels, expected 5|shape .20, 4.")
     with pytest.raises(CoplError, match=wrong): open_('rgb:5,pose:2')
     assert inspect_videos(path, streams='pose', allow_pickle=True).channels == {'pose': [2]}
 
@@ -555,15 +625,19 @@ def test_streams_are_chosen_in_the_order_asked_for(tmp_path, layout):
 def test_a_stream_that_one_video_lacks_does_not_matter_where_it_is_not_asked_for(make, layout):
     path = make(layout)
     (path/ONE[layout][1]).unlink()
-    with pytest.raises(CoplError, match="video 'dive' has no flow features, expected .*dive.*np[yz]"): load_videos(path)
+    with pytest.raises(CoplError,
+                       match="video 'dive' has no flow features, expected .*dive.*np[yz]"):
+        load_videos(path)
     assert load_videos(path, streams='rgb').widths == {'rgb': 3}
 
 
 @pytest.mark.parametrize('layout', ['joint', 'plain', 'hdf5'])
 def test_one_array_has_one_number_format(tmp_path, layout):
     rng = np.random.default_rng(0)
-    videos = VideoSet(['a'], {'rgb': [rng.random((3, 2))], 'flow': [rng.random((3, 2)).astype('f4')]})
-    with pytest.raises(CoplError, match="video 'a': rgb is float64, flow is float32, expected one number format"):
+    videos = VideoSet(['a'], {'rgb': [rng.random((3, 2))],
+                              'flow': [rng.random((3, 2)).astype('f4')]})
+    with pytest.raises(CoplError, match="video 'a': rgb is float64, flow is float32, "
+                                        "expected one number format"):
         convert_videos(videos, tmp_path/'out', layout)
     assert not (tmp_path/'out').exists()
 
@@ -572,22 +646,31 @@ def test_three_streams_of_different_length(tmp_path):
     path = write(made(rgb=4, flow=3, pose=2), 'folder', tmp_path/'data')
     rewrite(path/'flow/dive.npy', lambda x: x[:-1])
     rewrite(path/'pose/dive.npy', lambda x: np.repeat(x, 2, 0))
-    with pytest.raises(CoplError, match="'dive': rgb has 21 snippets, flow has 20 snippets, pose has 42 snippets"): load_videos(path)
+    with pytest.raises(CoplError, match="'dive': rgb has 21 snippets, flow has 20 snippets, "
+                                        "pose has 42 snippets"):
+        load_videos(path)
     assert [x.shape for x in load_videos(path, lengths='trim')[1]] == [(20, 4), (20, 3), (20, 2)]
-    assert [x.shape for x in load_videos(path, lengths='interpolate')[1]] == [(21, 4), (21, 3), (21, 2)]
-    assert [len(x) for x in load_videos(path, lengths='interpolate', streams='pose,flow')[1]] == [42, 42]
+    assert [x.shape for x in load_videos(path, lengths='interpolate')[1]] == [
+        (21, 4), (21, 3), (21, 2)]
+    assert [len(x) for x in load_videos(path, lengths='interpolate', streams='pose,flow')[1]] == [
+        42, 42]
 
 
 @pytest.mark.parametrize('text, found', [
-    ('rgb:many', "stream 'rgb' has the width 'many'"), ('rgb:0', 'width 0, expected a whole number of channels from 1'), ('rgb:-3', "width '-3'"),
-    ('rgb,,flow', "found the stream ''"), ('rgb:3,flow', 'expected a width for all or for none'), ('rgb,rgb', 'expected each name once'),
-    ('../x', "found the stream '../x', expected a name of letters"), ({'rgb': True}, 'width True'), ({'rgb': 1.5}, 'width 1.5'), ([], r'found \[\]'),
+    ('rgb:many', "stream 'rgb' has the width 'many'"),
+    ('rgb:0', 'width 0, expected a whole number of channels from 1'), ('rgb:-3', "width '-3'"),
+    ('rgb,,flow', "found the stream ''"),
+    ('rgb:3,flow', 'expected a width for all or for none'),
+    ('rgb,rgb', 'expected each name once'),
+    ('../x', "found the stream '../x', expected a name of letters"),
+    ({'rgb': True}, 'width True'), ({'rgb': 1.5}, 'width 1.5'), ([], r'found \[\]'),
     ([3], 'found the stream 3'), (7, 'found 7, expected streams such as')])
 def test_what_are_no_streams(text, found):
     with pytest.raises(CoplError, match=found): parse_streams(text)
 
 
-@pytest.mark.parametrize('streams', ['[rgb, flow]', '3', '{rgb: x}', '{rgb: -1}', '{rgb: null}', '{3: 3}', '{}'])
+@pytest.mark.parametrize('streams', ['[rgb, flow]', '3', '{rgb: x}', '{rgb: -1}', '{rgb: null}',
+                                     '{3: 3}', '{}'])
 def test_streams_in_the_grid_that_are_none(make, tmp_path, capsys, streams):
     path = make('joint')
     (path/'grid.yaml').write_text(f'streams: {streams}\n')
@@ -609,18 +692,23 @@ def test_sub_folders_without_a_video_in_common_are_no_streams(tmp_path):
     for name, part in (('a', 'train'), ('b', 'test')):
         (tmp_path/part).mkdir()
         np.save(tmp_path/part/f'{name}.npy', np.ones((3, 2)))
-    with pytest.raises(CoplError, match='found no video that has all of the streams test, train'): load_videos(tmp_path)
+    with pytest.raises(CoplError,
+                       match='found no video that has all of the streams test, train'):
+        load_videos(tmp_path)
 
 
 def test_files_of_the_video_features_tool(tmp_path, recwarn):
     for name in ('high_jump', 'dive'):
-        for stream, d in (('rgb', 4), ('flow', 3)): np.save(tmp_path/f'{name}_{stream}.npy', np.ones((5, d), 'f4'))
+        for stream, d in (('rgb', 4), ('flow', 3)):
+            np.save(tmp_path/f'{name}_{stream}.npy', np.ones((5, d), 'f4'))
     videos = load_videos(tmp_path)
-    assert detect_layout(tmp_path) == 'suffix' and videos.names == ['dive', 'high_jump'] and videos.widths == {'rgb': 4, 'flow': 3}
+    assert (detect_layout(tmp_path) == 'suffix' and videos.names == ['dive', 'high_jump'] and
+            videos.widths == {'rgb': 4, 'flow': 3})
     assert not recwarn.list
     np.save(tmp_path/'dive_fps.npy', np.array(25.))
     np.save(tmp_path/'dive_timestamps_ms.npy', np.arange(5.))
-    with pytest.warns(UserWarning, match='2 files such as dive_fps.npy hold no stream'): assert load_videos(tmp_path).names == videos.names
+    with pytest.warns(UserWarning, match='2 files such as dive_fps.npy hold no stream'):
+        assert load_videos(tmp_path).names == videos.names
 
 
 def test_clip_features_of_the_video_features_tool(tmp_path):
@@ -643,7 +731,9 @@ def one_stream(tmp_path):
     def save(folder, change=lambda x: x):
         (tmp_path/folder).mkdir(parents=True, exist_ok=True)
         for n, x in arrays.items(): np.save(tmp_path/folder/f'{n}.npy', change(x))
-    for folder in ('only_rgb/rgb', 'only_flow/flow', 'empty_flow/rgb', 'width0/rgb', 'even', 'twice/rgb', 'twice/flow', 'some/rgb', 'some/flow'): save(folder)
+    for folder in ('only_rgb/rgb', 'only_flow/flow', 'empty_flow/rgb', 'width0/rgb', 'even',
+                   'twice/rgb', 'twice/flow', 'some/rgb', 'some/flow'):
+        save(folder)
     (tmp_path/'empty_flow/flow').mkdir()
     save('width0/flow', lambda x: x[:, :0])
     save('odd', lambda x: x[:, :7])
@@ -651,8 +741,10 @@ def one_stream(tmp_path):
     (tmp_path/'some/flow/dive.npy').unlink()
     (tmp_path/'npz').mkdir()
     for n, x in arrays.items(): np.savez(tmp_path/f'npz/{n}.npz', feats=x)
-    return dict(only_rgb={'rgb': 8}, only_flow={'flow': 8}, empty_flow={'rgb': 8}, width0={'rgb': 8}, even={'features': 8}, odd={'features': 7},
-                clip={'features': 1}, npz={'features': 8}, twice={'rgb': 8, 'flow': 8}, some="video 'dive' has no flow features")
+    return dict(only_rgb={'rgb': 8}, only_flow={'flow': 8}, empty_flow={'rgb': 8},
+                width0={'rgb': 8}, even={'features': 8}, odd={'features': 7},
+                clip={'features': 1}, npz={'features': 8}, twice={'rgb': 8, 'flow': 8},
+                some="video 'dive' has no flow features")
 
 
 def test_one_stream_in_all_its_forms(tmp_path):
@@ -660,8 +752,10 @@ def test_one_stream_in_all_its_forms(tmp_path):
         if isinstance(expected, str):
             with pytest.raises(CoplError, match=expected): load_videos(tmp_path/folder)
         else:
-            with warnings.catch_warnings(record=True) as caught: assert load_videos(tmp_path/folder).widths == expected
-            assert [('no channel' in str(w.message)) for w in caught] == ([True] if folder == 'width0' else [])
+            with warnings.catch_warnings(record=True) as caught:
+                assert load_videos(tmp_path/folder).widths == expected
+            assert [('no channel' in str(w.message)) for w in caught] == (
+                [True] if folder == 'width0' else [])
             report = inspect_videos(tmp_path/folder)
             assert report.channels == {s: [d] for s, d in expected.items()} and not report.errors
 
@@ -671,7 +765,8 @@ def test_more_files_than_may_be_open(tmp_path):
     for stream in ('rgb', 'flow'):
         (tmp_path/stream).mkdir()
         for i in range(150): np.save(tmp_path/stream/f'{i}.npy', rng.random((3, 2)).astype('f4'))
-    code = ('import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)); from copl.data import load_videos; '
+    code = ('import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)); '
+            'from copl.data import load_videos; '
             f'v = load_videos({str(tmp_path)!r}); print(len(v), len(v.sha256), v[149][1].shape)')
     said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert said.stdout.split() == ['150', '64', '(3,', '2)'], said.stderr
@@ -679,15 +774,18 @@ def test_more_files_than_may_be_open(tmp_path):
 
 def test_arrays_on_their_side(tmp_path):
     for i in range(4): np.save(tmp_path/f'{i}.npy', np.ones((16, 30 + i), 'f4'))
-    found = r"video '0', features: shape \(16, 30\), and 16 is the first number in all 4 videos: found \(channels, snippets\), expected \(snippets, channels\)"
+    found = (r"video '0', features: shape \(16, 30\), and 16 is the first number in all 4 videos: "
+             r"found \(channels, snippets\), expected \(snippets, channels\)")
     with pytest.raises(CoplError, match=found): load_videos(tmp_path)
-    assert len(inspect_videos(tmp_path).errors) == 1 and '(channels, snippets)' in inspect_videos(tmp_path).errors[0]
+    assert (len(inspect_videos(tmp_path).errors) == 1 and
+            '(channels, snippets)' in inspect_videos(tmp_path).errors[0])
 
 
 def test_videos_that_a_suffix_could_confuse(tmp_path):
     x = [np.ones((3, 2))]
     videos = VideoSet(['a_left'], {'hand': x, 'left_hand': x})
-    with pytest.raises(CoplError, match="video 'a_left', hand: the file a_left_hand.npy could be another stream"):
+    with pytest.raises(CoplError, match="video 'a_left', hand: the file a_left_hand.npy "
+                                        "could be another stream"):
         convert_videos(videos, tmp_path/'s', 'suffix')
     same(videos, load_videos(convert_videos(videos, tmp_path/'n', 'npz_pairs')), False)
 
@@ -695,15 +793,22 @@ def test_videos_that_a_suffix_could_confuse(tmp_path):
 # Annotations
 
 def test_official_text_files(tmp_path):
-    (tmp_path/'Diving_val.txt').write_text('video_validation_0000001  1.0 2.5\nvideo_validation_0000001 4 5\n')
+    (tmp_path/'Diving_val.txt').write_text(
+        'video_validation_0000001  1.0 2.5\nvideo_validation_0000001 4 5\n')
     (tmp_path/'CliffDiving_test.txt').write_text('video_test_0000002  1.0 2.5\n\n')
     (tmp_path/'Ambiguous_val.txt').write_text('video_validation_0000001  7 8\n')
-    with pytest.warns(UserWarning, match='ambiguous stretches in 1 files'): truth = load_annotations(tmp_path)
-    assert list(truth.segments.itertuples(False, None)) == [('video_test_0000002', 1., 2.5, 'CliffDiving'), ('video_validation_0000001', 1., 2.5, 'Diving'),
-                                                            ('video_validation_0000001', 4., 5., 'Diving')]
-    assert dict(zip(truth.videos.video, truth.videos.subset, strict=True)) == {'video_test_0000002': 'test', 'video_validation_0000001': 'validation'}
+    with pytest.warns(UserWarning, match='ambiguous stretches in 1 files'):
+        truth = load_annotations(tmp_path)
+    assert list(truth.segments.itertuples(False, None)) == [
+        ('video_test_0000002', 1., 2.5, 'CliffDiving'),
+        ('video_validation_0000001', 1., 2.5, 'Diving'),
+        ('video_validation_0000001', 4., 5., 'Diving')]
+    assert dict(zip(truth.videos.video, truth.videos.subset, strict=True)) == {
+        'video_test_0000002': 'test', 'video_validation_0000001': 'validation'}
     (tmp_path/'Diving_val.txt').write_text('video_validation_0000001  1.0\n')
-    with pytest.raises(CoplError, match='Diving_val.txt, line 1: found'), pytest.warns(UserWarning): load_annotations(tmp_path)
+    with (pytest.raises(CoplError, match='Diving_val.txt, line 1: found'),
+          pytest.warns(UserWarning)):
+        load_annotations(tmp_path)
 
 
 @pytest.mark.parametrize('name', ['gt_test210.json', 'gt_test212.json', 'wtalc'])
@@ -711,23 +816,30 @@ def test_real_thumos14(real_data, name):
     truth = load_annotations(real_data(f'thumos14/{name}'), allow_pickle=True)
     card = annotation_card(truth)
     test = 210 if name == 'gt_test210.json' else 212
-    assert sorted(card.videos) == [200, test] and sorted(card.segments) == [3007, {210: 3311, 212: 3358}[test]] and len(truth.classes) == 20
+    assert (sorted(card.videos) == [200, test] and
+            sorted(card.segments) == [3007, {210: 3311, 212: 3358}[test]] and
+            len(truth.classes) == 20)
 
 
 def test_the_real_arrays_of_wtalc_say_what_the_json_says(real_data):
     rows = lambda a: set(a.segments.itertuples(False, None))
-    arrays, text = (load_annotations(real_data(f'thumos14/{n}'), allow_pickle=True) for n in ('wtalc', 'gt_test212.json'))
+    arrays, text = (load_annotations(real_data(f'thumos14/{n}'), allow_pickle=True)
+                    for n in ('wtalc', 'gt_test212.json'))
     assert rows(arrays) == rows(text) and len(rows(text)) == 6365
-    with pytest.raises(CoplError, match='allow_pickle'): load_annotations(real_data('thumos14/wtalc'))
+    with pytest.raises(CoplError, match='allow_pickle'):
+        load_annotations(real_data('thumos14/wtalc'))
 
 
 @pytest.mark.parametrize('name, counts', [
-    ('activity_net.v1-2.min', {'training': (4819, 7151), 'validation': (2383, 3582), 'testing': (2480, 0)}),
-    ('activity_net.v1-2.min-missing-removed', {'training': (4441, 6588), 'validation': (2198, 3281), 'testing': (2268, 0)})])
+    ('activity_net.v1-2.min',
+     {'training': (4819, 7151), 'validation': (2383, 3582), 'testing': (2480, 0)}),
+    ('activity_net.v1-2.min-missing-removed',
+     {'training': (4441, 6588), 'validation': (2198, 3281), 'testing': (2268, 0)})])
 def test_real_activitynet(real_data, name, counts):
     truth = load_annotations(real_data(f'anet12/{name}.json'))
     card = annotation_card(truth)
-    assert {s: (r.videos, r.segments) for s, r in card.iterrows()} == counts and len(truth.classes) == 100
+    assert ({s: (r.videos, r.segments) for s, r in card.iterrows()} == counts and
+            len(truth.classes) == 100)
 
 
 def test_inspect_with_the_real_annotations(real_data, tmp_path, capsys):
@@ -735,9 +847,12 @@ def test_inspect_with_the_real_annotations(real_data, tmp_path, capsys):
     truth = load_annotations(real_data('thumos14/wtalc'), allow_pickle=True)
     seconds = truth.videos.set_index('video').duration
     arrays = [np.ones((int(seconds[n]*25/16), 4), 'float32') for n in names]
-    path = convert_videos(VideoSet(names, {'rgb': arrays, 'flow': arrays}), tmp_path/'plain', 'plain')
-    status, _, _ = copl(capsys, 'inspect', path, '--annotations', real_data('thumos14/wtalc'), '--allow-pickle', '--json', tmp_path/'report.json')
+    path = convert_videos(VideoSet(names, {'rgb': arrays, 'flow': arrays}), tmp_path/'plain',
+                          'plain')
+    status, _, _ = copl(capsys, 'inspect', path, '--annotations', real_data('thumos14/wtalc'),
+                        '--allow-pickle', '--json', tmp_path/'report.json')
     report = json.loads((tmp_path/'report.json').read_text())
-    assert (status, report['errors'], report['videos'], len(report['warnings'])) == (0, [], {'test': 1, 'validation': 1}, 410)
+    assert (status, report['errors'], report['videos'], len(report['warnings'])) == (
+        0, [], {'test': 1, 'validation': 1}, 410)
     (path/'grid.yaml').write_text('fps: 10\n')
     assert len(inspect_videos(path, real_data('thumos14/wtalc'), allow_pickle=True).errors) == 2

@@ -230,18 +230,21 @@ points = st.lists(st.integers(0, 8).map(lambda v: v/8), max_size=30)
 
 
 @settings(deadline=None)
-@given(st.lists(points, max_size=4), st.lists(st.sampled_from([.1, .3, .5, .7, .9]), min_size=1, max_size=4))
+@given(st.lists(points, max_size=4),
+       st.lists(st.sampled_from([.1, .3, .5, .7, .9]), min_size=1, max_size=4))
 def test_sequences_of_different_lengths_are_cut_as_if_alone(sequences, thetas):
     k, start, end, contrast = proposals(sequences, thetas)
     for i, sequence in enumerate(sequences):
         alone = proposals([sequence], thetas)
-        for a, b in zip((start, end, contrast), alone[1:], strict=True): np.testing.assert_array_equal(a[k == i], b)
+        for a, b in zip((start, end, contrast), alone[1:], strict=True):
+            np.testing.assert_array_equal(a[k == i], b)
 
 
 @pytest.mark.parametrize('tiou', [0, .3, .5, .9, 1])
 def test_waves_keep_what_the_plain_loop_keeps(tiou):
     rng = np.random.default_rng(0)
-    groups, start, length = rng.choice([-3, 5, 10**15], 1500), rng.integers(0, 400, 1500)/4, rng.gamma(2, 5, 1500).round(1)
+    groups, start, length = (rng.choice([-3, 5, 10**15], 1500), rng.integers(0, 400, 1500)/4,
+                             rng.gamma(2, 5, 1500).round(1))
     segments, scores = np.stack([start, start + length], 1) + 1e6, rng.integers(0, 200, 1500)/200
     found = nms(segments, scores, tiou, groups)
     assert (len(found) == 1500) == (tiou == 1) and len(found) > 3
@@ -249,14 +252,16 @@ def test_waves_keep_what_the_plain_loop_keeps(tiou):
         inside = np.flatnonzero(groups == g)
         best_first = inside[np.argsort(-scores[inside], kind='stable')]
         kept = reference.nms([(*segments[i], -rank) for rank, i in enumerate(best_first)], tiou)
-        assert found[groups[found] == g].tolist() == [best_first[round(-score)] for *_, score in kept]
+        assert found[groups[found] == g].tolist() == [
+            best_first[round(-score)] for *_, score in kept]
 
 
 @pytest.mark.filterwarnings('error')
 def test_nms_ends_whatever_it_is_given():
     assert nms([[0, 10], [0, 10], [0, 10]], [1, np.nan, 2]).tolist() == [2]
     assert nms([[0, 10], [20, 30], [0, 10]], [np.nan, np.nan, -1]).tolist() == [2, 1]
-    assert nms([[0, 10], [10, 0], [5, 1]], [1, .5, 2]).tolist() == [2, 0, 1]                                # ends before it starts: overlaps nothing
+    # two end before they start: these overlap nothing
+    assert nms([[0, 10], [10, 0], [5, 1]], [1, .5, 2]).tolist() == [2, 0, 1]
 
 
 segment = st.tuples(st.integers(0, 3), st.integers(0, 30), st.integers(0, 9), st.integers(0, 8))
@@ -267,7 +272,8 @@ segment = st.tuples(st.integers(0, 3), st.integers(0, 30), st.integers(0, 9), st
 def test_groups_are_suppressed_as_if_alone(rows):
     groups, start, length, scores = np.array(rows, float).reshape(-1, 4).T
     segments = np.stack([start, start + length], 1)
-    order, (soft, softened) = nms(segments, scores, .4, groups), soft_nms(segments, scores, .3, groups)
+    order, (soft, softened) = (nms(segments, scores, .4, groups),
+                               soft_nms(segments, scores, .3, groups))
     expected, expected_soft = [], []
     for g in np.unique(groups):
         inside = np.flatnonzero(groups == g)
@@ -275,13 +281,16 @@ def test_groups_are_suppressed_as_if_alone(rows):
         alone, now = soft_nms(segments[inside], scores[inside], .3)
         expected_soft += zip(inside[alone].tolist(), now.tolist(), strict=True)
     assert order.tolist() == expected
-    with mock.patch.object(sys.modules['copl.localization'], 'CROWD', -1): assert nms(segments, scores, .4, groups).tolist() == expected   # one after another
+    with mock.patch.object(sys.modules['copl.localization'], 'CROWD', -1):     # one after another
+        assert nms(segments, scores, .4, groups).tolist() == expected
     assert list(zip(soft.tolist(), softened.tolist(), strict=True)) == expected_soft
     for g in np.unique(groups):
         inside = groups == g
         if (length[inside] > 0).all():
-            plain = reference.soft_nms([*zip(start[inside], (start + length)[inside], scores[inside], strict=True)], .3)
-            assert sorted(softened[groups[soft] == g]) == pytest.approx(sorted(p for *_, p in plain), abs=1e-9)
+            plain = reference.soft_nms(
+                [*zip(start[inside], (start + length)[inside], scores[inside], strict=True)], .3)
+            assert sorted(softened[groups[soft] == g]) == pytest.approx(
+                sorted(p for *_, p in plain), abs=1e-9)
 
 
 def test_the_whole_video_baseline_takes_the_best_weighted_name():

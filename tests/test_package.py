@@ -1,4 +1,4 @@
-"The sdist and the wheel: what is in them, and that the wheel imports where only its dependencies are."
+"The sdist and the wheel: what is in them, and that the wheel imports with its dependencies alone."
 import configparser
 import email
 import subprocess
@@ -16,42 +16,52 @@ ROOT = Path(__file__).parents[1]
 def dist(tmp_path_factory):
     "Both archives, built from the files that git knows or would add."
     source, out = tmp_path_factory.mktemp('source'), tmp_path_factory.mktemp('dist')
-    files = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'], cwd=ROOT, capture_output=True, text=True)
+    files = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+                           cwd=ROOT, capture_output=True, text=True)
     if files.returncode: pytest.skip('needs a git checkout')
     for name in set(filter(None, files.stdout.split('\0'))):
         if not (ROOT/name).exists(): continue                     # removed, and not yet committed
         (source/name).parent.mkdir(parents=True, exist_ok=True)
         (source/name).write_bytes((ROOT/name).read_bytes())
-    subprocess.run([sys.executable, '-m', 'build', '--no-isolation', '--outdir', out, source], check=True, capture_output=True)   # the wheel from the sdist
+    # the wheel from the sdist
+    subprocess.run([sys.executable, '-m', 'build', '--no-isolation', '--outdir', out, source],
+                   check=True, capture_output=True)
     return next(out.glob('*.whl')), next(out.glob('*.tar.gz'))
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(dist):
     names = zipfile.ZipFile(dist[0]).namelist()
-    modules = {f'copl/{p.name}' for p in (ROOT/'copl').glob('*.py')} | {'copl/py.typed', 'copl/timelines.json', 'copl/report.html'}
+    modules = {f'copl/{p.name}' for p in (ROOT/'copl').glob('*.py')} | {
+        'copl/py.typed', 'copl/timelines.json', 'copl/report.html'}
     assert {n for n in names if '.dist-info/' not in n} == modules
 
 
 def test_the_metadata_is_that_of_settings(dist):
     with zipfile.ZipFile(dist[0]) as wheel:
-        metadata = email.message_from_string(wheel.read(next(n for n in wheel.namelist() if n.endswith('METADATA'))).decode())
+        metadata = email.message_from_string(wheel.read(
+            next(n for n in wheel.namelist() if n.endswith('METADATA'))).decode())
         assert any(n.endswith('LICENSE') for n in wheel.namelist())
     settings = configparser.ConfigParser(delimiters=['='])
     settings.read(ROOT/'settings.ini', encoding='utf-8')
     settings = settings['DEFAULT']
-    needed = {r.split(';')[0].strip() for r in metadata.get_all('Requires-Dist') if 'extra' not in r}
+    needed = {r.split(';')[0].strip() for r in metadata.get_all('Requires-Dist')
+              if 'extra' not in r}
     assert needed == set(settings['requirements'].split())
-    assert metadata['Version'] == settings['version'] and metadata['Requires-Python'] == f">={settings['min_python']}"
+    assert (metadata['Version'] == settings['version'] and
+            metadata['Requires-Python'] == f">={settings['min_python']}")
 
 
 def test_the_sdist_holds_what_builds_the_wheel(dist):
     names = {n.partition('/')[2] for n in tarfile.open(dist[1]).getnames()}
-    assert {'settings.ini', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'copl/report.html'} <= names
+    assert {'settings.ini', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE',
+            'copl/report.html'} <= names
 
 
 def test_the_wheel_imports_and_runs_alone(dist, tmp_path):
     zipfile.ZipFile(dist[0]).extractall(tmp_path/'site')
-    code = 'import copl, sys; from copl.cli import main; print(copl.__file__); sys.exit(main(["--help"]))'
-    said = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, env={'PYTHONPATH': str(tmp_path/'site')}, capture_output=True, text=True)
+    code = ('import copl, sys; from copl.cli import main; print(copl.__file__); '
+            'sys.exit(main(["--help"]))')
+    said = subprocess.run([sys.executable, '-c', code], cwd=tmp_path,
+                          env={'PYTHONPATH': str(tmp_path/'site')}, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
     assert str(tmp_path) in said.stdout and 'evaluate' in said.stdout

@@ -22,16 +22,19 @@ def test_imports_stand_in_cells_of_their_own(path):
 
 
 def test_modules_import_only_lower_numbered_ones():
-    number = {m[1]: int(p.stem[:2]) for p in NOTEBOOKS if (m := re.search(r'default_exp (\w+)', p.read_text(encoding='utf-8')))}
+    number = {m[1]: int(p.stem[:2]) for p in NOTEBOOKS
+              if (m := re.search(r'default_exp (\w+)', p.read_text(encoding='utf-8')))}
     assert len(number) >= 11
     for module, n in number.items():
         code = (ROOT/'copl'/f'{module}.py').read_text(encoding='utf-8')
-        for other in re.findall(r'^from (?:copl)?\.(\w+) import', code, re.M): assert number[other] < n, f'{module} imports {other}'
+        for other in re.findall(r'^from (?:copl)?\.(\w+) import', code, re.M):
+            assert number[other] < n, f'{module} imports {other}'
 
 
 def test_run_time_code_imports_neither_nbdev_nor_fastcore():
     code = 'import sys, copl.cli; print([m for m in ("nbdev", "fastcore") if m in sys.modules])'
-    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == '[]'
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                          check=True).stdout.strip() == '[]'
 
 
 def test_readme_is_made_from_the_index_notebook():
@@ -39,15 +42,21 @@ def test_readme_is_made_from_the_index_notebook():
 
 
 def test_every_notebook_has_its_place_in_the_documentation():
-    def files(contents): return [f for part in contents for f in (files(part['contents']) if isinstance(part, dict) else [part])]
+    def files(contents):
+        return [f for part in contents
+                for f in (files(part['contents']) if isinstance(part, dict) else [part])]
     site = yaml.safe_load((ROOT/'nbs/_quarto.yml').read_text(encoding='utf-8'))['website']
-    assert sorted(files(site['sidebar']['contents'])) == sorted(str(p.relative_to(ROOT/'nbs')) for p in NOTEBOOKS)
+    assert sorted(files(site['sidebar']['contents'])) == sorted(
+        str(p.relative_to(ROOT/'nbs')) for p in NOTEBOOKS)
 
 
-@pytest.mark.parametrize('path', sorted((ROOT/'.github').rglob('*.yml')) + [ROOT/'.pre-commit-config.yaml', ROOT/'CITATION.cff'], ids=lambda p: p.name)
+@pytest.mark.parametrize('path', sorted((ROOT/'.github').rglob('*.yml')) +
+                         [ROOT/'.pre-commit-config.yaml', ROOT/'CITATION.cff'],
+                         ids=lambda p: p.name)
 def test_project_files_can_be_read(path):
     content = yaml.safe_load(path.read_text(encoding='utf-8'))
     if path.parent.name == 'ISSUE_TEMPLATE' and path.name != 'config.yml':
         assert {'name', 'description', 'body'} <= content.keys()
         ids = [part['id'] for part in content['body']]
-        assert len(ids) == len(set(ids)) and all(part['attributes']['label'] for part in content['body'])
+        assert (len(ids) == len(set(ids)) and
+                all(part['attributes']['label'] for part in content['body']))

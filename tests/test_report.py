@@ -1,4 +1,4 @@
-"The report page in a real browser: Debian's chromium, driven by Playwright. Skips, with a reason, where one of them is missing."
+"The report page in Debian's chromium, driven by Playwright; skips, with a reason, without these."
 import base64
 import json
 import re
@@ -15,17 +15,22 @@ from copl.videos import Annotations
 
 NAMES = ['<svg onload="window.hit=1">', '<img src=x onerror="window.hit=2">',
          'quote "\' & amp; $x$ _', 'Überraschung 動画 \u2028 end', '__DATA__ __SCRIPT_HASH__']
-LABELS = {'sim_BaseballPitch': '</script><script>window.hit = 3</script>', 'sim_Billiards': 'cost $\\bad{$ & "more"'}
+LABELS = {'sim_BaseballPitch': '</script><script>window.hit = 3</script>',
+          'sim_Billiards': 'cost $\\bad{$ & "more"'}
 LANES = ['Ground truth', 'Detections', 'Proposals before NMS', 'HAS selection']
-QUICK = ['--epoch-num', '2', '--iteration-num', '2', '--hidden', '16', '--snippets', '32', '--device', 'cpu']
+QUICK = ['--epoch-num', '2', '--iteration-num', '2', '--hidden', '16', '--snippets', '32',
+         '--device', 'cpu']
 
 
 @pytest.fixture(scope='module')
 def browser():
     "A headless Chromium; nothing is installed for it."
-    playwright = pytest.importorskip('playwright.sync_api', reason='needs the Python package playwright')
-    chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-    if chromium is None: pytest.skip('needs a chromium on the PATH (Debian: apt-get install chromium)')
+    playwright = pytest.importorskip('playwright.sync_api',
+                                     reason='needs the Python package playwright')
+    chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser',
+                                                    'google-chrome'))), None)
+    if chromium is None:
+        pytest.skip('needs a chromium on the PATH (Debian: apt-get install chromium)')
     with playwright.sync_playwright() as p:
         started = p.chromium.launch(executable_path=chromium, args=['--no-sandbox'])
         yield started
@@ -42,17 +47,19 @@ def page_file(tmp_path_factory):
 
 @pytest.fixture
 def opened(browser):
-    "A function that opens a page; afterwards there must have been no request but for the file, and nothing on the console."
+    "A function that opens a page; only its file may be requested, and the console stays empty."
     contexts, wrong = [], []
 
     def open_page(path, width=1280, height=900, scheme='light'):
-        context = browser.new_context(viewport={'width': width, 'height': height}, color_scheme=scheme)
+        context = browser.new_context(viewport={'width': width, 'height': height},
+                                      color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.on('console', lambda m: wrong.append(f'console: {m.text}'))
         page.on('pageerror', lambda e: wrong.append(f'error: {e}'))
-        page.on('request', lambda r: wrong.append(f'request: {r.url[:200]}') if r.url != path.as_uri() and not r.url.startswith('data:') else None)
+        page.on('request', lambda r: wrong.append(f'request: {r.url[:200]}')
+                if r.url != path.as_uri() and not r.url.startswith('data:') else None)
         page.goto(path.as_uri())
         return page
 
@@ -64,22 +71,33 @@ def opened(browser):
 def _content(path):
     "What a page holds."
     text = path.read_text(encoding='utf-8')
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1])
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text,
+                                re.DOTALL)[1])
 
 
-def rows(page): return page.locator('#list [role=option] .row:first-child span:first-child').all_text_contents()
-def ranks(page): return [float(x) for x in page.locator('#list [role=option] .row:first-child .num').all_text_contents()]
+def rows(page):
+    return page.locator(
+        '#list [role=option] .row:first-child span:first-child').all_text_contents()
+
+
+def ranks(page):
+    return [float(x) for x in page.locator(
+        '#list [role=option] .row:first-child .num').all_text_contents()]
+
+
 def chosen(page): return page.locator('#name').text_content()
 def axis(page): return page.locator('.axis text').all_text_contents()
 
 
 def test_page_shows_the_run(opened, page_file):
     page, table = opened(page_file), pd.read_csv(page_file.parent/'pseudolabels.csv')
-    assert page.locator('#title').text_content().endswith('/run') and 'SIMULATED' in page.locator('#simulated').text_content()
+    assert (page.locator('#title').text_content().endswith('/run') and
+            'SIMULATED' in page.locator('#simulated').text_content())
     assert page.locator('#missing').is_hidden()
     assert page.locator('figure svg[role=img]').count() == 3
     assert page.locator('#rounds-table tbody tr').count() == 2
-    sizes = [int(x) for x in page.locator('#cluster-table tbody td:nth-child(2)').all_text_contents()]
+    sizes = [int(x) for x in
+             page.locator('#cluster-table tbody td:nth-child(2)').all_text_contents()]
     assert sizes == np.bincount(table.cluster, minlength=6).tolist()
     assert page_file.stat().st_size < 1e6
     best = table.sort_values('confidence', ascending=False).video.iloc[0]
@@ -102,15 +120,18 @@ def test_filter_sort_search_and_split(opened, page_file):
     page.get_by_label('Search by name').fill('_000')
     assert rows(page) == [f'sim_train_{i:04d}' for i in range(10)]
     page.get_by_label('Search by name').fill('nothing like it')
-    assert rows(page) == [] and chosen(page) == 'No video matches' and page.locator('#timeline').is_hidden()
+    assert (rows(page) == [] and chosen(page) == 'No video matches' and
+            page.locator('#timeline').is_hidden())
     page.get_by_label('Search by name').fill('')
     page.get_by_label('Test').check()
-    assert len(rows(page)) == 36 and all('test' in name for name in rows(page)) and chosen(page).startswith('sim_test_')
+    assert (len(rows(page)) == 36 and all('test' in name for name in rows(page)) and
+            chosen(page).startswith('sim_test_'))
     page.get_by_label('Training').check()
     page.locator('#cluster-table tbody tr').nth(1).get_by_role('button').first.click()
     assert sorted(rows(page)) == sorted(table.video[table.cluster == 1])
     page.locator('#cluster-table tbody tr').nth(3).locator('.names button').last.click()
-    assert chosen(page) == page.locator('#cluster-table tbody tr').nth(3).locator('.names button').last.text_content()
+    assert chosen(page) == page.locator('#cluster-table tbody tr').nth(3).locator(
+        '.names button').last.text_content()
 
 
 def test_keyboard(opened, page_file):
@@ -118,17 +139,20 @@ def test_keyboard(opened, page_file):
     names = rows(page)
     page.keyboard.press('ArrowRight')
     page.keyboard.press('ArrowRight')
-    assert chosen(page) == names[2] and page.locator('[aria-selected=true]').get_attribute('title') == names[2]
+    assert (chosen(page) == names[2] and
+            page.locator('[aria-selected=true]').get_attribute('title') == names[2])
     page.keyboard.press('ArrowLeft')
     assert chosen(page) == names[1]
-    page.get_by_label('Search by name').press('ArrowRight')                     # typing moves the cursor, not the video
+    # typing moves the cursor, not the video
+    page.get_by_label('Search by name').press('ArrowRight')
     assert chosen(page) == names[1]
-    page.get_by_label('Search by name').press('ArrowDown')                      # into the list
+    page.get_by_label('Search by name').press('ArrowDown')  # into the list
     page.keyboard.press('End')
     assert chosen(page) == names[-1] and page.get_by_role('button', name='Next').is_disabled()
     page.keyboard.press('ArrowUp')
     assert chosen(page) == names[-2]
-    box, at = page.locator('#list').bounding_box(), page.locator('[aria-selected=true]').bounding_box()
+    box, at = (page.locator('#list').bounding_box(),
+               page.locator('[aria-selected=true]').bounding_box())
     assert box['y'] <= at['y'] and at['y'] + at['height'] <= box['y'] + box['height'] + 5
 
 
@@ -147,7 +171,8 @@ def test_timeline(opened, page_file):
     box = page.locator('[data-lane="A_cs"] > svg').bounding_box()
     page.mouse.move(box['x'] + box['width']/2, box['y'] + 20)
     readout = page.locator('#readout').text_content()
-    assert re.match(r'[\d.]+ s · A_ca rgb [01]\.\d\d · A_ca flow [01]\.\d\d · A_cs [01]\.\d\d · CAS ', readout)
+    assert re.match(r'[\d.]+ s · A_ca rgb [01]\.\d\d · A_ca flow [01]\.\d\d · A_cs [01]\.\d\d · '
+                    r'CAS ', readout)
     assert page.locator('#cross').is_visible()
     page.mouse.down()
     page.mouse.move(box['x'] + box['width']*.7, box['y'] + 20, steps=4)
@@ -161,7 +186,8 @@ def test_timeline(opened, page_file):
     page.get_by_role('button', name='Later').click()
     assert axis(page) != middle
     page.get_by_role('button', name='Next').click()
-    assert page.get_by_role('button', name='Zoom out').is_disabled()           # another video is shown whole
+    # another video is shown whole
+    assert page.get_by_role('button', name='Zoom out').is_disabled()
 
 
 def test_themes(opened, page_file):
@@ -172,8 +198,11 @@ def test_themes(opened, page_file):
     for page, other in ((light, colors[1]), (dark, colors[0])):
         page.locator('#theme').click()
         assert page.evaluate(back) == other
-    ink = [page.evaluate("getComputedStyle(document.querySelector('figure svg text')).fill") for page in (light, dark)]
-    assert ink == [page.evaluate('getComputedStyle(document.body).color') for page in (light, dark)]      # the figures follow the page
+    ink = [page.evaluate("getComputedStyle(document.querySelector('figure svg text')).fill")
+           for page in (light, dark)]
+    # the figures follow the page
+    assert ink == [page.evaluate('getComputedStyle(document.body).color')
+                   for page in (light, dark)]
 
 
 @pytest.mark.parametrize('width', [390, 768, 1280])
@@ -192,7 +221,8 @@ def _named(names, labels):
     videos = tiny()
     new = dict(zip(videos.names, [*names, *videos.names[len(names):]], strict=True))
     truth = videos.annotations
-    segments = truth.segments.assign(video=truth.segments.video.map(new), label=truth.segments.label.replace(labels))
+    segments = truth.segments.assign(video=truth.segments.video.map(new),
+                                     label=truth.segments.label.replace(labels))
     about = truth.videos.assign(video=truth.videos.video.map(new))
     return VideoSet(list(new.values()), videos.streams, videos.grid, Annotations(segments, about))
 
@@ -201,7 +231,8 @@ def _made(folder, videos, monkeypatch, *options):
     "A run on these videos, opened by the name sim:tiny, and its page."
     same = VideoSet(videos.names, videos.streams, videos.grid, videos.annotations, 'sim:tiny')
     monkeypatch.setitem(SIMULATED, 'tiny', lambda seed: same)
-    assert main(['train', 'sim:tiny', '--n-classes', '6', *QUICK, *options, '--out', str(folder)]) == 0
+    assert main(['train', 'sim:tiny', '--n-classes', '6', *QUICK, *options,
+                 '--out', str(folder)]) == 0
     assert main(['report', str(folder), '--device', 'cpu']) == 0
     return folder/'report.html'
 
@@ -224,7 +255,8 @@ def test_a_lane_for_each_stream(tmp_path, monkeypatch, names):
     assert ['Streams', widths] in content['card']
     model = COPL.load(tmp_path/'run/checkpoint.pt', 'cpu')
     out, = model.outputs(videos[[0]])
-    sequences = next(v for v in content['videos'] if v['name'] == videos.names[0])['timeline']['streams']
+    sequences = next(v for v in content['videos']
+                     if v['name'] == videos.names[0])['timeline']['streams']
     assert len(sequences) == len(names)
     for sequence, attention in zip(sequences, out.attention, strict=True):
         stored = np.frombuffer(base64.b64decode(sequence), np.uint8)
@@ -236,7 +268,8 @@ def test_lanes_in_the_browser(opened, tmp_path, monkeypatch, names):
     page = opened(_made(tmp_path/'run', _with_streams(names), monkeypatch), width=390)
     lanes = page.locator('.lane').evaluate_all('es => es.map(e => e.dataset.lane)')
     assert lanes == [*LANES, *(f'A_ca {name}' for name in names), 'A_cs', 'CAS']
-    colors = page.locator('[data-lane^="A_ca"] polyline').evaluate_all("es => es.map(e => e.getAttribute('stroke'))")
+    colors = page.locator('[data-lane^="A_ca"] polyline').evaluate_all(
+        "es => es.map(e => e.getAttribute('stroke'))")
     assert len({*colors}) == len(names)
     box = page.locator('[data-lane="A_cs"] > svg').bounding_box()
     page.locator('[data-lane="A_cs"]').scroll_into_view_if_needed()
@@ -271,7 +304,8 @@ def test_soft_names_show_all_classes(opened, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(('options', 'said'), [
-    (['--select', 'all'], 'This run selected all of them.'), (['--select', 'quota'], "Selected by 'quota': "),
+    (['--select', 'all'], 'This run selected all of them.'),
+    (['--select', 'quota'], "Selected by 'quota': "),
     (['--supervision', 'weak'], 'The labels were given'), ([], 'Filtered out at δ = 0: ')])
 def test_the_caption_says_what_was_selected(tmp_path, monkeypatch, options, said):
     content = _content(_made(tmp_path/'run', tiny(), monkeypatch, *options))
@@ -290,19 +324,24 @@ def test_names_are_text_and_nothing_else(opened, tmp_path, monkeypatch):
     assert any(label in text for label in LABELS.values())
     assert page.locator('#title').text_content().endswith('/<i>run')
     assert page.evaluate('window.hit') is None
-    assert page.locator('script').count() == 2 and page.locator('img, #videos b, #clusters b, #rounds b').count() == 0
+    assert (page.locator('script').count() == 2 and
+            page.locator('img, #videos b, #clusters b, #rounds b').count() == 0)
 
 
 def test_one_snippet_no_labels_no_test_split(opened, tmp_path, capsys):
     videos = tiny()[:12]
-    cut = {s: [x[:1] if i % 2 else x for i, x in enumerate(arrays)] for s, arrays in videos.streams.items()}
+    cut = {s: [x[:1] if i % 2 else x for i, x in enumerate(arrays)]
+           for s, arrays in videos.streams.items()}
     save_videos(VideoSet(videos.names, cut), tmp_path/'features')
-    assert main(['train', str(tmp_path/'features'), '--n-classes', '3', *QUICK, '--out', str(tmp_path/'run')]) == 0
+    assert main(['train', str(tmp_path/'features'), '--n-classes', '3', *QUICK,
+                 '--out', str(tmp_path/'run')]) == 0
     assert main(['report', str(tmp_path/'run'), '--device', 'cpu']) == 0
     page = opened(tmp_path/'run/report.html')
-    assert page.get_by_label('Test').is_hidden() and 'no labels' in page.locator('#clusters-note').text_content()
+    assert (page.get_by_label('Test').is_hidden() and
+            'no labels' in page.locator('#clusters-note').text_content())
     for name in rows(page):
-        assert chosen(page) == name and page.locator('.lane').count() == 7 and page.locator('[data-lane="Ground truth"]').count() == 0
+        assert (chosen(page) == name and page.locator('.lane').count() == 7 and
+                page.locator('[data-lane="Ground truth"]').count() == 0)
         page.keyboard.press('ArrowRight')
     shutil.rmtree(tmp_path/'features')
     capsys.readouterr()
@@ -310,15 +349,19 @@ def test_one_snippet_no_labels_no_test_split(opened, tmp_path, capsys):
     warning = capsys.readouterr().err.strip()
     assert warning.count('\n') == 0 and 'the report has no timelines' in warning
     page = opened(tmp_path/'run/report.html')
-    assert 'No timelines' in page.locator('#missing').text_content() and len(rows(page)) == 12 and page.locator('#timeline').is_hidden()
+    assert ('No timelines' in page.locator('#missing').text_content() and
+            len(rows(page)) == 12 and page.locator('#timeline').is_hidden())
 
 
 def test_policy_of_the_page_stops_other_scripts_and_requests(opened, page_file, browser):
     context = browser.new_context()
     page = context.new_page()
     page.goto(page_file.as_uri())
-    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.hit=1\">')")
-    page.evaluate("const s = document.createElement('script'); s.textContent = 'window.hit = 2'; document.body.append(s)")
-    assert page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')") == 'refused'
+    page.evaluate("document.body.insertAdjacentHTML("
+                  "'beforeend', '<img src=x onerror=\"window.hit=1\">')")
+    page.evaluate("const s = document.createElement('script'); "
+                  "s.textContent = 'window.hit = 2'; document.body.append(s)")
+    assert page.evaluate(
+        "fetch('https://example.org').then(() => 'sent', () => 'refused')") == 'refused'
     assert page.evaluate('window.hit') is None
     context.close()

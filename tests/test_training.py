@@ -1,4 +1,5 @@
-"Training against a plain version of it, the fast loop against the plain one, and one run in several processes against the same run in one."
+"""Training against a plain version of it, the fast loop against the plain one,
+and one run in several processes against the same run in one."""
 import functools
 import os
 import shutil
@@ -20,7 +21,16 @@ from copl.algorithm import at_rows, epoch, pseudolabels, sampled
 from copl.config import PRESETS, Config, config_to_dict, generator, torch_seed
 from copl.engine import Batches, Parts, train
 from copl.has import ATTENTIONS, global_features, has_attention
-from copl.iocnet import Dropout, IOCNet, build_network, full_length, shift, shifted_channels, temporal_feature_shift, update_teacher
+from copl.iocnet import (
+    Dropout,
+    IOCNet,
+    build_network,
+    full_length,
+    shift,
+    shifted_channels,
+    temporal_feature_shift,
+    update_teacher,
+)
 from copl.losses import LOSSES, Minibatch, total_loss
 from copl.plri import CLUSTERINGS, SELECTIONS, _nystroem_clusters
 from copl.simulation import Simulation, simulate
@@ -40,7 +50,8 @@ def some_videos(n=12, streams=2, seed=2):
     lengths = dict(enumerate([1, 7, 30]))
     arrays = [[x[:lengths.get(i)] for i, x in enumerate(xs)] for xs in videos.streams.values()]
     third = [np.abs(a - b)[:, :9] for a, b in zip(*arrays, strict=True)]
-    return VideoSet(videos.names, dict(zip(('rgb', 'flow', 'third'), [*arrays, third][:streams], strict=False)), annotations=videos.annotations)
+    return VideoSet(videos.names, dict(zip(('rgb', 'flow', 'third'), [*arrays, third][:streams],
+                                           strict=False)), annotations=videos.annotations)
 
 
 # The losses
@@ -49,11 +60,13 @@ def some_videos(n=12, streams=2, seed=2):
 @pytest.mark.parametrize('supervision', ['none', 'weak'])
 @pytest.mark.parametrize('kernel', [1, 3])
 @pytest.mark.parametrize('streams', [1, 2, 3])
-def test_losses_and_gradients_equal_the_plain_ones(streams, kernel, supervision):   # kills i, p, q
+def test_losses_and_gradients_equal_the_plain_ones(streams, kernel, supervision):  # kills i, p, q
     torch.manual_seed(streams)
-    config = Config(n_classes=4, hidden=16, lambda1=.7, lambda2=1.3, top_k=5, q=.6, supervision=supervision, kernel=kernel)
+    config = Config(n_classes=4, hidden=16, lambda1=.7, lambda2=1.3, top_k=5, q=.6,
+                    supervision=supervision, kernel=kernel)
     widths = dict(zip('abc', (12, 8, 5)[:streams], strict=False))
-    student, teacher = (IOCNet(widths, 4, hidden=16, dropout=0, kernel=kernel).double() for _ in range(2))
+    student, teacher = (IOCNet(widths, 4, hidden=16, dropout=0, kernel=kernel).double()
+                        for _ in range(2))
     for p in (*student.parameters(), *teacher.parameters()): p.data *= 2
     x = [torch.rand(6, 41, d).double() for d in widths.values()]
     targets = torch.eye(4)[[0, 1, 2, 3, 0, 1]].double()
@@ -61,16 +74,19 @@ def test_losses_and_gradients_equal_the_plain_ones(streams, kernel, supervision)
     selected = torch.tensor([1., 1, 0, 1, 0, 1]) if supervision == 'none' else torch.ones(6)
     ours = total_loss(student(*x), teacher(*x), targets, selected, config, LOSSES)
     plain, seen = reference.Network.like(student), reference.Network.like(teacher)
-    theirs = reference.losses(plain(torch.cat(x, -1)), seen(torch.cat(x, -1)), targets, selected, config)
+    theirs = reference.losses(plain(torch.cat(x, -1)), seen(torch.cat(x, -1)), targets, selected,
+                              config)
     torch.testing.assert_close(plain.weights(), weights(student), atol=0, rtol=0)
     assert list(ours) == list(theirs)
     for name in ours:
-        assert ours[name].item() == pytest.approx(theirs[name].item(), abs=1e-9) and ours[name] > 1e-3, name
+        assert (ours[name].item() == pytest.approx(theirs[name].item(), abs=1e-9) and
+                ours[name] > 1e-3), name
         student.zero_grad()
         plain.zero_grad()
         ours[name].backward(retain_graph=True)
         theirs[name].backward(retain_graph=True)
-        for p in (*student.parameters(), *plain.parameters()): p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+        for p in (*student.parameters(), *plain.parameters()):
+            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
         found = torch.cat([p.grad.flatten() for p in student.parameters()])
         torch.testing.assert_close(found, plain.gradients(), atol=1e-9, rtol=1e-9, msg=name)
         assert found.abs().max() > 1e-4, name
@@ -80,7 +96,7 @@ def test_a_group_that_is_empty_leaves_its_video_out():
     config = Config(n_classes=2, lambda1=1)
     network = IOCNet({'a': 3}, 2, hidden=4, dropout=0)
     x = torch.rand(2, 9, 3)
-    x[1] = x[1, :1]                                                  # a still picture: nobody is below a median
+    x[1] = x[1, :1]                            # a still picture: nobody is below a median
     out, plain = network(x), reference.Network.like(network)(x)
     ours = LOSSES['C'](Minibatch(out, out, torch.eye(2), torch.ones(2), None, config))
     theirs = reference.losses(plain, plain, torch.eye(2), torch.ones(2), config)['C']
@@ -97,14 +113,17 @@ def test_has_equals_the_plain_version(length, alpha):                # kills d, 
     cas, attention = torch.randn(length, 3), torch.rand(2, length)
     expected = reference.has(cas, list(attention), alpha)
     np.testing.assert_allclose(has_attention(cas, attention, alpha), expected, atol=1e-6)
-    np.testing.assert_allclose(ATTENTIONS['has'](cas, attention, Config(3, alpha=alpha)), expected, atol=1e-6)
+    np.testing.assert_allclose(ATTENTIONS['has'](cas, attention, Config(3, alpha=alpha)), expected,
+                               atol=1e-6)
     x = [torch.rand(length, 4), torch.rand(length, 5)]
-    np.testing.assert_allclose(global_features(x, torch.tensor(expected)), reference.feature(torch.cat(x, -1), expected), atol=1e-6)
+    np.testing.assert_allclose(global_features(x, torch.tensor(expected)),
+                               reference.feature(torch.cat(x, -1), expected), atol=1e-6)
 
 
 def test_class_agnostic_attention_hears_every_stream():             # kills i
     a = torch.tensor([[.2, .8], [.4, 1.], [.9, .3]])
-    torch.testing.assert_close(ATTENTIONS['class_agnostic'](torch.zeros(2, 3), a, Config(3)), torch.tensor([.5, .7]))
+    torch.testing.assert_close(ATTENTIONS['class_agnostic'](torch.zeros(2, 3), a, Config(3)),
+                               torch.tensor([.5, .7]))
 
 
 # Clusters
@@ -119,18 +138,22 @@ def ring(n=60, seed=3):
 
 def test_a_configuration_says_which_affinity_and_how_wide():        # kills d
     F, found = ring(), {}
-    for options in ({}, dict(beta=.2), dict(beta=2.), dict(affinity='cosine'), dict(affinity='neighbors')):
+    for options in ({}, dict(beta=.2), dict(beta=2.), dict(affinity='cosine'),
+                    dict(affinity='neighbors')):
         config = Config(n_classes=4, **options)
         found[str(options)] = y = CLUSTERINGS['spectral'](F, config)
         assert (y == spectral_clusters(F, 4, 0, config.beta, config.affinity)).all()
-        if config.affinity == 'rbf': assert nmi(y, reference.spectral(F, config)) == pytest.approx(1)
+        if config.affinity == 'rbf':
+            assert nmi(y, reference.spectral(F, config)) == pytest.approx(1)
     assert len({tuple(y) for y in found.values()}) == len(found)
 
 
 def test_landmarks_give_the_clusters_of_all_pairs_where_some_are_crowded():    # kills j
     rng = np.random.default_rng(1)
-    sizes = [700, 150, 60, 30]                                       # videos of a crowded cluster have large degrees
-    F = np.repeat(np.eye(6)[:4], sizes, 0) + np.repeat([.1, .3, .35, .4], sizes)[:, None]*rng.normal(size=(sum(sizes), 6))
+    # videos of a crowded cluster have large degrees
+    sizes = [700, 150, 60, 30]
+    F = (np.repeat(np.eye(6)[:4], sizes, 0) +
+         np.repeat([.1, .3, .35, .4], sizes)[:, None]*rng.normal(size=(sum(sizes), 6)))
     F = (F/np.linalg.norm(F, axis=1, keepdims=True)).astype(np.float32)
     for kind, beta in (('rbf', None), ('rbf', .4), ('cosine', None)):
         every = spectral_clusters(F, 4, beta=beta, affinity=kind)
@@ -138,11 +161,15 @@ def test_landmarks_give_the_clusters_of_all_pairs_where_some_are_crowded():    #
 
 
 def test_clusters_keep_their_numbers_from_round_to_round():          # kills c
-    dealt = iter(([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2], [2, 2, 2, 2, 0, 0, 0, 1, 1, 1, 1, 1], [1, 1, 1, 1, 2, 2, 2, 0, 0, 0, 0, 0])*2)
-    config = Config(n_classes=3, hidden=4, snippets=8, epoch_num=1, iteration_num=3, precision='float32')
+    dealt = iter(([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2], [2, 2, 2, 2, 0, 0, 0, 1, 1, 1, 1, 1],
+                  [1, 1, 1, 1, 2, 2, 2, 0, 0, 0, 0, 0])*2)
+    config = Config(n_classes=3, hidden=4, snippets=8, epoch_num=1, iteration_num=3,
+                    precision='float32')
     expected = [[0]*4 + [1]*4 + [2]*4] + [[0]*4 + [1]*3 + [2]*5]*2
-    for loop in (algorithm_1(some_videos(), config, cluster=lambda F, config: np.array(next(dealt))),
-                 train(some_videos(), config, parts=Parts(cluster=lambda F, config: np.array(next(dealt))))):
+    for loop in (algorithm_1(some_videos(), config,
+                             cluster=lambda F, config: np.array(next(dealt))),
+                 train(some_videos(), config,
+                       parts=Parts(cluster=lambda F, config: np.array(next(dealt))))):
         assert [r.y.tolist() for r in loop] == expected
 
 
@@ -150,7 +177,8 @@ def test_nobody_alone_in_a_cluster_is_in_P():                        # kills r
     F = np.eye(4)[[0, 0, 1, 1, 2]] + .01
     F /= np.linalg.norm(F, axis=1, keepdims=True)
     config = Config(n_classes=3, delta=-1.)
-    found = pseudolabels(F, None, 0, config, lambda F, config: np.array([0, 0, 1, 1, 2]), SELECTIONS['delta'])
+    found = pseudolabels(F, None, 0, config, lambda F, config: np.array([0, 0, 1, 1, 2]),
+                         SELECTIONS['delta'])
     assert found.selected.tolist() == [True]*4 + [False] and found.s[-1] == 0
 
 
@@ -160,18 +188,25 @@ def test_nobody_alone_in_a_cluster_is_in_P():                        # kills r
 def test_the_shift_equals_the_plain_one():
     x = torch.rand(3, 7, 9)
     moved = torch.randperm(9, generator=torch.Generator().manual_seed(5))[:round(.5*9)]
-    assert torch.equal(temporal_feature_shift(x, .5, torch.Generator().manual_seed(5)), reference.shifted(x, moved))
+    assert torch.equal(temporal_feature_shift(x, .5, torch.Generator().manual_seed(5)),
+                       reference.shifted(x, moved))
 
 
 @pytest.mark.parametrize('held', [0, 2**31])
-def test_the_student_sees_the_neighbouring_snippet_not_the_neighbouring_sample(held):   # kills o, t
-    videos = VideoSet(['a', 'b'], [np.arange(1., 101)[:, None]*[1, 1, 1], np.arange(1001., 1006)[:, None]*[1, 1, 1]])
+# kills o, t
+def test_the_student_sees_the_neighbouring_snippet_not_the_neighbouring_sample(held):
+    videos = VideoSet(['a', 'b'], [np.arange(1., 101)[:, None]*[1, 1, 1],
+                                   np.arange(1001., 1006)[:, None]*[1, 1, 1]])
     positions = [np.array([10, 50, 99]), np.array([0, 0, 4])]
     channels = [(torch.tensor([0]), torch.tensor([2]))]
-    X = Batches(videos, torch.device('cpu'), torch.float32, held)(np.array([0, 1]), positions, channels, 0., 1)
+    X = Batches(videos, torch.device('cpu'), torch.float32, held)(
+        np.array([0, 1]), positions, channels, 0., 1)
     blank = [0., 0, 0]
-    assert X.original[0].tolist() == [[11.]*3, [51.]*3, [100.]*3, blank, [1001.]*3, [1005.]*3, blank]
-    assert X.augmented[0].tolist() == [[12., 11, 10], [52, 51, 50], [0, 100, 99], blank, [1002, 1001, 0], [0, 1005, 1004], blank]
+    assert X.original[0].tolist() == [
+        [11.]*3, [51.]*3, [100.]*3, blank, [1001.]*3, [1005.]*3, blank]
+    assert X.augmented[0].tolist() == [
+        [12., 11, 10], [52, 51, 50], [0, 100, 99], blank,
+        [1002, 1001, 0], [0, 1005, 1004], blank]
     assert X.rows.tolist() == [[0, 1, 2], [4, 4, 5]]
 
 
@@ -180,7 +215,8 @@ def test_dropout_keeps_the_mean(p):                                  # kills k
     torch.manual_seed(0)
     x = Dropout(p)(torch.ones(400, 500))
     kept = 1 - round(256*p)/256
-    assert x.unique().tolist() == pytest.approx([0, 1/kept]) and x.mean() == pytest.approx(1, abs=.02)
+    assert (x.unique().tolist() == pytest.approx([0, 1/kept]) and
+            x.mean() == pytest.approx(1, abs=.02))
     assert (x > 0).float().mean() == pytest.approx(kept, abs=.01)
 
 
@@ -189,7 +225,8 @@ def test_the_students_features_are_dropped_and_the_teachers_are_not():    # kill
     config = Config(n_classes=2, snippets=50, input_dropout=.7, shift=0.)
     (_, X), = epoch(videos, config, 0, 0, 0)
     for seen, dropped in zip(X.original, X.augmented, strict=True):
-        assert seen.unique().tolist() == [1] and (dropped == 0).float().mean() == pytest.approx(.7, abs=.05)
+        assert (seen.unique().tolist() == [1] and
+                (dropped == 0).float().mean() == pytest.approx(.7, abs=.05))
 
 
 @pytest.mark.parametrize('kernel', [1, 3])
@@ -200,9 +237,11 @@ def test_videos_one_behind_the_other_do_not_see_each_other(kernel):    # kills t
     together = list(full_length(videos, network, 100))
     positions = [np.arange(n) for n in videos.lengths[:4]]
     still = [shifted_channels(d, 0) for d in videos.widths.values()]
-    X = sampled(videos, range(4), [np.resize(p, 60) if len(p) < 60 else p for p in positions], still, 0, network.reach)
+    X = sampled(videos, range(4), [np.resize(p, 60) if len(p) < 60 else p for p in positions],
+                still, 0, network.reach)
     for i, (streams, (_, out)) in enumerate(zip(videos, together, strict=True)):
-        with torch.no_grad(): cas, attention, _ = plain(torch.cat([torch.tensor(x) for x in streams], -1)[None])
+        with torch.no_grad():
+            cas, attention, _ = plain(torch.cat([torch.tensor(x) for x in streams], -1)[None])
         torch.testing.assert_close(out.cas, cas[0], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(out.attention, torch.cat(attention), atol=1e-5, rtol=1e-5)
         if i < 4:
@@ -212,29 +251,38 @@ def test_videos_one_behind_the_other_do_not_see_each_other(kernel):    # kills t
 
 # The oracle: the fast loop, the plain loop, and one that shares nothing with either
 
-# dropout 0.6 of 48: nearly no snippet loses all its hidden units, after which it would be as good as the next, and the last bit would decide
-SMALL = dict(hidden=48, dropout=.6, snippets=24, batch_size=5, iteration_num=3, epoch_num=2, alpha=.25, delta=.03, precision='float32')
-RUNS = {'COPL': {}, 'conventional': PRESETS['conventional'], 'weights anew': dict(carry_weights=False), 'kernel 3': dict(kernel=3),
-        'everything else': dict(beta=.4, weight_decay=.3, lambda1=.2, lambda2=.5, input_dropout=.2, gamma=.9, shift=.5, top_k=3, q=.5, seed=7)}
+# dropout 0.6 of 48: nearly no snippet loses all its hidden units, after which it would be as good
+# as the next, and the last bit would decide
+SMALL = dict(hidden=48, dropout=.6, snippets=24, batch_size=5, iteration_num=3, epoch_num=2,
+             alpha=.25, delta=.03, precision='float32')
+RUNS = {'COPL': {}, 'conventional': PRESETS['conventional'],
+        'weights anew': dict(carry_weights=False), 'kernel 3': dict(kernel=3),
+        'everything else': dict(beta=.4, weight_decay=.3, lambda1=.2, lambda2=.5, input_dropout=.2,
+                                gamma=.9, shift=.5, top_k=3, q=.5, seed=7)}
 
 
 def rounds(loop):
     "What each round of a loop leaves: the next one changes the networks."
-    return [(r.F, r.y, r.s, r.selected, weights(r.network), weights(r.student), r.losses) for r in loop]
+    return [(r.F, r.y, r.s, r.selected, weights(r.network), weights(r.student), r.losses)
+            for r in loop]
 
 
 def same_weights(found, expected):
-    "To 1e-6; Adam divides by gradients that may be all rounding, so one weight in a thousand may differ by more."
+    """To 1e-6; Adam divides by gradients that may be all rounding, so one weight in a thousand
+    may differ by more."""
     difference = (found - expected).abs()
     assert (difference < 1e-6).float().mean() > .999 and difference.max() < 1e-4, difference.max()
 
 
 @pytest.mark.parametrize('streams', [2, 1, 3])
 @pytest.mark.parametrize('run', RUNS)
-def test_both_loops_reach_the_weights_of_an_independent_one(run, streams, monkeypatch):   # kills a b d e f g h i k n o p q t
-    if streams != 2 and run not in ('COPL', 'kernel 3'): pytest.skip('two streams are enough for this configuration')
+# kills a b d e f g h i k n o p q t
+def test_both_loops_reach_the_weights_of_an_independent_one(run, streams, monkeypatch):
+    if streams != 2 and run not in ('COPL', 'kernel 3'):
+        pytest.skip('two streams are enough for this configuration')
     videos, config = some_videos(streams=streams), Config(n_classes=3, **SMALL | RUNS[run])
-    expected, plain, fast = list(reference.run(videos, config)), rounds(algorithm_1(videos, config)), rounds(train(videos, config))
+    expected, plain, fast = (list(reference.run(videos, config)),
+                             rounds(algorithm_1(videos, config)), rounds(train(videos, config)))
     monkeypatch.setattr('copl.engine.Batches', functools.partial(Batches, held=0))
     read = rounds(train(videos, config))
     for theirs, *ours in zip(expected, plain, fast, read, strict=True):
@@ -274,34 +322,44 @@ def test_random_streams_never_collide(monkeypatch):
     monkeypatch.setattr(torch, 'manual_seed', seeded)
     for seed in (0, 1):
         videos = simulate(Simulation(n_train=12, n_test=2, n_classes=3, dim=8), seed).subset('train')
-        for _ in train(videos, Config(3, seed=seed, hidden=8, snippets=8, iteration_num=3, epoch_num=3, carry_weights=False)): pass
-    assert len(drawn) > 80 and len(set(drawn)) == len(drawn)                   # no address is drawn from twice
-    streams = {address: tuple(np.random.SeedSequence(address).generate_state(4)) for address in drawn}
-    assert len(set(streams.values())) == len(drawn)                            # and no two addresses mean the same numbers
-    assert len(seeds) == 2*(3 + 9) and len({seed % 2**32 for seed in seeds}) == len(seeds)     # on a CPU torch looks at 32 bits
+        for _ in train(videos, Config(3, seed=seed, hidden=8, snippets=8, iteration_num=3,
+                                      epoch_num=3, carry_weights=False)): pass
+    assert len(drawn) > 80 and len(set(drawn)) == len(drawn)         # no address is drawn from twice
+    streams = {address: tuple(np.random.SeedSequence(address).generate_state(4))
+               for address in drawn}
+    # and no two addresses mean the same numbers
+    assert len(set(streams.values())) == len(drawn)
+    # on a CPU torch looks at 32 bits
+    assert len(seeds) == 2*(3 + 9) and len({seed % 2**32 for seed in seeds}) == len(seeds)
 
 
 def test_every_address_has_numbers_of_its_own():
-    places = [('a',), ('b',), ('a', 0), ('a', 1), ('a', 1, 0), ('a', 0, 1), ('a', 0, 0), ('a', 1, 0, 0), ('a', 0, 0, 0), ('b', 1)]
+    places = [('a',), ('b',), ('a', 0), ('a', 1), ('a', 1, 0), ('a', 0, 1), ('a', 0, 0),
+              ('a', 1, 0, 0), ('a', 0, 0, 0), ('b', 1)]
     addresses = [(seed, *place) for seed in (0, 1, 2**32 - 1) for place in places]
-    assert len({generator(*a).random() for a in addresses}) == len({torch_seed(*a) for a in addresses}) == len(addresses)
+    assert (len({generator(*a).random() for a in addresses}) ==
+            len({torch_seed(*a) for a in addresses}) == len(addresses))
 
 
 # What the machine adds: devices, compilers, threads, processes
 
 
 class OneDevice(TorchDispatchMode):
-    "Refuses what a GPU would refuse: an operation on tensors of two devices, other than a copy or an index."
+    """Refuses what a GPU would refuse: an operation on tensors of two devices,
+    other than a copy or an index."""
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        devices = {x.device.type for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor) and x.ndim}
+        devices = {x.device.type for x in tree_leaves((args, kwargs))
+                   if isinstance(x, torch.Tensor) and x.ndim}
         copies = ('_to_copy', 'copy_', 'index.Tensor', 'index_put')
-        assert len(devices) < 2 or any(name in str(operation) for name in copies), f'{operation} on {devices}'
+        assert len(devices) < 2 or any(name in str(operation) for name in copies), (
+            f'{operation} on {devices}')
         return operation(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize('kernel', [1, 3])
 def test_a_step_keeps_to_the_device_of_its_network(kernel):
-    config, device = Config(4, hidden=16, kernel=kernel), torch.device('meta')    # stands for a GPU: shapes and devices without numbers
+    # meta stands for a GPU: shapes and devices without numbers
+    config, device = Config(4, hidden=16, kernel=kernel), torch.device('meta')
     with device:
         student, teacher = (build_network({'a': 60, 'b': 50}, config) for _ in range(2))
         targets, selected, rows = torch.zeros(3, 4), torch.ones(3), torch.zeros(3, 100).long()
@@ -309,14 +367,17 @@ def test_a_step_keeps_to_the_device_of_its_network(kernel):
     positions = [np.arange(100)*9//100]*3
     channels = [shifted_channels(d) for d in videos.widths.values()]
     for held in (0, 2**31):
-        X = Batches(videos, torch.device('cpu'), torch.float32, held)(np.arange(3), positions, channels, 0., teacher.reach)
+        X = Batches(videos, torch.device('cpu'), torch.float32, held)(
+            np.arange(3), positions, channels, 0., teacher.reach)
         X = [[x.to(device) for x in part] for part in X[:2]]
         with OneDevice():
             seen = at_rows(teacher.eval()(*X[0]), rows)
-            sum(total_loss(at_rows(student(*X[1]), rows), seen, targets, selected, config, LOSSES).values()).backward()
+            sum(total_loss(at_rows(student(*X[1]), rows), seen, targets, selected, config,
+                           LOSSES).values()).backward()
             update_teacher(teacher, student, 1)
         assert all(p.grad.device.type == 'meta' for p in student.parameters())
-    with OneDevice(): shift(torch.ones(3, 60, device=device), *(c.to(device) for c in shifted_channels(60)))
+    with OneDevice():
+        shift(torch.ones(3, 60, device=device), *(c.to(device) for c in shifted_channels(60)))
 
 
 @pytest.mark.parametrize('kernel', [1, 3])
@@ -327,22 +388,26 @@ def test_no_mini_batch_is_compiled_anew(kernel):
     for n in range(20, 28):                                                     # distinct snippets
         batch = torch.rand(n, 60), torch.rand(n, 50)
         with torch._dynamo.config.patch(error_on_recompile=n > 20):
-            for a, b in zip(compiled(*batch)[:2], network(*batch)[:2], strict=True): torch.testing.assert_close(a, b)
+            for a, b in zip(compiled(*batch)[:2], network(*batch)[:2], strict=True):
+                torch.testing.assert_close(a, b)
 
 
 def test_hidden_units_have_the_format_of_the_products_and_outputs_do_not():
     network = IOCNet({'a': 60, 'b': 60}, 4, hidden=16)
     seen = []
     for branch in (network.class_branch, *network.attention_branches):
-        branch.drop.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
-    with torch.autocast('cpu', torch.bfloat16): out = network(torch.rand(7, 60), torch.rand(7, 60))
+        branch.drop.register_forward_hook(
+            lambda module, inputs, output: seen.append(output.dtype))
+    with torch.autocast('cpu', torch.bfloat16):
+        out = network(torch.rand(7, 60), torch.rand(7, 60))
     assert seen == [torch.bfloat16]*3
     assert {x.dtype for x in (out.cas, out.attention, *out.hidden)} == {torch.float32}
 
 
 def test_a_run_is_the_same_to_the_last_bit_whatever_number_of_threads_the_machine_offers():
     videos, models = tiny().subset('train')[:24], []
-    options = dict(hidden=64, snippets=48, iteration_num=2, epoch_num=1, precision='float32', device='cpu')
+    options = dict(hidden=64, snippets=48, iteration_num=2, epoch_num=1, precision='float32',
+                   device='cpu')
     before = torch.get_num_threads()
     try:
         for n in (1, 2):
@@ -354,7 +419,8 @@ def test_a_run_is_the_same_to_the_last_bit_whatever_number_of_threads_the_machin
             pd.testing.assert_frame_equal(found, models[0].localize(videos), check_exact=True)
     finally: torch.set_num_threads(before)
     one, two = models
-    assert torch.equal(weights(one.network_), weights(two.network_)) and (one.confidence_ == two.confidence_).all()
+    assert (torch.equal(weights(one.network_), weights(two.network_)) and
+            (one.confidence_ == two.confidence_).all())
     more = COPL(6, **options, threads=2).fit(videos)             # last bits only
     assert (one.pseudolabels_ == more.pseudolabels_).all()
     np.testing.assert_allclose(one.confidence_, more.confidence_, atol=1e-4)
@@ -363,20 +429,26 @@ def test_a_run_is_the_same_to_the_last_bit_whatever_number_of_threads_the_machin
 
 def test_compiled_training_gives_the_same_losses_and_goes_on_without_a_compiler(tmp_path, monkeypatch, recwarn):
     videos = tiny().subset('train')
-    config = Config(6, hidden=8, snippets=32, dropout=0, input_dropout=0, iteration_num=1, epoch_num=2, precision='float32')
+    config = Config(6, hidden=8, snippets=32, dropout=0, input_dropout=0, iteration_num=1,
+                    epoch_num=2, precision='float32')
     plain = COPL(config=config, device='cpu').fit(videos).rounds_
     monkeypatch.setenv('TORCHINDUCTOR_CACHE_DIR', str(tmp_path/'cache'))
     devices._no_compiler.cache_clear()
     if shutil.which('g++'):
         assert devices._no_compiler(torch.device('cpu')) is None
         before = len([*(tmp_path/'cache').rglob('*.cpp')])
-        pd.testing.assert_frame_equal(COPL(config=config, device='cpu', compile=True).fit(videos).rounds_, plain, atol=1e-5)
-        assert len([*(tmp_path/'cache').rglob('*.cpp')]) > before > 0                         # more was compiled than the trial
+        pd.testing.assert_frame_equal(
+            COPL(config=config, device='cpu', compile=True).fit(videos).rounds_, plain, atol=1e-5)
+        # more was compiled than the trial
+        assert len([*(tmp_path/'cache').rglob('*.cpp')]) > before > 0
         assert not [w for w in recwarn if 'torch.compile does not work' in str(w.message)]
     code = """import sys; from copl import COPL, Config, tiny
-COPL(config=Config(**eval(sys.argv[1])), device='cpu', compile=True).fit(tiny().subset('train')).rounds_.to_csv(sys.argv[2], index=False)"""
-    done = subprocess.run([sys.executable, '-c', code, repr(config_to_dict(config)), str(tmp_path/'rounds.csv')], capture_output=True, text=True,
-                          env=os.environ | {'CXX': '/no/compiler', 'TORCHINDUCTOR_CACHE_DIR': str(tmp_path/'empty')})
+COPL(config=Config(**eval(sys.argv[1])), device='cpu', compile=True).fit(\
+tiny().subset('train')).rounds_.to_csv(sys.argv[2], index=False)"""
+    done = subprocess.run(
+        [sys.executable, '-c', code, repr(config_to_dict(config)), str(tmp_path/'rounds.csv')],
+        capture_output=True, text=True,
+        env=os.environ | {'CXX': '/no/compiler', 'TORCHINDUCTOR_CACHE_DIR': str(tmp_path/'empty')})
     assert done.returncode == 0 and 'torch.compile does not work here' in done.stderr, done.stderr
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path/'rounds.csv'), plain, atol=1e-5)
 
@@ -389,8 +461,10 @@ from copl.config import world
 from copl.engine import train
 def run(devices):
     fabric = launch(torch.device('cpu'), devices=devices, precision='float32')
-    config = Config(6, hidden=32, snippets=32, dropout=0, input_dropout=0, iteration_num=2, epoch_num=3, batch_size=7, precision='float32', kernel=3)
-    return [(r.y, r.selected, r.F, r.losses.to_dict('list')) for r in train(tiny().subset('train')[:44], config, fabric=fabric)]
+    config = Config(6, hidden=32, snippets=32, dropout=0, input_dropout=0, iteration_num=2, \
+epoch_num=3, batch_size=7, precision='float32', kernel=3)
+    return [(r.y, r.selected, r.F, r.losses.to_dict('list')) \
+for r in train(tiny().subset('train')[:44], config, fabric=fabric)]
 if len(sys.argv) > 2:
     rounds = run(int(sys.argv[1]))
     if world()[0] == 0: torch.save(rounds, sys.argv[2])
@@ -398,8 +472,10 @@ if len(sys.argv) > 2:
 
 
 def test_three_processes_reach_the_clusters_and_losses_of_one(tmp_path, monkeypatch):
-    (tmp_path/'run.py').write_text(SCRIPT)                       # 44 videos in batches of 7: the last holds 2, so that one of 3 processes has none
-    subprocess.run([sys.executable, 'run.py', '3', '3.pt'], cwd=tmp_path, check=True, env=os.environ | {'OMP_NUM_THREADS': '1'}, timeout=300)
+    # 44 videos in batches of 7: the last holds 2, so that one of 3 processes has none
+    (tmp_path/'run.py').write_text(SCRIPT)
+    subprocess.run([sys.executable, 'run.py', '3', '3.pt'], cwd=tmp_path, check=True,
+                   env=os.environ | {'OMP_NUM_THREADS': '1'}, timeout=300)
     monkeypatch.setattr(sys, 'argv', ['run.py'])
     alone = {}
     exec(SCRIPT, alone)

@@ -17,12 +17,22 @@ from copl.choice import compared, plans
 from copl.cli import main
 from copl.engine import Batches, train
 from copl.simulation import Simulation, simulate
-from copl.trust import between_runs, consensus, nearest_clusters, split_half, trust, unseen_agreement, verdict
+from copl.trust import (
+    between_runs,
+    consensus,
+    nearest_clusters,
+    split_half,
+    trust,
+    unseen_agreement,
+    verdict,
+)
 
-SMALL = dict(hidden=16, snippets=16, iteration_num=3, epoch_num=2, batch_size=5, precision='float32')
+SMALL = dict(hidden=16, snippets=16, iteration_num=3, epoch_num=2, batch_size=5,
+             precision='float32')
 VIDEOS = simulate(Simulation(n_train=20, n_test=24, n_classes=3, dim=12, max_length=40), 2)
 TRAIN, UNSEEN = VIDEOS.split()
-QUICK = ['--epoch-num', 2, '--iteration-num', 2, '--hidden', 16, '--snippets', 32, '--device', 'cpu']
+QUICK = ['--epoch-num', 2, '--iteration-num', 2, '--hidden', 16, '--snippets', 32,
+         '--device', 'cpu']
 
 
 def weights(network):
@@ -33,7 +43,8 @@ def weights(network):
 def copl(*args):
     "The command, here: (exit status, what it printed, what it complained about)."
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err): status = main([str(a) for a in args])
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main([str(a) for a in args])
     return status, out.getvalue(), err.getvalue()
 
 
@@ -46,7 +57,7 @@ def by_hand(videos, network, config):
         A_ca = sum(out.attention)/len(out.attention)
         pooled = torch.cat([sum(a*row for a, row in zip(A_ca, s, strict=True)) for s in x])
         F.append((pooled/pooled.norm()).numpy())
-        h = out.cas.softmax(-1) + out.attention.sum(0)[:, None]                # Eq. 14, but for a factor
+        h = out.cas.softmax(-1) + out.attention.sum(0)[:, None]         # Eq. 14, but for a factor
         k = max(1, len(h)//config.top_k)
         scores = [out.cas[h[:, c].argsort(descending=True)[:k], c].mean() for c in range(3)]
         said.append(int(torch.stack(scores).argmax()))
@@ -56,11 +67,13 @@ def by_hand(videos, network, config):
 def agreement_by_hand(network, y, held, config, unseen):
     "The definition, without any of copl's functions."
     F, said = by_hand(TRAIN, network, config)
-    F_unseen, said_unseen = by_hand(unseen, network, config) if unseen is not None else (F[:0], said[:0])
+    F_unseen, said_unseen = (by_hand(unseen, network, config) if unseen is not None else
+                             (F[:0], said[:0]))
     kept = np.setdiff1d(np.arange(len(F)), held)
     asked = [*zip(F[held], said[held], strict=True), *zip(F_unseen, said_unseen, strict=True)]
     centroids = {c: F[kept][y[kept] == c].sum(0) for c in set(y[kept].tolist())}
-    nearest = [max(centroids, key=lambda c: f @ centroids[c]/np.linalg.norm(centroids[c])) for f, _ in asked]
+    nearest = [max(centroids, key=lambda c: f @ centroids[c]/np.linalg.norm(centroids[c]))
+               for f, _ in asked]
     return np.mean([c == x for c, (_, x) in zip(nearest, asked, strict=True)])
 
 
@@ -72,14 +85,17 @@ def test_agreement_of_every_round_is_that_of_its_definition(hold_out, unseen):
     config = Config(3, **SMALL | {'epoch_num': 8}, attention='class_agnostic', hold_out=hold_out)
     held = np.setdiff1d(np.arange(20), taking_part(20, config))
     assert len(held) == 20*hold_out
-    found = [(r.agreement, agreement_by_hand(r.network, r.y, held, config, unseen), unseen_agreement(TRAIN, r.y, unseen, r.network, config))
+    found = [(r.agreement, agreement_by_hand(r.network, r.y, held, config, unseen),
+              unseen_agreement(TRAIN, r.y, unseen, r.network, config))
              for r in train(TRAIN, config, unseen=unseen)]
-    for one, definition, again in found: assert one == pytest.approx(definition) == pytest.approx(again)
+    for one, definition, again in found:
+        assert one == pytest.approx(definition) == pytest.approx(again)
 
 
 def test_looking_at_unseen_videos_changes_nothing_else():
     config = Config(3, **SMALL)
-    for with_them, without in zip(train(TRAIN, config, unseen=UNSEEN), train(TRAIN, config), strict=True):
+    for with_them, without in zip(train(TRAIN, config, unseen=UNSEEN), train(TRAIN, config),
+                                  strict=True):
         assert np.isnan(without.agreement) and not np.isnan(with_them.agreement)
         assert (with_them.F == without.F).all() and (with_them.y == without.y).all()
         assert torch.equal(weights(with_them.network), weights(without.network))
@@ -93,7 +109,8 @@ def test_no_loss_sees_what_is_held_out(monkeypatch):
         return read(self, indices, *args)
     monkeypatch.setattr(Batches, '__call__', watched)
     fast = [(r.y, weights(r.network), r.losses) for r in train(TRAIN, config)]
-    assert np.unique(np.concatenate(seen)).tolist() == taking_part(20, config).tolist() and len(taking_part(20, config)) == 14
+    assert (np.unique(np.concatenate(seen)).tolist() == taking_part(20, config).tolist() and
+            len(taking_part(20, config)) == 14)
     assert taking_part(20, config).tolist() != taking_part(20, replace(config, seed=1)).tolist()
     for plain, (y, network, losses) in zip(algorithm_1(TRAIN, config), fast, strict=True):
         assert (plain.y == y).all() and len(y) == 20
@@ -101,29 +118,42 @@ def test_no_loss_sees_what_is_held_out(monkeypatch):
         pd.testing.assert_frame_equal(plain.losses, losses, atol=1e-5)
 
 
-@pytest.mark.parametrize('hold_out, message', [(.01, 'leaves out 0 of 20 videos, expected at least 1 left out and 3'), (.9, 'leaves out 18 of 20 videos')])
+@pytest.mark.parametrize('hold_out, message', [
+    (.01, 'leaves out 0 of 20 videos, expected at least 1 left out and 3'),
+    (.9, 'leaves out 18 of 20 videos')])
 def test_a_hold_out_that_leaves_nothing_is_refused(hold_out, message):
     config = Config(3, **SMALL, hold_out=hold_out)
-    for run in (lambda: COPL(config=config, device='cpu').fit(TRAIN), lambda: list(algorithm_1(TRAIN, config))):
+    for run in (lambda: COPL(config=config, device='cpu').fit(TRAIN),
+                lambda: list(algorithm_1(TRAIN, config))):
         with pytest.raises(CoplError, match=message): run()
 
 
 def test_without_unseen_videos_there_is_no_agreement_and_asking_for_it_says_so():
     model = COPL(3, **SMALL, device='cpu').fit(TRAIN)
     assert 'agreement' not in model.rounds_
-    with pytest.raises(CoplError, match='found 0 classes and 0 clusters, expected one of each for one unseen video or more'): model.agreement(TRAIN)
-    assert COPL(3, **SMALL, hold_out=.2, device='cpu').fit(TRAIN).rounds_.agreement.between(0, 1).all()
+    with pytest.raises(CoplError, match='found 0 classes and 0 clusters, expected one of each '
+                                        'for one unseen video or more'):
+        model.agreement(TRAIN)
+    assert COPL(3, **SMALL, hold_out=.2, device='cpu').fit(TRAIN).rounds_.agreement.between(
+        0, 1).all()
 
 
 def test_unseen_videos_that_cannot_be_are_refused():
     model = COPL(3, **SMALL, device='cpu')
-    with pytest.raises(CoplError, match=f'found 5 of the unseen videos in training, the first: {TRAIN.names[2]!r}'): model.fit(TRAIN, unseen=TRAIN[2:7])
-    narrow = VideoSet(UNSEEN.names, {'rgb': [x[:, :4] for x in UNSEEN.streams['rgb']], 'flow': UNSEEN.streams['flow']})
-    with pytest.raises(CoplError, match=r"streams \{'rgb': 4, 'flow': 12\}, expected \{'rgb': 12, 'flow': 12\}"): model.fit(TRAIN, unseen=narrow)
+    with pytest.raises(CoplError, match='found 5 of the unseen videos in training, '
+                                        f'the first: {TRAIN.names[2]!r}'):
+        model.fit(TRAIN, unseen=TRAIN[2:7])
+    narrow = VideoSet(UNSEEN.names, {'rgb': [x[:, :4] for x in UNSEEN.streams['rgb']],
+                                     'flow': UNSEEN.streams['flow']})
+    with pytest.raises(CoplError, match=r"streams \{'rgb': 4, 'flow': 12\}, "
+                                        r"expected \{'rgb': 12, 'flow': 12\}"):
+        model.fit(TRAIN, unseen=narrow)
     broken = [x.copy() for x in UNSEEN.streams['rgb']]
     broken[1][0, 3] = np.nan
-    with pytest.raises(CoplError, match=f'{UNSEEN.names[1]!r}, rgb, snippet 0, channel 3: found nan'):
-        model.fit(TRAIN, unseen=VideoSet(UNSEEN.names, {'rgb': broken, 'flow': UNSEEN.streams['flow']}))
+    with pytest.raises(CoplError,
+                       match=f'{UNSEEN.names[1]!r}, rgb, snippet 0, channel 3: found nan'):
+        model.fit(TRAIN, unseen=VideoSet(UNSEEN.names, {'rgb': broken,
+                                                        'flow': UNSEEN.streams['flow']}))
 
 
 def test_labels_of_unseen_videos_are_not_looked_at():
@@ -140,8 +170,10 @@ def test_a_run_with_unseen_videos_resumes_to_the_same_rounds(tmp_path):
     def stop(model):
         if len(model.iterations_) == 2: raise Stopped
         return {}
-    with pytest.raises(Stopped): COPL(3, **SMALL, device='cpu').fit(TRAIN, tmp_path/'c.pt', after_round=stop, unseen=UNSEEN)
-    with pytest.raises(CoplError, match='cannot resume with other data'): COPL(3, **SMALL, device='cpu').fit(TRAIN, tmp_path/'c.pt', True)
+    with pytest.raises(Stopped):
+        COPL(3, **SMALL, device='cpu').fit(TRAIN, tmp_path/'c.pt', after_round=stop, unseen=UNSEEN)
+    with pytest.raises(CoplError, match='cannot resume with other data'):
+        COPL(3, **SMALL, device='cpu').fit(TRAIN, tmp_path/'c.pt', True)
     resumed = COPL(3, **SMALL, device='cpu').fit(TRAIN, tmp_path/'c.pt', True, unseen=UNSEEN)
     pd.testing.assert_frame_equal(resumed.rounds_, whole.rounds_)
     assert torch.equal(weights(resumed.network_), weights(whole.network_))
@@ -154,7 +186,8 @@ def test_a_checkpoint_from_before_an_option_existed_resumes(tmp_path):
     torch.save(saved, tmp_path/'c.pt')
     again = COPL(3, **SMALL, device='cpu').fit(TRAIN, tmp_path/'c.pt', resume=True)
     assert again.pseudolabels_.tolist() == model.pseudolabels_.tolist()
-    with pytest.raises(CoplError, match=r'hold_out: 0.0 then, 0.2 now'): COPL(3, **SMALL, hold_out=.2, device='cpu').fit(TRAIN, tmp_path/'c.pt', True)
+    with pytest.raises(CoplError, match=r'hold_out: 0.0 then, 0.2 now'):
+        COPL(3, **SMALL, hold_out=.2, device='cpu').fit(TRAIN, tmp_path/'c.pt', True)
 
 
 # Figures
@@ -177,7 +210,8 @@ def test_split_half_is_high_for_groups_and_low_for_none():
     none = unit(rng.normal(size=(40, 8)))
     config = Config(4)
     assert split_half(groups, config) > .95 and split_half(none, config) < .4
-    assert split_half(none, config) == split_half(none, config) != split_half(none, replace(config, seed=1))
+    assert (split_half(none, config) == split_half(none, config) !=
+            split_half(none, replace(config, seed=1)))
 
 
 def test_likeness_and_consensus_do_not_depend_on_the_numbers_of_clusters():
@@ -190,14 +224,18 @@ def test_likeness_and_consensus_do_not_depend_on_the_numbers_of_clusters():
     found = consensus(renamed, [1]*5, Config(3))
     assert adjusted_rand_score(found, truth) > max(adjusted_rand_score(y, truth) for y in noisy)
     assert adjusted_rand_score(consensus(noisy[:2], [1, 1e-9], Config(3)), noisy[0]) == 1
-    with pytest.raises(CoplError, match='expected 5 from 0, not all 0'): consensus(noisy, [1, 1, 1, 1, -1], Config(3))
+    with pytest.raises(CoplError, match='expected 5 from 0, not all 0'):
+        consensus(noisy, [1, 1, 1, 1, -1], Config(3))
 
 
 def test_a_verdict_weighs_what_is_known():
     assert [verdict(a).believe for a in (.749, .75, .899, .9)] == [False, None, None, True]
-    assert [verdict(.95, a).believe for a in (.39, .4)] == [False, True] and not verdict(.5, .9).believe
-    assert verdict(np.nan).believe is None and verdict(np.nan, .8).believe and verdict(np.nan, .2).believe is False
-    assert '45%' in verdict(.45).why and 'Mean pooling' in verdict(.45).why and '--hold-out' in verdict(np.nan).why
+    assert ([verdict(.95, a).believe for a in (.39, .4)] == [False, True] and
+            not verdict(.5, .9).believe)
+    assert (verdict(np.nan).believe is None and verdict(np.nan, .8).believe and
+            verdict(np.nan, .2).believe is False)
+    assert ('45%' in verdict(.45).why and 'Mean pooling' in verdict(.45).why and
+            '--hold-out' in verdict(np.nan).why)
     assert trust(.5, .4) == pytest.approx(.2) and trust(np.nan, .4) == .4 and trust(.9, -.2) == 0
 
 
@@ -213,22 +251,29 @@ def test_the_number_of_separated_groups_is_found(n):
 
 def test_the_best_of_several_is_the_run_of_highest_trust_and_the_same_as_alone(tmp_path):
     best = BestOf(COPL(3, **SMALL, device='cpu'), 3).fit(TRAIN, UNSEEN, tmp_path)
-    alone = {seed: COPL(3, **SMALL, seed=seed, device='cpu').fit(TRAIN, unseen=UNSEEN) for seed in range(3)}
+    alone = {seed: COPL(3, **SMALL, seed=seed, device='cpu').fit(TRAIN, unseen=UNSEEN)
+             for seed in range(3)}
     last = pd.DataFrame({seed: model.rounds_.iloc[-1] for seed, model in alone.items()}).T
-    assert best.runs_.agreement.tolist() == last.agreement.tolist() and best.runs_.purity.tolist() == last.purity.tolist()
-    assert best.runs_.trust.tolist() == pytest.approx((last.agreement*last.confidence.clip(0)).tolist())
+    assert (best.runs_.agreement.tolist() == last.agreement.tolist() and
+            best.runs_.purity.tolist() == last.purity.tolist())
+    assert best.runs_.trust.tolist() == pytest.approx(
+        (last.agreement*last.confidence.clip(0)).tolist())
     seed = int(best.runs_.trust.argmax())
     assert best.best_.config.seed == seed == best.runs_.seed[best.runs_.chosen].item()
     assert torch.equal(weights(best.best_.network_), weights(alone[seed].network_))
-    assert torch.equal(weights(COPL.load(tmp_path/'checkpoint.pt', 'cpu').network_), weights(alone[seed].network_))
-    assert best.likeness_.to_numpy() == pytest.approx(between_runs([alone[s].pseudolabels_ for s in range(3)]))
+    assert torch.equal(weights(COPL.load(tmp_path/'checkpoint.pt', 'cpu').network_),
+                       weights(alone[seed].network_))
+    assert best.likeness_.to_numpy() == pytest.approx(
+        between_runs([alone[s].pseudolabels_ for s in range(3)]))
     assert best.consensus().shape == (20,)
 
 
 def test_runs_at_the_same_time_are_those_one_after_the_other():
     one = BestOf(COPL(3, **SMALL, device='cpu'), 3, {'delta': (0., .1)}).fit(TRAIN, UNSEEN)
-    two = BestOf(COPL(3, **SMALL, device='cpu'), 3, {'delta': (0., .1)}, devices=2).fit(TRAIN, UNSEEN)
-    pd.testing.assert_frame_equal(one.runs_.drop(columns='seconds'), two.runs_.drop(columns='seconds'))
+    two = BestOf(COPL(3, **SMALL, device='cpu'), 3, {'delta': (0., .1)},
+                 devices=2).fit(TRAIN, UNSEEN)
+    pd.testing.assert_frame_equal(one.runs_.drop(columns='seconds'),
+                                  two.runs_.drop(columns='seconds'))
     pd.testing.assert_frame_equal(one.options_, two.options_)
     assert torch.equal(weights(one.best_.network_), weights(two.best_.network_))
 
@@ -243,30 +288,40 @@ def test_a_run_that_fails_is_told_and_the_others_stand():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         best = BestOf(COPL(3, **SMALL, cluster=sometimes, device='cpu'), 3).fit(TRAIN, UNSEEN)
-    assert [str(w.message) for w in caught if 'failed' in str(w.message)] == ['run seed-1 has failed, the others stand: no clusters today']
-    assert best.runs_.failure.tolist() == ['', 'no clusters today', ''] and best.best_.config.seed in (0, 2)
+    assert [str(w.message) for w in caught if 'failed' in str(w.message)] == [
+        'run seed-1 has failed, the others stand: no clusters today']
+    assert (best.runs_.failure.tolist() == ['', 'no clusters today', ''] and
+            best.best_.config.seed in (0, 2))
     assert list(best.likeness_) == ['seed-0', 'seed-2'] and best.options_.runs.tolist() == [2]
     with pytest.raises(CoplError, match='all 1 runs have failed, seed-1: no clusters today'):
         BestOf(COPL(3, **SMALL, seed=1, cluster=sometimes, device='cpu'), 1).fit(TRAIN, UNSEEN)
 
 
 def test_without_unseen_videos_the_choice_is_by_confidence_and_says_so():
-    with pytest.warns(UserWarning, match='no unseen videos: runs are compared by their confidence alone'):
+    with pytest.warns(UserWarning,
+                      match='no unseen videos: runs are compared by their confidence alone'):
         best = BestOf(COPL(3, **SMALL, device='cpu'), 3).fit(TRAIN)
-    assert best.runs_.agreement.isna().all() and best.best_.config.seed == best.runs_.confidence.argmax()
-    with warnings.catch_warnings(action='error'): BestOf(COPL(3, **SMALL, hold_out=.2, device='cpu'), 2).fit(TRAIN)
+    assert (best.runs_.agreement.isna().all() and
+            best.best_.config.seed == best.runs_.confidence.argmax())
+    with warnings.catch_warnings(action='error'):
+        BestOf(COPL(3, **SMALL, hold_out=.2, device='cpu'), 2).fit(TRAIN)
 
 
 def test_runs_of_other_data_or_configuration_are_refused_before_any_training(tmp_path):
     BestOf(COPL(3, **SMALL, device='cpu'), 2).fit(TRAIN, UNSEEN, tmp_path)
     trained = []
     def told(model, folder): trained.append(folder)
-    for model, unseen, message in ((COPL(3, **SMALL, delta=.1, device='cpu'), UNSEEN, r'seed-0/checkpoint.pt: .*delta: 0.0 then, 0.1 now'),
-                                   (COPL(3, **SMALL, device='cpu'), UNSEEN[:5], 'cannot resume with other data')):
-        with pytest.raises(CoplError, match=message): BestOf(model, 4).fit(TRAIN, unseen, tmp_path, True, told)
-    with pytest.raises(CoplError, match='already holds the run seed-0'): BestOf(COPL(3, **SMALL, device='cpu'), 2).fit(TRAIN, UNSEEN, tmp_path)
+    for model, unseen, message in (
+            (COPL(3, **SMALL, delta=.1, device='cpu'), UNSEEN,
+             r'seed-0/checkpoint.pt: .*delta: 0.0 then, 0.1 now'),
+            (COPL(3, **SMALL, device='cpu'), UNSEEN[:5], 'cannot resume with other data')):
+        with pytest.raises(CoplError, match=message):
+            BestOf(model, 4).fit(TRAIN, unseen, tmp_path, True, told)
+    with pytest.raises(CoplError, match='already holds the run seed-0'):
+        BestOf(COPL(3, **SMALL, device='cpu'), 2).fit(TRAIN, UNSEEN, tmp_path)
     assert not trained
-    assert len(BestOf(COPL(3, **SMALL, device='cpu'), 3).fit(TRAIN, UNSEEN, tmp_path, True, told).runs_) == 3
+    assert len(BestOf(COPL(3, **SMALL, device='cpu'), 3).fit(
+        TRAIN, UNSEEN, tmp_path, True, told).runs_) == 3
     assert [folder.name for folder in trained] == ['seed-0', 'seed-1', 'seed-2']
 
 
@@ -283,10 +338,14 @@ def test_a_configuration_is_chosen_by_trust_and_likeness_together():
 
 
 @pytest.mark.parametrize('args, message', [
-    (['--try', 'alhpa=.1'], "unknown config field 'alhpa', did you mean 'alpha'?"), (['--try', 'alpha=.5,2'], "'alpha': found 2.0, expected a number in"),
-    (['--try', 'alpha'], "--try: found 'alpha', expected OPTION=VALUE,VALUE,..."), (['--try', 'alpha=.5,0.5'], 'found the run alpha-0.5_seed-0 twice'),
-    (['--try', 'alpha=.5', 'alpha=.1'], 'found alpha twice'), (['--try', 'seed=1,2'], 'found seed among the options to compare'),
-    (['--runs', 0], '--runs: found 0'), (['--consensus'], '--consensus: found a single run'), (['--runs', 2, '--num-nodes', 2], 'of one machine'),
+    (['--try', 'alhpa=.1'], "unknown config field 'alhpa', did you mean 'alpha'?"),
+    (['--try', 'alpha=.5,2'], "'alpha': found 2.0, expected a number in"),
+    (['--try', 'alpha'], "--try: found 'alpha', expected OPTION=VALUE,VALUE,..."),
+    (['--try', 'alpha=.5,0.5'], 'found the run alpha-0.5_seed-0 twice'),
+    (['--try', 'alpha=.5', 'alpha=.1'], 'found alpha twice'),
+    (['--try', 'seed=1,2'], 'found seed among the options to compare'),
+    (['--runs', 0], '--runs: found 0'), (['--consensus'], '--consensus: found a single run'),
+    (['--runs', 2, '--num-nodes', 2], 'of one machine'),
     (['--hold-out', .001], 'leaves out 0 of 72 videos')])
 def test_what_cannot_be_compared_is_one_line_and_leaves_no_run(tmp_path, args, message):
     status, _, err = copl('train', 'sim:tiny', *args, *QUICK, '--out', tmp_path/'run')
@@ -295,30 +354,40 @@ def test_what_cannot_be_compared_is_one_line_and_leaves_no_run(tmp_path, args, m
 
 
 def test_several_runs_by_the_command_line(tmp_path):
-    status, printed, _ = copl('train', 'sim:tiny', '--runs', 3, '--consensus', *QUICK, '--out', tmp_path/'best')
+    status, printed, _ = copl('train', 'sim:tiny', '--runs', 3, '--consensus', *QUICK,
+                              '--out', tmp_path/'best')
     assert status == 0 and 'the likeness of the runs is' in printed
     runs = pd.read_csv(tmp_path/'best/runs.csv')
     chosen = runs[runs.chosen].run.item()
     assert chosen == runs.run[(runs.agreement*runs.confidence).argmax()] and 'purity' in runs
     for name in ('detections.json', 'rounds.csv', 'pseudolabels.csv', 'config.yaml'):
         assert (tmp_path/'best'/name).read_bytes() == (tmp_path/'best'/chosen/name).read_bytes()
-    assert {p.name for p in (tmp_path/'best').glob('*.*g')} == {'likeness.png'} and (tmp_path/'best/consensus.csv').exists()
-    assert copl('train', 'sim:tiny', *QUICK, '--runs', 3, '--out', tmp_path/'best')[2].endswith('or choose another folder with --out\n')
+    assert ({p.name for p in (tmp_path/'best').glob('*.*g')} == {'likeness.png'} and
+            (tmp_path/'best/consensus.csv').exists())
+    assert copl('train', 'sim:tiny', *QUICK, '--runs', 3, '--out', tmp_path/'best')[2].endswith(
+        'or choose another folder with --out\n')
     before = (tmp_path/'best/rounds.csv').read_bytes()
     for path in (tmp_path/'best/seed-1').iterdir(): path.unlink()
     (tmp_path/'best/checkpoint.pt').unlink()
-    assert copl('train', 'sim:tiny', '--runs', 3, *QUICK, '--out', tmp_path/'best', '--resume')[0] == 0
+    assert copl('train', 'sim:tiny', '--runs', 3, *QUICK, '--out', tmp_path/'best',
+                '--resume')[0] == 0
     assert (tmp_path/'best/rounds.csv').read_bytes() == before
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path/'best/runs.csv').drop(columns='seconds'), runs.drop(columns='seconds'))
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path/'best/runs.csv').drop(columns='seconds'),
+                                  runs.drop(columns='seconds'))
     metrics = json.loads((tmp_path/'best/metrics.json').read_text())
-    assert metrics['trust']['agreement'] == pytest.approx(runs.agreement[runs.chosen].item()) and metrics['trust']['why'] in printed
+    assert (metrics['trust']['agreement'] == pytest.approx(runs.agreement[runs.chosen].item()) and
+            metrics['trust']['why'] in printed)
     for run in ('best', 'best/seed-2'):
         status, _, err = copl('report', tmp_path/run, '--device', 'cpu')
-        assert (status, err) == (0, '') and metrics['trust']['why'] in (tmp_path/'best/report.html').read_text()
+        assert ((status, err) == (0, '') and
+                metrics['trust']['why'] in (tmp_path/'best/report.html').read_text())
 
 
 def test_the_number_of_classes_by_the_command_line(tmp_path):
-    status, printed, _ = copl('train', 'sim:tiny', '--n-classes', 'auto', *QUICK, '--out', tmp_path/'run')
+    status, printed, _ = copl('train', 'sim:tiny', '--n-classes', 'auto', *QUICK,
+                              '--out', tmp_path/'run')
     found = json.loads((tmp_path/'run/metrics.json').read_text())['config']['n_classes']
-    assert status == 0 and printed.startswith(f'number of classes: {found}, estimated (half of 20 subsamples say ')
-    assert copl('train', 'sim:tiny', '--n-classes', 'auto', *QUICK, '--out', tmp_path/'run', '--resume')[0] == 0
+    assert status == 0 and printed.startswith(
+        f'number of classes: {found}, estimated (half of 20 subsamples say ')
+    assert copl('train', 'sim:tiny', '--n-classes', 'auto', *QUICK, '--out', tmp_path/'run',
+                '--resume')[0] == 0

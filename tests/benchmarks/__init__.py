@@ -1,9 +1,12 @@
-"""How fast copl is, as ratios to plain references (tests/reference) on the same arrays in the same run.
+"""How fast copl is: ratios to plain references (tests/reference), on the same arrays in one run.
 
-    python -m tests.benchmarks.evaluation --size thumos --out tests/benchmarks/results/evaluation-thumos.json
+    python -m tests.benchmarks.evaluation --size thumos --out FILE
 
-A benchmark is a script. It builds its arrays for one size, yields rows made by `compare` and `measure`, and hands itself to `main`,
-which prints the rows as a table and writes them as JSON with the machine and the versions. pytest collects nothing here.
+with a FILE such as tests/benchmarks/results/evaluation-thumos.json.
+
+A benchmark is a script. It builds its arrays for one size, yields rows made by `compare` and
+`measure`, and hands itself to `main`, which prints the rows as a table and writes them as JSON
+with the machine and the versions. pytest collects nothing here.
 """
 import argparse
 import datetime
@@ -20,7 +23,8 @@ from threadpoolctl import threadpool_info
 
 from copl.config import atomic_write
 
-STATUS, CPUINFO, CLEAR = Path('/proc/self/status'), Path('/proc/cpuinfo'), Path('/proc/self/clear_refs')
+STATUS, CPUINFO, CLEAR = (Path('/proc/self/status'), Path('/proc/cpuinfo'),
+                          Path('/proc/self/clear_refs'))
 
 
 def seconds(call):
@@ -39,23 +43,27 @@ def spread(values):
 
 
 def compare(name, reference, ours, repeats=5, check=None, **sizes):
-    "A row of reference time over ours, in turn, each ratio from one repeat; `check(reference's result, ours)` raises where they differ."
+    """A row of reference time over ours, in turn, each ratio from one repeat;
+    `check(reference's result, ours)` raises where they differ."""
     plain, fast = reference(), ours()                                     # warm up
     if check is not None: check(plain, fast)
     pairs = [(seconds(reference)[0], seconds(ours)[0]) for _ in range(repeats)]
-    return {'name': name, **sizes, 'repeats': repeats, 'checked': check is not None, 'reference_seconds': spread([r for r, _ in pairs]),
+    return {'name': name, **sizes, 'repeats': repeats, 'checked': check is not None,
+            'reference_seconds': spread([r for r, _ in pairs]),
             'seconds': spread([o for _, o in pairs]), 'ratio': spread([r/o for r, o in pairs])}
 
 
 def measure(name, ours, repeats=1, **figures):
-    "A row without a reference: wall time and the highest resident memory (GiB, of the whole process), and what `figures` functions say of the result."
+    """A row without a reference: wall time and the highest resident memory (GiB, of the whole
+    process), and what `figures` functions say of the result."""
     times = []
     reset_peak()
     for _ in range(repeats):
         taken, result = seconds(ours)
         times.append(taken)
     peak = peak_memory()
-    return {'name': name, 'repeats': repeats, 'seconds': spread(times), 'peak_gib': peak, **{k: f(result) if callable(f) else f for k, f in figures.items()}}
+    return {'name': name, 'repeats': repeats, 'seconds': spread(times), 'peak_gib': peak,
+            **{k: f(result) if callable(f) else f for k, f in figures.items()}}
 
 
 def reset_peak():
@@ -65,43 +73,57 @@ def reset_peak():
 
 
 def peak_memory():
-    "Highest resident memory of this process since `reset_peak`, in GiB; None where the system does not say."
+    "Highest resident memory of the process since `reset_peak`, in GiB; None where it is unknown."
     if not STATUS.exists(): return None
-    return next(int(line.split()[1])/2**20 for line in STATUS.read_text().splitlines() if line.startswith('VmHWM'))
+    return next(int(line.split()[1])/2**20 for line in STATUS.read_text().splitlines()
+                if line.startswith('VmHWM'))
 
 
 def machine():
     "What the figures depend on: processor, cores, threads, memory, load, device."
-    info = dict(line.split(':', 1) for line in CPUINFO.read_text().splitlines() if ':' in line) if CPUINFO.exists() else {}
+    info = (dict(line.split(':', 1) for line in CPUINFO.read_text().splitlines() if ':' in line)
+            if CPUINFO.exists() else {})
     info = {k.strip(): v.strip() for k, v in info.items()}
     flags = info.get('flags', '').split()
-    return {'processor': info.get('model name') or platform.processor() or platform.machine(), 'family_model': [info.get('cpu family'), info.get('model')],
-            'instructions': [f for f in ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16') if f in flags],
-            'cores': os.cpu_count(), 'threads': max([torch.get_num_threads(), *(p['num_threads'] for p in threadpool_info())]),
-            'memory_gib': round(os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')/2**30, 1), 'load': os.getloadavg()[0],
-            'device': torch.cuda.get_device_name() if torch.cuda.is_available() else None, 'date': datetime.date.today().isoformat()}
+    return {'processor': info.get('model name') or platform.processor() or platform.machine(),
+            'family_model': [info.get('cpu family'), info.get('model')],
+            'instructions': [f for f in ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
+                             if f in flags],
+            'cores': os.cpu_count(),
+            'threads': max([torch.get_num_threads(),
+                            *(p['num_threads'] for p in threadpool_info())]),
+            'memory_gib': round(os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')/2**30, 1),
+            'load': os.getloadavg()[0],
+            'device': torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            'date': datetime.date.today().isoformat()}
 
 
 def versions():
     "Of Python and of every package that the time depends on."
-    return {'python': platform.python_version(), **{p: version(p) for p in ('copl', 'numpy', 'scipy', 'scikit-learn', 'pandas', 'torch')}}
+    return {'python': platform.python_version(),
+            **{p: version(p)
+               for p in ('copl', 'numpy', 'scipy', 'scikit-learn', 'pandas', 'torch')}}
 
 
 def line(row):
     "One row of the table, as text."
     show = lambda s, unit='': f"{s['median']:.3g}{unit} [{s['min']:.3g}, {s['max']:.3g}]"
     parts = [f"{row['name']:<44}"]
-    if 'ratio' in row: parts += [f"{show(row['ratio'], 'x'):<24}", f"reference {show(row['reference_seconds'], ' s')}"]
+    if 'ratio' in row:
+        parts += [f"{show(row['ratio'], 'x'):<24}",
+                  f"reference {show(row['reference_seconds'], ' s')}"]
     parts.append(f"copl {show(row['seconds'], ' s')}")
     if row.get('peak_gib') is not None: parts.append(f"{row['peak_gib']:.2f} GiB")
     known = {'name', 'repeats', 'checked', 'reference_seconds', 'seconds', 'ratio', 'peak_gib'}
-    return '  '.join(parts + [f'{k} {v:.4g}' if isinstance(v, float) else f'{k} {v}' for k, v in row.items() if k not in known])
+    return '  '.join(parts + [f'{k} {v:.4g}' if isinstance(v, float) else f'{k} {v}'
+                              for k, v in row.items() if k not in known])
 
 
 def write(path, size, rows):
     "JSON with machine, versions and rows."
     note = {'size': size, 'machine': machine(), 'versions': versions(), 'rows': rows}
-    return atomic_write(path, lambda p: p.write_text(json.dumps(note, indent=1) + '\n', encoding='utf-8'))
+    return atomic_write(path, lambda p: p.write_text(json.dumps(note, indent=1) + '\n',
+                                                     encoding='utf-8'))
 
 
 def main(benchmark, sizes=('tiny', 'thumos', 'anet')):

@@ -1,4 +1,4 @@
-"What agreement in every round costs: training with unseen videos against training without, on the same simulated videos."
+"What agreement in every round costs: training with unseen videos or without, on one simulated set."
 import numpy as np
 
 from copl.config import Config

@@ -1,4 +1,5 @@
-"Affinity, spectral clustering and confidence: plain versions (tests/reference), scikit-learn's silhouette, and copl; --size web is 100,000 videos."
+"""Affinity, spectral clustering and confidence: plain versions (tests/reference), scikit-learn's
+silhouette, and copl; --size web is 100,000 videos."""
 import numpy as np
 from sklearn.metrics import normalized_mutual_info_score, silhouette_samples
 
@@ -6,7 +7,8 @@ from copl.plri import confidence_scores, rbf_affinity, spectral_clusters
 from tests.benchmarks import compare, main, measure
 from tests.reference import clustering as reference
 
-SIZES = {'tiny': (72, 128, 6), 'thumos': (200, 2048, 20), 'anet': (5000, 2048, 100), 'web': (100_000, 2048, 200)}
+SIZES = {'tiny': (72, 128, 6), 'thumos': (200, 2048, 20), 'anet': (5000, 2048, 100),
+         'web': (100_000, 2048, 200)}
 
 
 def mixture(n, d, classes):
@@ -25,17 +27,25 @@ def benchmark(size, repeats):
     sizes = dict(videos=n, channels=d, clusters=classes)
     nmi = lambda found: float(normalized_mutual_info_score(y, found))
     if n <= 200:
-        yield compare('affinity, loops', lambda: reference.rbf_affinity(F), lambda: rbf_affinity(F), repeats, np.testing.assert_allclose, **sizes)
-        yield compare('confidence, loops', lambda: reference.confidence_scores(F, y), lambda: confidence_scores(F, y), repeats,
+        yield compare('affinity, loops', lambda: reference.rbf_affinity(F),
+                      lambda: rbf_affinity(F), repeats, np.testing.assert_allclose, **sizes)
+        yield compare('confidence, loops', lambda: reference.confidence_scores(F, y),
+                      lambda: confidence_scores(F, y), repeats,
                       lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), **sizes)
-    if n <= 5000: yield compare('confidence, silhouette', lambda: silhouette_samples(F, y, metric='cosine'), lambda: confidence_scores(F, y), repeats, **sizes)
+    if n <= 5000:
+        yield compare('confidence, silhouette', lambda: silhouette_samples(F, y, metric='cosine'),
+                      lambda: confidence_scores(F, y), repeats, **sizes)
     else: yield measure('confidence', lambda: confidence_scores(F, y), repeats=1, **sizes)
-    if n <= 20_000: yield measure('spectral clustering', lambda: spectral_clusters(F, classes), 1 if n > 1000 else repeats, **sizes, nmi_with_classes=nmi)
+    if n <= 20_000:
+        yield measure('spectral clustering', lambda: spectral_clusters(F, classes),
+                      1 if n > 1000 else repeats, **sizes, nmi_with_classes=nmi)
     else:
         part = slice(0, 10_000)
         exact = spectral_clusters(F[part], classes)
-        yield measure('spectral clustering, landmarks', lambda: spectral_clusters(F, classes), **sizes, nmi_with_classes=nmi,
-                      nmi_with_exact_on_10000=lambda found: float(normalized_mutual_info_score(exact, found[part])),
+        yield measure('spectral clustering, landmarks', lambda: spectral_clusters(F, classes),
+                      **sizes, nmi_with_classes=nmi,
+                      nmi_with_exact_on_10000=lambda found: float(
+                          normalized_mutual_info_score(exact, found[part])),
                       exact_nmi_with_classes=float(normalized_mutual_info_score(exact, y[part])))
 
 

@@ -1,4 +1,5 @@
-"mAP: copl against the ActivityNet toolkit's way, on simulated detections of three sizes and, where given, on published ones."
+"""mAP: copl against the ActivityNet toolkit's way, on simulated detections of three sizes and,
+where given, on published ones."""
 import os
 import warnings
 from pathlib import Path
@@ -14,25 +15,35 @@ from ..reference.evaluation import toolkit_average_precision
 from . import compare, main
 
 TIOU = [.1, .2, .3, .4, .5, .6, .7, .8, .9]
-SIZES = {'tiny': (20, 5, 100, 20), 'thumos': (212, 20, 3358, 100), 'anet': (2383, 100, 3582, 50)}  # videos, classes, instances, detections per video
+# videos, classes, instances, detections per video
+SIZES = {'tiny': (20, 5, 100, 20), 'thumos': (212, 20, 3358, 100), 'anet': (2383, 100, 3582, 50)}
 
 
 def simulated(videos, classes, instances, per_video, seed=0):
-    "(detections, annotations): half of the detections near an instance of their video, the others anywhere; one score in ten is shared by many."
+    """(detections, annotations): half of the detections near an instance of their video, the
+    others anywhere; one score in ten is shared by many."""
     rng, length = np.random.default_rng(seed), 200.0
-    video = np.sort(np.r_[np.arange(videos), rng.integers(videos, size=instances - videos)])       # each video has an instance at least
-    start, duration = rng.uniform(0, length, instances).round(1), rng.gamma(2, 4, instances).round(1) + .5
+    # each video has an instance at least
+    video = np.sort(np.r_[np.arange(videos), rng.integers(videos, size=instances - videos)])
+    start, duration = (rng.uniform(0, length, instances).round(1),
+                       rng.gamma(2, 4, instances).round(1) + .5)
     name = lambda kind, codes: np.char.add(kind, codes.astype(str))
-    truth = pd.DataFrame({'video': name('video', video), 'start': start, 'end': start + duration, 'label': name('class', video % classes)})
+    truth = pd.DataFrame({'video': name('video', video), 'start': start, 'end': start + duration,
+                          'label': name('class', video % classes)})
     where = np.repeat(np.arange(videos), per_video)
-    near, n = rng.integers(np.searchsorted(video, where), np.searchsorted(video, where, side='right')), len(where)
+    near, n = (rng.integers(np.searchsorted(video, where),
+                            np.searchsorted(video, where, side='right')), len(where))
     known = rng.random(n) < .5
     begin = np.where(known, start[near] + rng.normal(0, 2, n), rng.uniform(0, length, n)).round(1)
-    end = np.where(known, start[near] + duration[near] + rng.normal(0, 2, n), begin + rng.gamma(2, 4, n)).round(1)
+    end = np.where(known, start[near] + duration[near] + rng.normal(0, 2, n),
+                   begin + rng.gamma(2, 4, n)).round(1)
     score = np.where(rng.random(n) < .1, .5, rng.random(n))
     label = np.where(known | (rng.random(n) < .7), where % classes, rng.integers(classes, size=n))
-    found = pd.DataFrame({'video': name('video', where), 'start': begin, 'end': np.maximum(end, begin + .1), 'label': name('class', label), 'score': score})
-    return found, Annotations(truth, pd.DataFrame({'video': name('video', np.arange(videos)), 'subset': 'test', 'duration': length + 60}))
+    found = pd.DataFrame({'video': name('video', where), 'start': begin,
+                          'end': np.maximum(end, begin + .1), 'label': name('class', label),
+                          'score': score})
+    return found, Annotations(truth, pd.DataFrame({'video': name('video', np.arange(videos)),
+                                                   'subset': 'test', 'duration': length + 60}))
 
 
 def same(reference, ours):
@@ -42,17 +53,22 @@ def same(reference, ours):
 
 def row(name, found, truth, repeats):
     "Copl against the reference on one set of detections."
-    return compare(name, lambda: toolkit_average_precision(found, truth.segments, TIOU), lambda: average_precision(found, truth, TIOU), repeats, same,
-                   detections=len(found), instances=len(truth.segments), classes=len(truth.classes), tiou=len(TIOU))
+    return compare(name, lambda: toolkit_average_precision(found, truth.segments, TIOU),
+                   lambda: average_precision(found, truth, TIOU), repeats, same,
+                   detections=len(found), instances=len(truth.segments),
+                   classes=len(truth.classes), tiou=len(TIOU))
 
 
 def benchmark(size, repeats):
-    "AP of every class at nine thresholds; with COPL_TEST_DATA and `--size thumos` the STPN detections too."
+    """AP of every class at nine thresholds; with COPL_TEST_DATA and `--size thumos` the STPN
+    detections too."""
     warnings.simplefilter('ignore')
     yield row('AP, simulated detections', *simulated(*SIZES[size]), repeats)
-    data = Path(os.environ.get('COPL_TEST_DATA', Path(__file__).parents[3]/'shared'/'data'))/'detections'
+    data = Path(os.environ.get('COPL_TEST_DATA',
+                               Path(__file__).parents[3]/'shared'/'data'))/'detections'
     if size == 'thumos' and data.exists():
-        yield row('AP, STPN detections', load_detections(data/'stpn_thumos14_test.json'), load_annotations(data/'stpn_thumos14_gt.json', 'test'), repeats)
+        yield row('AP, STPN detections', load_detections(data/'stpn_thumos14_test.json'),
+                  load_annotations(data/'stpn_thumos14_gt.json', 'test'), repeats)
 
 
 if __name__ == '__main__': main(benchmark)

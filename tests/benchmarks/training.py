@@ -1,4 +1,5 @@
-"A training step at batch 16, T = 750, and D = 2048 but for tiny: the public code's way (tests/reference) and copl's, in both precisions."
+"""A training step at batch 16, T = 750, and D = 2048 but for tiny: the public code's way
+(tests/reference) and copl's, in both precisions."""
 import numpy as np
 import torch
 
@@ -17,38 +18,48 @@ SIZES = {'tiny': dict(videos=16, length=100, dim=64, hidden=64, snippets=96, cla
 
 
 def all_at_once(student, teacher, targets, selected, config):
-    "The losses of the whole mini-batch: those of tests/reference take each video by itself, which nobody would train with."
-    student, teacher = (Outputs(cas, torch.stack(attention), tuple(hidden)) for cas, attention, hidden in (student, teacher))
+    """The losses of the whole mini-batch: those of tests/reference take each video by itself,
+    which nobody would train with."""
+    student, teacher = (Outputs(cas, torch.stack(attention), tuple(hidden))
+                        for cas, attention, hidden in (student, teacher))
     return total_loss(student, teacher, targets, selected, config, LOSSES)
 
 
 def benchmark(size, repeats):
     "One epoch of the same videos by both, per step of 16 videos, with every loss."
     s, rng = SIZES[size], np.random.default_rng(0)
-    arrays = [[rng.random((s['length'], s['dim']), dtype=np.float32) for _ in range(s['videos'])] for _ in range(2)]
-    videos = VideoSet([f'v{i}' for i in range(s['videos'])], dict(zip(('rgb', 'flow'), arrays, strict=True)))
+    arrays = [[rng.random((s['length'], s['dim']), dtype=np.float32) for _ in range(s['videos'])]
+              for _ in range(2)]
+    videos = VideoSet([f'v{i}' for i in range(s['videos'])],
+                      dict(zip(('rgb', 'flow'), arrays, strict=True)))
     y = np.arange(s['videos']) % s['classes']
     targets, selected = torch.eye(s['classes'])[y], torch.ones(s['videos'])
     for kernel in (1, 3):
         for precision in ('float32', 'bfloat16'):
-            config = Config(n_classes=s['classes'], hidden=s['hidden'], snippets=s['snippets'], precision=precision, kernel=kernel)
+            config = Config(n_classes=s['classes'], hidden=s['hidden'], snippets=s['snippets'],
+                            precision=precision, kernel=kernel)
             fabric = launch(torch.device('cpu'), precision=precision)
             state = new_state(videos, config)
             state.y, state.selected = y, np.ones(len(y), bool)
             dtype = matmul_dtype(precision, fabric.device)
-            student, read, losses = fabric.setup_module(state.student), Batches(videos, fabric.device, dtype), chosen_losses(config)
+            student, read, losses = (fabric.setup_module(state.student),
+                                     Batches(videos, fabric.device, dtype), chosen_losses(config))
             step = Step(state.student, config, dtype, all_at_once)
 
             def plain(config=config, step=step):
                 for part in np.split(rng.permutation(len(videos)), len(videos)//16):
-                    positions = [sample_snippets(t, config.snippets, rng) for t in videos.lengths[part]]
-                    moved = [torch.randperm(s['dim'])[:round(config.shift*s['dim'])] for _ in range(2)]
+                    positions = [sample_snippets(t, config.snippets, rng)
+                                 for t in videos.lengths[part]]
+                    moved = [torch.randperm(s['dim'])[:round(config.shift*s['dim'])]
+                             for _ in range(2)]
                     step(videos, part, positions, moved, targets[part], selected[part])
 
-            def ours(config=config, state=state, read=read, losses=losses, fabric=fabric, student=student):
+            def ours(config=config, state=state, read=read, losses=losses, fabric=fabric,
+                     student=student):
                 return train_epoch(state, read, targets, config, losses, fabric, student)
 
-            yield compare(f'training, {precision}, kernel {kernel}', plain, ours, repeats, steps=len(videos)//16, **s)
+            yield compare(f'training, {precision}, kernel {kernel}', plain, ours, repeats,
+                          steps=len(videos)//16, **s)
 
 
 if __name__ == '__main__': main(benchmark)

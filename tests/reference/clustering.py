@@ -13,7 +13,7 @@ def distance(a, b):
 
 
 def rbf_affinity(F, beta=None):
-    "exp(-|F_i - F_j|^2 / 2 beta^2) of every pair; beta is the mean distance of two different videos unless given."
+    "exp(-|F_i - F_j|^2 / 2 beta^2) of every pair; beta by default their mean distance."
     F, n = [list(map(float, f)) for f in F], len(F)
     apart = [[distance(F[i], F[j]) for j in range(n)] for i in range(n)]
     if beta is None: beta = sum(map(sum, apart))/(n*(n - 1))
@@ -21,8 +21,9 @@ def rbf_affinity(F, beta=None):
 
 
 def confidence_scores(F, y):
-    """Eq. 6-8 of every video: cohesion a is its mean cosine to the other members of its cluster, separation b the largest of its mean
-    cosines to another cluster, neither less than 0, and s = (a - b)/max(a, b); 0 for a cluster's only member and where both are 0."""
+    """Eq. 6-8 of every video: cohesion a is its mean cosine to the other members of its cluster,
+    separation b the largest of its mean cosines to another cluster, neither less than 0, and
+    s = (a - b)/max(a, b); 0 for a cluster's only member and where both are 0."""
     F, y = [list(map(float, f)) for f in F], [int(c) for c in y]
     scores = []
     for i, own in enumerate(y):

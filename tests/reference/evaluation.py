@@ -17,7 +17,8 @@ def average_precision(detections, truth, threshold):
     for rank, (video, start, end, _) in enumerate(sorted(detections, key=lambda d: -d[3]), 1):
         pairs = [i for i, t in enumerate(truth) if t[0] == video]
         overlaps = [tiou((start, end), truth[i][1:]) for i in pairs]
-        for k in np.argsort(overlaps, kind='heapsort')[::-1]:  # of equal overlaps the one that heapsort puts last
+        # of equal overlaps the one that heapsort puts last
+        for k in np.argsort(overlaps, kind='heapsort')[::-1]:
             if pairs[k] in taken: continue
             if overlaps[k] >= threshold:
                 taken.add(pairs[k])
@@ -33,24 +34,30 @@ def average_precision(detections, truth, threshold):
 
 
 def toolkit_average_precision(detections, truth, tiou):
-    """Interpolated AP of every class as the ActivityNet toolkit computes it, with pandas: a loop over the detections of a class in order
-    of score, for each the tIoU with every instance of its video, most overlap first, and a table of locks per threshold and instance.
-    `truth` has one row per instance; what the toolkit leaves open is decided as copl does: equal scores in the order of the file,
-    equal overlaps by heapsort."""
-    table = {label: class_average_precision(detections[detections.label == label], instances, tiou) for label, instances in truth.groupby('label')}
+    """Interpolated AP of every class as the ActivityNet toolkit computes it, with pandas: a loop
+    over the detections of a class in order of score, for each the tIoU with every instance of its
+    video, most overlap first, and a table of locks per threshold and instance.
+    `truth` has one row per instance; what the toolkit leaves open is decided as copl does: equal
+    scores in the order of the file, equal overlaps by heapsort."""
+    table = {label: class_average_precision(detections[detections.label == label], instances, tiou)
+             for label, instances in truth.groupby('label')}
     return pd.DataFrame.from_dict(table, orient='index', columns=list(tiou)).sort_index()
 
 
 def class_average_precision(detections, truth, tiou):
     "AP of one class at every threshold."
-    truth, detections = truth.reset_index(drop=True), detections.sort_values('score', ascending=False, kind='stable').reset_index(drop=True)
+    truth, detections = (
+        truth.reset_index(drop=True),
+        detections.sort_values('score', ascending=False, kind='stable').reset_index(drop=True))
     if detections.empty: return [0.0]*len(tiou)
-    locked, true = np.full((len(tiou), len(truth)), False), np.zeros((len(tiou), len(detections)))
+    locked, true = (np.full((len(tiou), len(truth)), False),
+                    np.zeros((len(tiou), len(detections))))
     by_video = truth.groupby('video')
     for i, detection in detections.iterrows():
         if detection.video not in by_video.groups: continue
         instances = by_video.get_group(detection.video).reset_index()
-        overlap = segment_tiou(detection[['start', 'end']].to_numpy(float), instances[['start', 'end']].to_numpy(float))
+        overlap = segment_tiou(detection[['start', 'end']].to_numpy(float),
+                               instances[['start', 'end']].to_numpy(float))
         for t, threshold in enumerate(tiou):
             for k in overlap.argsort(kind='heapsort')[::-1]:
                 if overlap[k] < threshold: break
@@ -73,4 +80,5 @@ def interpolated_area(precision, recall):
     "Area under the precision-recall curve, precision made monotone from the right."
     precision, recall = [0.0, *precision, 0.0], [0.0, *recall, 1.0]
     for i in reversed(range(len(precision) - 1)): precision[i] = max(precision[i], precision[i + 1])
-    return sum((recall[i] - recall[i - 1])*precision[i] for i in range(1, len(recall)) if recall[i] != recall[i - 1])
+    return sum((recall[i] - recall[i - 1])*precision[i]
+               for i in range(1, len(recall)) if recall[i] != recall[i - 1])

@@ -1,5 +1,7 @@
-"""Algorithm 1 written out plainly: convolutions, one video at a time, one triple at a time. The oracle for copl.has, copl.plri,
-copl.iocnet, copl.losses, copl.algorithm and copl.engine. It shares with them the addresses of random numbers and nothing else."""
+"""Algorithm 1 written out plainly: convolutions, one video at a time, one triple at a time.
+
+The oracle for copl.has, copl.plri, copl.iocnet, copl.losses, copl.algorithm and copl.engine.
+It shares with them the addresses of random numbers and nothing else."""
 import copy
 import itertools
 import math
@@ -19,9 +21,11 @@ class Branch(nn.Module):
     def __init__(self, first, last, kernel):
         super().__init__()
         channels = first.in_features//kernel
-        self.first = nn.Conv1d(channels, first.out_features, kernel, padding=kernel//2).to(first.weight)
+        self.first = nn.Conv1d(channels, first.out_features, kernel,
+                               padding=kernel//2).to(first.weight)
         self.last = nn.Conv1d(last.in_features, last.out_features, 1).to(last.weight)
-        self.first.weight.data = first.weight.detach().unflatten(1, (kernel, channels)).permute(0, 2, 1).contiguous()
+        self.first.weight.data = first.weight.detach().unflatten(
+            1, (kernel, channels)).permute(0, 2, 1).contiguous()
         self.last.weight.data = last.weight.detach()[..., None].clone()
         self.first.bias.data = first.bias.detach().clone()
         self.last.bias.data = last.bias.detach().clone()
@@ -43,26 +47,34 @@ class Network(nn.Module):
     def like(cls, network):
         "The same weights as a copl.IOCNet."
         branches = [network.class_branch, *network.attention_branches]
-        return cls([(b.first, b.last) for b in branches], network.widths.values(), branches[0].kernel)
+        return cls([(b.first, b.last) for b in branches], network.widths.values(),
+                   branches[0].kernel)
 
     def forward(self, x, drops=None):
-        "(B, T, D) -> CAS (B, T, C), attention of each stream [(B, T)], hidden features of each branch [(B, T, H)]."
+        """(B, T, D) -> CAS (B, T, C), attention of each stream [(B, T)],
+        hidden features of each branch [(B, T, H)]."""
         x = x.permute(0, 2, 1)
         drops = drops or [lambda h: h]*len(self.branches)
         parts = [x, *x.split(self.widths, 1)]
-        (cas, hidden), *others = (branch(part, drop) for branch, part, drop in zip(self.branches, parts, drops, strict=True))
-        return cas.permute(0, 2, 1), [a.sigmoid()[:, 0] for a, _ in others], [h.permute(0, 2, 1) for h in (hidden, *(h for _, h in others))]
+        (cas, hidden), *others = (
+            branch(part, drop)
+            for branch, part, drop in zip(self.branches, parts, drops, strict=True))
+        return (cas.permute(0, 2, 1), [a.sigmoid()[:, 0] for a, _ in others],
+                [h.permute(0, 2, 1) for h in (hidden, *(h for _, h in others))])
 
     def weights(self):
         "All of them, in the order and the form of copl.IOCNet."
         flat = []
-        for b in self.branches: flat += [b.first.weight.permute(0, 2, 1), b.first.bias, b.last.weight, b.last.bias]
+        for b in self.branches:
+            flat += [b.first.weight.permute(0, 2, 1), b.first.bias, b.last.weight, b.last.bias]
         return torch.cat([w.flatten() for w in flat])
 
     def gradients(self):
         "Likewise."
         flat = []
-        for b in self.branches: flat += [b.first.weight.grad.permute(0, 2, 1), b.first.bias.grad, b.last.weight.grad, b.last.bias.grad]
+        for b in self.branches:
+            flat += [b.first.weight.grad.permute(0, 2, 1), b.first.bias.grad,
+                     b.last.weight.grad, b.last.bias.grad]
         return torch.cat([w.flatten() for w in flat])
 
 
@@ -85,7 +97,8 @@ def actionness(cas, attention):
 def has(cas, attention, alpha):
     "(T,) A^HAS of one video."
     A_cs, A_ca = actionness(cas, attention)
-    A = [(a + b).item()/2 if p and q else 0. for a, b, p, q in zip(A_cs, A_ca, high(A_cs), high(A_ca), strict=True)]
+    A = [(a + b).item()/2 if p and q else 0.
+         for a, b, p, q in zip(A_cs, A_ca, high(A_cs), high(A_ca), strict=True)]
     n = 0
     while n < alpha*len(A) - 1e-9: n += 1
     kept = sorted(range(len(A)), key=lambda t: (-A[t], t))[:n]
@@ -99,7 +112,7 @@ def feature(x, A):
 
 
 def shifted(x, moved):
-    "Temporal feature shift of the chosen channels, the first half earlier and the rest later; (..., T, D)."
+    "Temporal feature shift of the chosen channels, first half earlier, rest later; (..., T, D)."
     out, half = x.clone(), (len(moved) + 1)//2
     earlier, later = moved[:half], moved[half:]
     out[..., :-1, earlier], out[..., -1, earlier] = x[..., 1:, earlier], 0
@@ -115,18 +128,23 @@ def squared(a, b):
 def contrast(hidden, own, other, tau=.1):
     "L_C of one branch in one video, triple by triple."
     mine, theirs, n = high(own), high(other), max(1, len(own)//20)
-    members = {(p, q): [t for t in range(len(mine)) if (mine[t], theirs[t]) == (p, q)] for p in (True, False) for q in (True, False)}
+    members = {(p, q): [t for t in range(len(mine)) if (mine[t], theirs[t]) == (p, q)]
+               for p in (True, False) for q in (True, False)}
     if not all(members.values()): return hidden.sum()*0
-    ranks = {(True, True): own + other, (False, False): -own - other, (True, False): own, (False, True): -own}
+    ranks = {(True, True): own + other, (False, False): -own - other,
+             (True, False): own, (False, True): -own}
     means = {}
     for group, inside in members.items():
         best = sorted(inside, key=lambda t, r=ranks[group]: -r[t].item())[:n]
         mean = torch.stack([hidden[t] for t in best]).mean(0)
         means[group] = mean/max(mean.norm(), 1e-12)
-    action, background, like_action, like_background = (means[g] for g in ((True, True), (False, False), (True, False), (False, True)))
+    action, background, like_action, like_background = (
+        means[g] for g in ((True, True), (False, False), (True, False), (False, True)))
     total = 0
-    for anchor, friend, foe in ((like_action, action, background), (like_background, background, action),
-                                (action, like_action, like_background), (background, like_background, like_action)):
+    for anchor, friend, foe in ((like_action, action, background),
+                                (like_background, background, action),
+                                (action, like_action, like_background),
+                                (background, like_background, like_action)):
         near, far = anchor @ friend/tau, anchor @ foe/tau
         total = total - torch.log(near.exp()/(near.exp() + far.exp()))
     return total
@@ -136,7 +154,8 @@ def losses(student, teacher, targets, selected, config):
     "{name: mean over the batch}, video by video; student and teacher as `Network` gives them."
     total = dict.fromkeys(('cls', 'asl', 'CI', 'C', 'CO'), 0)
     for b in range(len(targets)):
-        cas, attention, hidden = student[0][b], [a[b] for a in student[1]], [h[b] for h in student[2]]
+        cas, attention, hidden = (student[0][b], [a[b] for a in student[1]],
+                                  [h[b] for h in student[2]])
         h = (cas.softmax(-1) + sum(attention)[:, None])/(1 + len(attention))
         k = max(1, len(cas)//config.top_k)
         top = [h[:, c].detach().topk(k).indices for c in range(cas.shape[1])]
@@ -145,7 +164,8 @@ def losses(student, teacher, targets, selected, config):
         for c in torch.nonzero(targets[b]): positive[top[c]] = True
         generalised = lambda p: ((1 - p.clamp_min(1e-6)**config.q)/config.q).mean() if len(p) else 0
         total['cls'] += selected[b]*-(targets[b]*scores.log_softmax(0)).sum()
-        total['asl'] += selected[b]*sum(generalised(a[positive]) + generalised(1 - a[~positive]) for a in attention)/len(attention)
+        total['asl'] += selected[b]*sum(generalised(a[positive]) + generalised(1 - a[~positive])
+                                        for a in attention)/len(attention)
         A_cs, A_ca = actionness(cas, attention)
         pairs = [squared(a, b) for a, b in itertools.combinations(attention, 2)]
         total['CI'] += .1*squared(A_cs, A_ca) + (5*sum(pairs)/len(pairs) if pairs else 0)
@@ -153,7 +173,9 @@ def losses(student, teacher, targets, selected, config):
         branches = [contrast(hidden[0], A_cs, A_ca), *(contrast(x, A_ca, A_cs) for x in hidden[1:])]
         total['C'] += config.lambda1*sum(branches)/len(branches)
         classes = ((cas.softmax(-1) - teacher[0][b].softmax(-1))**2).sum(-1).mean()
-        total['CO'] += config.lambda2*(classes + sum(squared(a, other[b]) for a, other in zip(attention, teacher[1], strict=True))/len(attention))
+        total['CO'] += config.lambda2*(
+            classes + sum(squared(a, other[b])
+                          for a, other in zip(attention, teacher[1], strict=True))/len(attention))
     return {name: value/len(targets) for name, value in total.items()}
 
 
@@ -181,7 +203,8 @@ class Learner:
         with torch.random.fork_rng():
             torch.manual_seed(torch_seed(config.seed, 'weights', n))
             shapes = [(sum(widths), config.n_classes), *((d, 1) for d in widths)]
-            linear = [(nn.Linear(k*d, config.hidden), nn.Linear(config.hidden, out)) for d, out in shapes]
+            linear = [(nn.Linear(k*d, config.hidden), nn.Linear(config.hidden, out))
+                      for d, out in shapes]
         self.student = Network(linear, widths, k)
         self.teacher = copy.deepcopy(self.student)
         self.optimizer = AdamW(self.student.parameters(), config.lr, config.weight_decay)
@@ -193,22 +216,26 @@ class Learner:
         self.optimizer.step()
         self.t += 1
         momentum = min(gamma, (self.t - 1)/self.t)
-        for p, q in zip(self.teacher.parameters(), self.student.parameters(), strict=True): p.data = momentum*p.data + (1 - momentum)*q.data
+        for p, q in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+            p.data = momentum*p.data + (1 - momentum)*q.data
 
 
 class Mask:
-    "Dropout of a film (all snippets of a mini-batch one behind the other) by one random byte for each value; cut into videos afterwards."
+    """Dropout of a film (all snippets of a mini-batch one behind the other) by one random byte
+    for each value; cut into videos afterwards."""
     def __init__(self, rows, channels, fraction):
         dropped = min(round(256*fraction), 255)
         if not dropped: self.scale = torch.ones(rows, channels)
         else:
             words = torch.empty(math.ceil(rows*channels/8), dtype=torch.int64).random_(-2**63, None)
-            drawn = torch.from_numpy(words.numpy().view(np.uint8)[:rows*channels].astype(int)).view(rows, channels)
+            drawn = torch.from_numpy(
+                words.numpy().view(np.uint8)[:rows*channels].astype(int)).view(rows, channels)
             self.scale = torch.where(drawn < dropped, 0., 256/(256 - dropped))
 
 
 def step_outputs(learner, videos, indices, positions, moved, config):
-    "What student and teacher say at the sampled positions of each video; dropout is drawn for each distinct snippet and the blanks after each video."
+    """What student and teacher say at the sampled positions of each video; dropout is drawn for
+    each distinct snippet and the blanks after each video."""
     reach, widths = config.kernel//2, list(videos.widths.values())
     distinct = [sorted(set(p.tolist())) for p in positions]
     starts = np.cumsum([0] + [len(d) + reach for d in distinct])
@@ -220,17 +247,22 @@ def step_outputs(learner, videos, indices, positions, moved, config):
         again = torch.tensor([seen.index(t) for t in p.tolist()])
         whole = [torch.tensor(x) for x in videos[int(i)]]
         x = torch.cat([s[seen] for s in whole], -1)
-        augmented = torch.cat([shifted(s, m)[seen]*mask.scale[inside] for s, m, mask in zip(whole, moved, masks, strict=True)], -1)
+        augmented = torch.cat([shifted(s, m)[seen]*mask.scale[inside]
+                               for s, m, mask in zip(whole, moved, masks, strict=True)], -1)
         drops = [lambda h, mask=mask, inside=inside: h*mask.scale[inside].T for mask in hidden]
         with torch.no_grad(): teacher = learner.teacher(x[None])
         student = learner.student(augmented[None], drops)
-        said.append([(cas[:, again], [a[:, again] for a in A], [h[:, again] for h in hs]) for cas, A, hs in (student, teacher)])
-    def together(k): return torch.cat([s[k][0] for s in said]), *([torch.cat(x) for x in zip(*(s[k][j] for s in said), strict=True)] for j in (1, 2))
+        said.append([(cas[:, again], [a[:, again] for a in A], [h[:, again] for h in hs])
+                     for cas, A, hs in (student, teacher)])
+    def together(k):
+        return (torch.cat([s[k][0] for s in said]),
+                *([torch.cat(x) for x in zip(*(s[k][j] for s in said), strict=True)]
+                  for j in (1, 2)))
     return together(0), together(1)
 
 
 def renamed(previous, y, n_clusters):
-    "The clusters under those names that leave the most videos theirs; raises where two ways are equally good."
+    "The clusters, renamed so that most videos keep theirs; raises where two ways are equally good."
     ways = [np.array(names)[y] for names in itertools.permutations(range(n_clusters))]
     kept = [(way == previous).sum() for way in ways]
     assert kept.count(max(kept)) == 1, 'two ways to rename'
@@ -240,11 +272,14 @@ def renamed(previous, y, n_clusters):
 def spectral(F, config):
     "Clusters by scikit-learn, from the plain affinity."
     affinity = np.array(clustering.rbf_affinity(F, config.beta))
-    return SpectralClustering(config.n_classes, affinity='precomputed', assign_labels='kmeans', n_init=10, random_state=config.seed).fit_predict(affinity)
+    return SpectralClustering(
+        config.n_classes, affinity='precomputed', assign_labels='kmeans', n_init=10,
+        random_state=config.seed).fit_predict(affinity)
 
 
 def run(videos, config, cluster=spectral):
-    "Algorithm 1: (F, y, s, selected, weights of the teacher, of the student, losses of each epoch) of each round; delta or all, has or class_agnostic."
+    """Algorithm 1: (F, y, s, selected, weights of the teacher, of the student, losses of each
+    epoch) of each round; delta or all, has or class_agnostic."""
     learner, y = Learner(videos, config, 0), None
     for n in range(config.iteration_num):
         F = []
@@ -252,52 +287,70 @@ def run(videos, config, cluster=spectral):
             x = torch.cat([torch.tensor(s) for s in streams], -1)
             with torch.no_grad(): cas, attention, _ = learner.teacher(x[None])
             A = [1.]*len(x)
-            if n and config.attention == 'class_agnostic': A = actionness(cas[0], [a[0] for a in attention])[1].tolist()
+            if n and config.attention == 'class_agnostic':
+                A = actionness(cas[0], [a[0] for a in attention])[1].tolist()
             elif n: A = has(cas[0], [a[0] for a in attention], config.alpha)
             F.append(feature(x, A))
         F = torch.stack(F).numpy()
         found = cluster(F, config)
         y = found if y is None else renamed(y, found, config.n_classes)
         s = np.array(clustering.confidence_scores(F, y))
-        selected = np.array([config.select == 'all' or score >= config.delta and (y == c).sum() > 1 for score, c in zip(s, y, strict=True)])
+        selected = np.array([
+            config.select == 'all' or score >= config.delta and (y == c).sum() > 1
+            for score, c in zip(s, y, strict=True)])
         if n and not config.carry_weights: learner = Learner(videos, config, n)
         log = []
         for m in range(config.epoch_num):
             log.append(dict.fromkeys(config.losses, 0.))
-            rng, channels = generator(config.seed, 'batches', n, m), torch.Generator().manual_seed(torch_seed(config.seed, 'shift', n, m))
+            rng, channels = (
+                generator(config.seed, 'batches', n, m),
+                torch.Generator().manual_seed(torch_seed(config.seed, 'shift', n, m)))
             with torch.random.fork_rng():
                 torch.manual_seed(torch_seed(config.seed, 'dropout', n, m))
                 order = rng.permutation(len(videos))
                 for first in range(0, len(order), config.batch_size):
                     indices = order[first:first + config.batch_size]
-                    positions = [np.floor((np.arange(config.snippets) + rng.random(config.snippets))*T/config.snippets).astype(int).clip(max=T - 1)
-                                 for T in videos.lengths[indices]]
-                    moved = [torch.randperm(d, generator=channels)[:round(config.shift*d)] for d in videos.widths.values()]
+                    positions = [
+                        np.floor((np.arange(config.snippets) + rng.random(config.snippets))
+                                 *T/config.snippets).astype(int).clip(max=T - 1)
+                        for T in videos.lengths[indices]]
+                    moved = [torch.randperm(d, generator=channels)[:round(config.shift*d)]
+                             for d in videos.widths.values()]
                     said = step_outputs(learner, videos, indices, positions, moved, config)
-                    terms = losses(*said, torch.eye(config.n_classes)[y[indices]], torch.from_numpy(selected).float()[indices], config)
+                    terms = losses(*said, torch.eye(config.n_classes)[y[indices]],
+                                   torch.from_numpy(selected).float()[indices], config)
                     learner.update(sum(terms[name] for name in config.losses), config.gamma)
-                    for name in config.losses: log[-1][name] += terms[name].item()*len(indices)/len(videos)
-        yield F, y, s, selected, learner.teacher.weights().detach(), learner.student.weights().detach(), log
+                    for name in config.losses:
+                        log[-1][name] += terms[name].item()*len(indices)/len(videos)
+        yield (F, y, s, selected, learner.teacher.weights().detach(),
+               learner.student.weights().detach(), log)
 
 
 class Step:
-    "A training step as the public code of this field has it: every sampled position goes through the convolutions, torch's own dropout and AdamW."
+    """A training step as the public code of this field has it: every sampled position goes through
+    the convolutions, torch's own dropout and AdamW."""
     def __init__(self, like, config, precision=torch.float32, losses=losses):
         self.config, self.precision, self.losses = config, precision, losses
         self.student = Network.like(like)
         self.teacher = copy.deepcopy(self.student)
-        self.optimizer = torch.optim.AdamW(self.student.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(self.student.parameters(), lr=config.lr,
+                                           weight_decay=config.weight_decay)
         self.t = 0
 
     def __call__(self, videos, indices, positions, moved, targets, selected):
-        "The losses of one update; positions are the snippets of each video, moved the shifted channels of each stream."
-        batch = [torch.stack([torch.from_numpy(x[i][p]) for i, p in zip(indices, positions, strict=True)]) for x in videos.streams.values()]
+        """The losses of one update; positions are the snippets of each video,
+        moved the shifted channels of each stream."""
+        batch = [torch.stack([torch.from_numpy(x[i][p])
+                              for i, p in zip(indices, positions, strict=True)])
+                 for x in videos.streams.values()]
         drop, unit = nn.Dropout(self.config.input_dropout), nn.Dropout(self.config.dropout)
         with torch.autocast('cpu', torch.bfloat16, enabled=self.precision == torch.bfloat16):
             with torch.no_grad(): teacher = self.teacher(torch.cat(batch, -1))
-            augmented = torch.cat([drop(shifted(x, m)) for x, m in zip(batch, moved, strict=True)], -1)
+            augmented = torch.cat([drop(shifted(x, m))
+                                   for x, m in zip(batch, moved, strict=True)], -1)
             student = self.student(augmented, [unit]*len(self.student.branches))
-        terms = self.losses(*((cas.float(), [a.float() for a in A], [h.float() for h in hidden]) for cas, A, hidden in (student, teacher)),
+        terms = self.losses(*((cas.float(), [a.float() for a in A], [h.float() for h in hidden])
+                              for cas, A, hidden in (student, teacher)),
                             targets, selected, self.config)
         self.optimizer.zero_grad()
         sum(terms.values()).backward()
@@ -305,5 +358,6 @@ class Step:
         self.t += 1
         momentum = min(self.config.gamma, 1 - 1/self.t)
         with torch.no_grad():
-            for p, q in zip(self.teacher.parameters(), self.student.parameters(), strict=True): p.copy_(momentum*p + (1 - momentum)*q)
+            for p, q in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+                p.copy_(momentum*p + (1 - momentum)*q)
         return {name: float(value.detach()) for name, value in terms.items()}
