@@ -46,7 +46,7 @@ def _summary(round, labels):
             row[f'purity_{part}'] = float(right[chosen].mean()) if chosen.any() else np.nan
     return row | {f'loss_{k}': float(v) for k, v in round.losses.iloc[-1].items()}
 
-# %% ../nbs/23_estimator.ipynb #0f4eb35c
+# %% ../nbs/23_estimator.ipynb #67e13026
 _FORMAT = 'copl checkpoint 2'
 _KEYS = {'config', 'videos', 'data_sha256', 'seconds', 'rounds', 'iterations', 'log', 'state', 'names', 'widths', 'network', 'arrays'}
 _ARRAYS = ('pseudolabels_', 'confidence_', 'selected_', 'features_')
@@ -79,12 +79,17 @@ def _fitting(path):
     try: yield
     except Exception as e: raise CoplError(f'{path}: its contents do not fit together, expected a file that copl wrote: {_first_line(e)}') from e
 
+def _is_row(row):
+    "Whether it is one row of `COPL.rounds_`: numbers by name."
+    if not isinstance(row, dict) or not {'round', 'n_P', 'n_U', 'confidence'} <= row.keys(): return False
+    return all(isinstance(v, int | float) for v in row.values())
+
 def _facts(saved):
     "(field, whether it holds what it ought to) of a checkpoint."
     n, C, state, real = len(saved['videos']), saved['config']['n_classes'], saved['state'], lambda x: x.is_floating_point() and bool(x.isfinite().all())
     yield 'videos', isinstance(saved['videos'], list) and all(isinstance(v, str) for v in saved['videos'])
     yield 'seconds', isinstance(saved['seconds'], float)
-    yield 'rounds', isinstance(saved['rounds'], list) and all(isinstance(r, dict) and {*r} >= {'round', 'n_P', 'n_U', 'confidence'} for r in saved['rounds'])
+    yield 'rounds', isinstance(saved['rounds'], list) and all(_is_row(r) for r in saved['rounds'])
     yield 'log', isinstance(saved['log'], list) and all(isinstance(r, dict) and 'round' in r for r in saved['log'])
     yield 'iterations', len(saved['iterations']) == len(saved['rounds'])
     if state is None:

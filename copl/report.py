@@ -55,7 +55,7 @@ def run_metrics(
         raise CoplError(f'{path}: expected what copl train writes, found a gap ({e!r})') from e
     return metrics
 
-# %% ../nbs/40_report.ipynb #ebeccc53
+# %% ../nbs/40_report.ipynb #f523a15e
 def _check_metrics(metrics):
     "Raises an error of some kind where something is missing that the page shows."
     for key in ('config', 'data', 'versions'):
@@ -64,6 +64,8 @@ def _check_metrics(metrics):
                             'expected names and values')
     if not isinstance(metrics['data'].get('source'), str):
         raise CoplError("found no source under 'data', expected what copl train writes")
+    if not isinstance(metrics.get('trust', {}), dict):
+        raise CoplError(f"found {shown(metrics['trust'])} under 'trust', expected names and values")
     if not isinstance(metrics.get('seed'), int):
         raise CoplError(f"found {shown(metrics.get('seed'))} under 'seed', expected a whole number")
     _tiles(metrics)
