@@ -26,12 +26,15 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     python_requires=f">={cfg['min_python']}",
+    package_dir={'': '.'}, # so that an editable install is a path, which type checkers follow
     packages=find_packages(include=[cfg['lib_path'], f"{cfg['lib_path']}.*"]),
     package_data={cfg['lib_path']: ['py.typed', 'timelines.json', 'report.html']},
     install_requires=cfg['requirements'].split(),
-    extras_require={'video': cfg['video_requirements'].split(), 'hdf5': cfg['hdf5_requirements'].split(),
+    extras_require={'video': cfg['video_requirements'].split(),
+                    'hdf5': cfg['hdf5_requirements'].split(),
                     'tensorboard': cfg['tensorboard_requirements'].split(),
-                    'dev': f"{cfg['dev_requirements']} {cfg['video_requirements']} {cfg['tensorboard_requirements']}".split()},
+                    'dev': ' '.join(cfg[f'{extra}_requirements'] for extra in
+                                    ('dev', 'video', 'tensorboard')).split()},
     entry_points={'console_scripts': cfg['console_scripts'].split()},
     zip_safe=False,
 )

@@ -1,4 +1,4 @@
-"README.md from nbs/index.ipynb: `python .ci/readme.py` writes it, `--check` says whether it is in step."
+"README.md from nbs/index.ipynb: `python .ci/readme.py` writes it, `--check` compares the two."
 import re
 import sys
 from pathlib import Path
@@ -13,5 +13,6 @@ text = re.sub(r'\]\(images/', '](nbs/images/', text)
 text = re.sub(r'\]\((\w+/)?(\w+)\.ipynb\)', r'](nbs/\1\2.ipynb)', text)
 text = f'<!-- made from nbs/index.ipynb by .ci/readme.py: edit the notebook -->\n{text.strip()}\n'
 if '--check' in sys.argv[1:]:
-    if (root/'README.md').read_text(encoding='utf-8') != text: sys.exit('README.md is not in step with nbs/index.ipynb: run python .ci/readme.py')
+    if (root/'README.md').read_text(encoding='utf-8') != text:
+        sys.exit('README.md is not in step with nbs/index.ipynb: run python .ci/readme.py')
 else: (root/'README.md').write_text(text, encoding='utf-8')

@@ -56,12 +56,13 @@ def _seconds(where, value):
                         'expected a number (of seconds, at most 10**12)')
     return seconds
 
-# %% ../nbs/30_annotations.ipynb #f3aa88af
+# %% ../nbs/30_annotations.ipynb #52c846c3
 def _segment(where, item):
     "start, end, label of one annotation or detection."
     if not isinstance(item, dict) or 'segment' not in item or 'label' not in item:
         raise CoplError(f"{where}: found {shown(item)}, expected a 'segment' and a 'label'")
-    segment, label = item['segment'], item['label']
+    segment = item['segment']
+    label = item['label']
     if not isinstance(segment, (list, tuple)) or len(segment) != 2:
         raise CoplError(f'{where}: segment is {shown(segment)}, expected [start, end] in seconds')
     if not isinstance(label, str) or not label:
@@ -114,17 +115,19 @@ def _video_table(rows):
     "A table of videos with its columns fixed, also when it is empty."
     return pd.DataFrame(rows, columns=['video', 'subset', 'duration'])
 
-# %% ../nbs/30_annotations.ipynb #c34c726e
+# %% ../nbs/30_annotations.ipynb #f64c8cd1
 def _load_activitynet(path):
     "Ground truth from ActivityNet JSON."
     content, sha256 = read_json(path)
-    segments, videos = [], []
+    segments = []
+    videos = []
     for name, entry in _table(path, content, 'database', 'annotations').items():
         where = f'{path}: video {name!r}'
         if not isinstance(entry, dict) or not isinstance(entry.get('annotations', []), list):
             raise CoplError(f'{where}: found {shown(entry)}, '
                             "expected a dictionary with a list of 'annotations'")
-        subset, duration = entry.get('subset'), entry.get('duration')
+        subset = entry.get('subset')
+        duration = entry.get('duration')
         if not isinstance(subset, str | None):
             raise CoplError(f'{where}: subset is {shown(subset)}, expected text')
         duration = math.nan if duration is None else _seconds(f'{where}, duration', duration)
@@ -135,7 +138,7 @@ def _load_activitynet(path):
             segments.append((name, *_segment(f'{where}, annotation {i}', item)))
     return Annotations(_segment_table(segments), _video_table(videos), str(path), sha256)
 
-# %% ../nbs/30_annotations.ipynb #058a302d
+# %% ../nbs/30_annotations.ipynb #af973603
 def _load_wtalc(folder, allow_pickle):
     "Ground truth from parallel arrays: row i of each file is about video i."
     keys = ('videoname', 'subset', 'duration', 'segments', 'labels')
@@ -145,7 +148,8 @@ def _load_wtalc(folder, allow_pickle):
         if len(rows) != len(columns['videoname']):
             raise CoplError(f"{folder/key}.npy: found {len(rows)} rows, expected "
                             f"{len(columns['videoname'])}, one for each video of videoname.npy")
-    videos, segments = [], []
+    videos = []
+    segments = []
     for row in zip(*columns.values(), strict=True):
         video, found = _wtalc_video(folder, *row)
         videos.append(video)
@@ -239,7 +243,7 @@ def _class_files(folder):
         if match: found.append((path, match[1], subsets[match[2]]))
     return found
 
-# %% ../nbs/30_annotations.ipynb #b80951f5
+# %% ../nbs/30_annotations.ipynb #bbe93903
 def _load_class_files(folder):
     "Ground truth from one text file per class and subset."
     files = _class_files(folder)
@@ -247,7 +251,8 @@ def _load_class_files(folder):
     if len(kept) < len(files):
         warnings.warn(f'{folder}: the ambiguous stretches in {len(files) - len(kept)} files '
                       'are left out', stacklevel=4)
-    segments, subsets = [], {}
+    segments = []
+    subsets = {}
     for path, label, subset in kept:
         for where, video, row in _class_file(path, label):
             segments.append((video, *row))

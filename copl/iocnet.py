@@ -19,12 +19,12 @@ from torch import nn
 from .config import Config
 from .videos import CoplError, VideoSet
 
-# %% ../nbs/12_iocnet.ipynb #c157e2f6
+# %% ../nbs/12_iocnet.ipynb #877a8d2a
 class Outputs(NamedTuple):
     "What the network says about each snippet."
     cas:torch.Tensor       # (..., T, C) class activation sequence, logits
     attention:torch.Tensor # (S, ..., T) class-agnostic attention of each of S streams, in (0, 1)
-    hidden:tuple[torch.Tensor, ...]=() # (..., T, H) of the class branch, then of each attention branch
+    hidden:tuple[torch.Tensor, ...]=() # (..., T, H) of the class branch, then each attention branch
 
 # %% ../nbs/12_iocnet.ipynb #ead66bb5
 class Dropout(nn.Module):
@@ -43,7 +43,7 @@ class Dropout(nn.Module):
         keep = words.view(torch.uint8)[:x.numel()].view(x.shape) >= self.dropped
         return x*keep.to(x.dtype).mul_(256/(256 - self.dropped))
 
-# %% ../nbs/12_iocnet.ipynb #5023ab31
+# %% ../nbs/12_iocnet.ipynb #515a5972
 class Branch(nn.Module):
     "One hidden layer over time, then one output layer."
     def __init__(self,
@@ -63,11 +63,15 @@ class Branch(nn.Module):
         x:torch.Tensor # (..., T, D)
     )->tuple[torch.Tensor, torch.Tensor]: # outputs (..., T, out), hidden features (..., T, H)
         "Outputs at full precision, whatever the precision of the matmuls."
-        if self.kernel == 3: x = torch.cat([Fn.pad(x, (0, 0, 1, 0))[..., :-1, :], x, Fn.pad(x, (0, 0, 0, 1))[..., 1:, :]], -1)
+        if self.kernel == 3:
+            x = torch.cat([Fn.pad(x, (0, 0, 1, 0))[..., :-1, :],
+                           x,
+                           Fn.pad(x, (0, 0, 0, 1))[..., 1:, :]], -1)
         h = self.first(x).relu()
         out = self.last(self.drop(h))
         return (out.float(), h.float()) if out.dtype == torch.bfloat16 else (out, h)
 
+# %% ../nbs/12_iocnet.ipynb #11bbaaad
 class IOCNet(nn.Module):
     "Class activation sequence and class-agnostic attention from streams of snippet features."
     def __init__(self,
@@ -79,7 +83,7 @@ class IOCNet(nn.Module):
     ):
         super().__init__()
         self.widths = dict(widths)
-        self.reach = kernel//2           # neighbours on either side that a snippet's outputs depend on
+        self.reach = kernel//2  # neighbours on either side that a snippet's outputs depend on
         size = dict(hidden=hidden, dropout=dropout, kernel=kernel)
         self.class_branch = Branch(sum(self.widths.values()), n_classes, **size)
         self.attention_branches = nn.ModuleList(Branch(d, 1, **size) for d in self.widths.values())
@@ -90,12 +94,16 @@ class IOCNet(nn.Module):
         "Raises `CoplError` where the features have other widths than the network."
         found = [x.shape[-1] for x in streams]
         if found != [*self.widths.values()]:
-            raise CoplError(f'features have {found} channels, expected {self.widths} as in training')
-        cas, hidden = self.class_branch(torch.cat(streams, -1))                               # CAS
-        scores, others = zip(*(branch(x) for branch, x in zip(self.attention_branches, streams, strict=True)), strict=True)
-        attention = torch.stack([a.squeeze(-1).sigmoid() for a in scores])                    # A^R, A^F
+            raise CoplError(f'features have {found} channels, '
+                            f'expected {self.widths} as in training')
+        cas, hidden = self.class_branch(torch.cat(streams, -1))             # CAS
+        scores, others = zip(
+            *(branch(x) for branch, x in zip(self.attention_branches, streams, strict=True)),
+            strict=True)
+        attention = torch.stack([a.squeeze(-1).sigmoid() for a in scores])  # A^R, A^F
         return Outputs(cas, attention, (hidden, *others))
 
+# %% ../nbs/12_iocnet.ipynb #efd8c312
 def build_network(
     widths:Mapping[str, int], # stream name: its channels
     config:Config,
@@ -103,7 +111,7 @@ def build_network(
     "The network of a configuration."
     return IOCNet(widths, config.n_classes, config.hidden, config.dropout, config.kernel)
 
-# %% ../nbs/12_iocnet.ipynb #0e5135df
+# %% ../nbs/12_iocnet.ipynb #ebb4dd00
 class Film(NamedTuple):
     "Several videos one behind the other."
     streams:list[torch.Tensor] # (S, D) of each stream, blanks included
@@ -114,10 +122,12 @@ def film(
     reach:int=1,                             # blank snippets after each video
 )->Film:
     "One film of several videos."
-    streams = [torch.cat([Fn.pad(x, (0, 0, 0, reach)) for x in parts]) for parts in zip(*videos, strict=True)]
+    streams = [torch.cat([Fn.pad(x, (0, 0, 0, reach)) for x in parts])
+               for parts in zip(*videos, strict=True)]
     lengths = np.array([len(streams[0]) + reach for streams in videos])
     return Film(streams, np.cumsum(lengths) - lengths)
 
+# %% ../nbs/12_iocnet.ipynb #6e6e9e1c
 def reach_of(
     network:nn.Module
 )->int: # snippets
@@ -128,7 +138,7 @@ def full_length(
     videos:VideoSet,
     network:nn.Module,
     together:int=16384, # snippets in one pass, more where a single video is longer
-)->Iterator[tuple[tuple[torch.Tensor, ...], Outputs]]: # streams (T_i, D) and what the network says, of each video
+)->Iterator[tuple[tuple[torch.Tensor, ...], Outputs]]: # streams (T_i, D) and outputs of each video
     "Every video at full length, on the network's device."
     device = next(network.parameters()).device
     passes = np.cumsum(videos.lengths)//together
@@ -140,14 +150,15 @@ def full_length(
             inside = slice(at, at + len(video[0]))
             yield video, Outputs(out.cas[inside], out.attention[:, inside])
 
-# %% ../nbs/12_iocnet.ipynb #73c31b81
+# %% ../nbs/12_iocnet.ipynb #70b12411
 def shifted_channels(
     d:int,                                # D, channels of a stream
     proportion:float=0.25,                # fraction of channels that move, in [0, 1]
     generator:torch.Generator|None=None,  # which channels
 )->tuple[torch.Tensor, torch.Tensor]:     # channels that move one snippet earlier, and one later
-    "Draw the channels of a temporal feature shift; raises `CoplError` for a proportion outside [0, 1]."
-    if not 0 <= proportion <= 1: raise CoplError(f'proportion is {proportion}, expected a fraction in [0, 1]')
+    "Draw the channels of a feature shift; raises `CoplError` for a proportion outside [0, 1]."
+    if not 0 <= proportion <= 1:
+        raise CoplError(f'proportion is {proportion}, expected a fraction in [0, 1]')
     selected = torch.randperm(d, generator=generator)[:round(proportion*d)]
     earlier, later = selected.tensor_split(2)
     return earlier, later
@@ -165,12 +176,14 @@ def shift(
     out[..., 0, later] = 0
     return out
 
+# %% ../nbs/12_iocnet.ipynb #e0e14345
 def temporal_feature_shift(
     x:torch.Tensor,                       # (..., T, D) features of a whole video
     proportion:float=0.25,                # fraction of channels that move, in [0, 1]
     generator:torch.Generator|None=None,  # which channels
 )->torch.Tensor:                          # (..., T, D)
-    "Move some channels one snippet earlier and as many one snippet later; raises `CoplError` for a proportion outside [0, 1]."
+    """Move some channels one snippet earlier and as many one snippet later; raises `CoplError` for
+    a proportion outside [0, 1]."""
     return shift(x, *shifted_channels(x.shape[-1], proportion, generator))
 
 # %% ../nbs/12_iocnet.ipynb #15e9359e

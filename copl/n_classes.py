@@ -31,7 +31,7 @@ def mean_pooled(
         F.append(global_features(X, torch.ones(len(X[0])), stream_norm))
     return torch.stack(F).numpy()
 
-# %% ../nbs/19_n_classes.ipynb #82769d7d
+# %% ../nbs/19_n_classes.ipynb #1ffdf741
 FRACTION = .8 # of the videos in a subsample
 MOST = 1000   # videos in a subsample at most
 
@@ -58,6 +58,7 @@ def default_candidates(
     while found[-1] <= min(200, n//4): found.append(max(found[-1] + 1, round(1.05*found[-1])))
     return found[:-1]
 
+# %% ../nbs/19_n_classes.ipynb #c3107f0a
 def class_votes(
     F:np.ndarray,                       # (N, D) features, unit length
     candidates:Sequence[int]|None=None, # None: `default_candidates` of a subsample

@@ -55,7 +55,7 @@ def run_metrics(
         raise CoplError(f'{path}: expected what copl train writes, found a gap ({e!r})') from e
     return metrics
 
-# %% ../nbs/40_report.ipynb #f523a15e
+# %% ../nbs/40_report.ipynb #c6fea4fb
 def _check_metrics(metrics):
     "Raises an error of some kind where something is missing that the page shows."
     for key in ('config', 'data', 'versions'):
@@ -82,6 +82,7 @@ def _labels(run, names):
                         f'expected the {len(names)} training videos of the same run')
     return [x or None for x in table.label]
 
+# %% ../nbs/40_report.ipynb #3a137cb8
 def _same_data(metrics, data):
     "(training videos, test videos or None, None), or (None, None, why they are not the run's)."
     train, test = data.split()
@@ -145,7 +146,7 @@ def _figures(model, labels):
     return {'__ROUNDS__': _svg('Scores of the rounds', rounds),
             '__CONFIDENCE__': _svg('Histogram of confidence', confidence), '__TSNE__': space}
 
-# %% ../nbs/40_report.ipynb #c873c069
+# %% ../nbs/40_report.ipynb #acaf056d
 def _captions(model, labelled):
     "What stands below Figure A and Figure B."
     n = len(model.features_)
@@ -157,7 +158,8 @@ def _captions(model, labelled):
 
 def _selection(model):
     "Which pseudolabels a run selected, in a sentence."
-    config, fractions = model.config, model.rounds_.fraction_P.tolist()
+    config = model.config
+    fractions = model.rounds_.fraction_P.tolist()
     ends = sorted({0, len(fractions) - 1})
     if config.supervision == 'weak': return 'The labels were given, and all of them were selected.'
     if config.select == 'all': return 'This run selected all of them.'
@@ -203,20 +205,22 @@ def _seen(out, model, grid, duration):
             'streams': out.attention.numpy(), 'cs': class_specific_attention(out.cas).numpy(),
             'cas': out.cas.softmax(-1).numpy().T[classes]}
 
-# %% ../nbs/40_report.ipynb #c9e10af4
+# %% ../nbs/40_report.ipynb #c8ade36c
 def _packed(proposals, classes, duration):
     "Proposals as six bytes each, in base64."
     rows = np.zeros(len(proposals),
                     [('start', '<u2'), ('end', '<u2'), ('score', 'u1'), ('place', 'u1')])
     for key in ('start', 'end'): rows[key] = np.rint(65535*(proposals[key]/duration).clip(0, 1))
-    low, high = proposals.score.min(), proposals.score.max()
+    low = proposals.score.min()
+    high = proposals.score.max()
     rows['score'] = np.rint(255*(proposals.score - low)/(high - low)) if high > low else 255
     rows['place'] = [classes.index(c) for c in proposals.cluster]
     return _base64(rows)
 
 def _encoded(seen, duration, found, truth, points):
     "A timeline as the page holds it; `found` and `truth` are (start, end, ..., label) rows."
-    has, best = seen['has'], seen['proposals'].head(points//3)
+    has = seen['has']
+    best = seen['proposals'].head(points//3)
     return {'classes': seen['classes'], 'proposals': _packed(best, seen['classes'], duration),
             'proposed': len(seen['proposals']),
             'detections': found[:30], 'detected': len(found), 'truth': truth,
@@ -249,7 +253,7 @@ def _rows(table, index, score):
 
 def _by_video(table): return None if table is None else dict(list(table.groupby('video')))
 
-# %% ../nbs/40_report.ipynb #bf9de0f4
+# %% ../nbs/40_report.ipynb #8865c96e
 def _timelines(videos, model, found, index):
     "(facts, a maker of the timeline at some resolution) of each video; found: None to localize."
     truth = _by_video(videos.annotations and videos.annotations.segments)
@@ -273,6 +277,7 @@ def _timelines(videos, model, found, index):
                  'end': float(grid.edges(len(out.cas)))}
         yield facts, functools.partial(_encoded, seen, duration, rows, instances)
 
+# %% ../nbs/40_report.ipynb #7b7ae513
 def _videos(run, model, train, test, labels, index):
     "Entries of all videos, and how to make each one's timeline."
     entries = _training_list(model, labels, index)
@@ -322,10 +327,12 @@ def _rounds(rounds):
     rows = [[v.item() if hasattr(v, 'item') else v for v in row] for row in cells.to_numpy()]
     return {'columns': list(rounds.columns), 'rows': rows}
 
-# %% ../nbs/40_report.ipynb #1a5bc42e
+# %% ../nbs/40_report.ipynb #b8a7a7f0
 def _tiles(metrics):
     "The numbers at the top: (name, value) pairs."
-    data, config, test = metrics['data'], metrics['config'], metrics.get('localization')
+    data = metrics['data']
+    config = metrics['config']
+    test = metrics.get('localization')
     tiles = [('Training videos', str(data['training_videos'])),
              ('Clusters', str(config['n_classes']))]
     for name, value in metrics.get('clustering', {}).items():
@@ -338,9 +345,11 @@ def _tiles(metrics):
             ('mAP, average', f"{test['average']:.2f}"),
             ('Whole-video baseline', f"{test['everything_is_action']['average']:.2f}")]
 
+# %% ../nbs/40_report.ipynb #2439f416
 def _card(metrics):
     "What the numbers depend on: (name, value) pairs."
-    data, truth = metrics['data'], metrics.get('annotations')
+    data = metrics['data']
+    truth = metrics.get('annotations')
     where = data['source'] + (' (SIMULATED)' if data.get('simulated') else '')
     annotated = truth and ' · '.join(filter(None, (truth['source'], truth['sha256'])))
     rows = [('Data', where), ('Features, sha256', data.get('sha256')),
@@ -422,7 +431,7 @@ def _page(run, metrics, model, labels, index, grid, missing):
             'frames': grid is not None and grid.fps == 1,
             'start': 0.0 if grid is None else float(grid.edges(0)), **_captions(model, labelled)}
 
-# %% ../nbs/40_report.ipynb #88e00d58
+# %% ../nbs/40_report.ipynb #9fe44224
 def report(
     run:str|Path,             # results folder of `copl train`, or of one method of `copl demo`
     data:VideoSet|None=None,  # the videos of the run, training and test; None: no timelines
@@ -438,7 +447,8 @@ def report(
         raise CoplError(f'report: max_mb is {max_mb} and points {points}, '
                         'expected more than 0 and at least 8')
     model = COPL.load(run/'checkpoint.pt', device)
-    labels, index = _labels(run, model.videos_), _Labels()
+    labels = _labels(run, model.videos_)
+    index = _Labels()
     train, test = None, None
     if data is not None: train, test, reason = _same_data(metrics, data)
     missing = None if train else f'No timelines: {reason}.'

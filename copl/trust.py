@@ -49,7 +49,7 @@ def agreement(
                         'expected one of each for one unseen video or more')
     return float(np.mean(np.asarray(said) == np.asarray(nearest)))
 
-# %% ../nbs/18_trust.ipynb #b08883dc
+# %% ../nbs/18_trust.ipynb #7aff8b20
 def predicted_classes(
     videos:VideoSet,
     network:nn.Module, # the teacher
@@ -65,6 +65,7 @@ class Description(NamedTuple):
     F:np.ndarray    # (N, D) global features, unit length
     said:np.ndarray # (N,) the likeliest class of each
 
+# %% ../nbs/18_trust.ipynb #6441e8a9
 def described(
     videos:VideoSet,
     network:nn.Module,   # the teacher
@@ -72,14 +73,15 @@ def described(
     config:Config,
 )->Description:
     "Feature and class of each video, seen once at full length."
-    F, scores = [], []
+    F = []
+    scores = []
     for streams, out in full_length(videos, network):
         F.append(video_feature(streams, out, attention, config))
         scores.append(class_scores(out, top_snippets(out, config.top_k)))
     said = torch.stack(scores).argmax(-1)
     return Description(torch.stack(F).cpu().numpy(), said.cpu().numpy())
 
-# %% ../nbs/18_trust.ipynb #ba040ed4
+# %% ../nbs/18_trust.ipynb #29344223
 def untrained_agreement(
     trained:Description,      # of the training videos, after training
     y:np.ndarray,             # (N,) their clusters
@@ -95,6 +97,7 @@ def untrained_agreement(
     said = np.concatenate([part.said for part in parts])
     return agreement(said, nearest_clusters(trained.F[kept], y[kept], F, config.n_classes))
 
+# %% ../nbs/18_trust.ipynb #058bfaf7
 def unseen_agreement(
     videos:VideoSet,       # the training videos
     y:np.ndarray,          # (N,) their clusters
@@ -108,7 +111,7 @@ def unseen_agreement(
     other = None if unseen is None else described(unseen, network, attention, config)
     return untrained_agreement(described(videos, network, attention, config), y, other, config)
 
-# %% ../nbs/18_trust.ipynb #d7994d7e
+# %% ../nbs/18_trust.ipynb #e699619c
 def split_half(
     F:np.ndarray,                  # (N, D) features, unit length
     config:Config,                 # its clustering, number of classes and seed
@@ -130,6 +133,7 @@ def split_half(
             indices.append(adjusted_rand_score(labels[b], predicted))
     return float(np.mean(indices))
 
+# %% ../nbs/18_trust.ipynb #20c8ea4c
 def between_runs(
     runs:Sequence[np.ndarray], # (N,) pseudolabels of each of R runs on the same videos
 )->np.ndarray:                 # (R, R) adjusted Rand index of every two

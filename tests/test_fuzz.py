@@ -1,4 +1,5 @@
-"""Bad input, tried in earnest: damaged copies of every file that copl reads, each refused in one line or used, and nothing else happens.
+"""Bad input, tried in earnest: damaged copies of every file that copl reads, each refused in one
+line or used, and nothing else happens.
 
 COPL_FUZZ=20 tries twenty times as many cases, with other random numbers each time."""
 import contextlib
@@ -42,19 +43,25 @@ pytestmark = pytest.mark.filterwarnings('ignore')
 
 # What must not happen
 
-WRITES = {'os.rename', 'os.remove', 'os.mkdir', 'os.rmdir', 'os.chmod', 'os.symlink', 'os.link', 'os.truncate', 'shutil.rmtree', 'tempfile.mkstemp'}
-RUNS = {'os.system', 'subprocess.Popen', 'os.exec', 'os.posix_spawn', 'os.fork', 'socket.connect', 'pickle.find_class'}
+WRITES = {'os.rename', 'os.remove', 'os.mkdir', 'os.rmdir', 'os.chmod', 'os.symlink', 'os.link',
+          'os.truncate', 'shutil.rmtree', 'tempfile.mkstemp'}
+RUNS = {'os.system', 'subprocess.Popen', 'os.exec', 'os.posix_spawn', 'os.fork', 'socket.connect',
+        'pickle.find_class'}
 watched = None # while a command runs: [(event, first argument)] of all that it wrote or started
 
 
 def audit(event, args):
     if watched is None: return
     if event == 'open':
-        mode, flags = args[1] or '', args[2] or 0
-        if set(mode) & set('wax+') or flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT): watched.append((event, args[0]))
+        mode = args[1] or ''
+        flags = args[2] or 0
+        if set(mode) & set('wax+') or flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            watched.append((event, args[0]))
     elif event in WRITES | RUNS:
-        folder = args[-1] if event in ('os.remove', 'os.rmdir') and args[-1] != -1 else None      # the first argument is relative to this open one
-        watched.append((event, os.path.join(os.readlink(f'/proc/self/fd/{folder}'), args[0]) if folder is not None else args[0] if args else None))
+        # the first argument is relative to this open one
+        folder = args[-1] if event in ('os.remove', 'os.rmdir') and args[-1] != -1 else None
+        watched.append((event, os.path.join(os.readlink(f'/proc/self/fd/{folder}'), args[0])
+                        if folder is not None else args[0] if args else None))
 
 
 class Payload:
@@ -73,22 +80,27 @@ def too_slow(*_): raise Slow('more than 20 s')
 def guarded(*allowed):
     "The commands inside write only under these folders, start nothing and end in time."
     global watched
-    watched, before = [], signal.signal(signal.SIGALRM, too_slow)
+    watched = []
+    before = signal.signal(signal.SIGALRM, too_slow)
     signal.alarm(20)
     try: yield
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
         seen, watched = watched, None
-    inside = lambda path: any(Path(os.fsdecode(path)).is_relative_to(a) for a in allowed)
-    wrong = [(e, p) for e, p in seen if e in RUNS or isinstance(p, str | bytes | os.PathLike) and not inside(p) and str(p) != os.devnull]
+    def inside(path): return any(Path(os.fsdecode(path)).is_relative_to(a) for a in allowed)
+    wrong = [(e, p) for e, p in seen if e in RUNS or isinstance(p, str | bytes | os.PathLike)
+             and not inside(p) and str(p) != os.devnull]
     assert not wrong, wrong
 
 
 def command(args):
-    "(status, last lines on stderr) of a command whose output goes to a terminal that knows only UTF-8."
-    out, err = (io.TextIOWrapper(io.BytesIO(), 'utf-8', errors=e) for e in ('strict', 'backslashreplace'))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err): status = main([str(a) for a in args])
+    """(status, last lines on stderr) of a command whose output goes to a terminal that knows only
+    UTF-8."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), 'utf-8', errors=e)
+                for e in ('strict', 'backslashreplace'))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main([str(a) for a in args])
     err.flush()
     return status, err.buffer.getvalue().decode()
 
@@ -100,33 +112,42 @@ class Kind:
     "A set of files, those to damage, and the commands that read them."
     files:dict[str, bytes]
     victims:tuple[str, ...]
-    commands:tuple[tuple, ...]     # BOX stands for the folder of the files, OUT for the one to write into
+    commands:tuple[tuple, ...]     # BOX stands for the folder of the files, OUT for the results
 
 
 def small():
     "Two training and two test videos of 6 to 9 snippets, 3 + 3 channels."
     rng = np.random.default_rng(0)
-    streams = {s: [rng.random((6 + i, 3)).astype('float32') for i in range(4)] for s in ('rgb', 'flow')}
-    segments = pd.DataFrame([('dive', 1., 2.5, 'Diving'), ('calm', .5, 2., 'Walk'), ('jump', .1, 3., 'Diving'), ('swim', 0., 1/3, 'Walk')],
+    streams = {s: [rng.random((6 + i, 3)).astype('float32') for i in range(4)]
+               for s in ('rgb', 'flow')}
+    segments = pd.DataFrame([('dive', 1., 2.5, 'Diving'), ('calm', .5, 2., 'Walk'),
+                             ('jump', .1, 3., 'Diving'), ('swim', 0., 1/3, 'Walk')],
                             columns=['video', 'start', 'end', 'label'])
-    table = pd.DataFrame([(n, 'train' if i < 2 else 'test', (6 + i)*16/25) for i, n in enumerate(NAMES)], columns=['video', 'subset', 'duration'])
+    table = pd.DataFrame([(n, 'train' if i < 2 else 'test', (6 + i)*16/25)
+                          for i, n in enumerate(NAMES)], columns=['video', 'subset', 'duration'])
     return VideoSet(NAMES, streams, annotations=Annotations(segments, table))
 
 
 def files_of(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob('*')) if p.is_file() and not p.name.endswith('.lock')}
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob('*'))
+            if p.is_file() and not p.name.endswith('.lock')}
 
 
 def write_wtalc(folder):
-    "W-TALC's arrays, without objects where they need none: as many snippets and segments of each video."
+    """W-TALC's arrays, without objects where they need none: as many snippets and segments of each
+    video."""
     (folder/'Annotations').mkdir(parents=True)
     np.save(folder/'features.npy', np.random.default_rng(0).random((4, 6, 6)).astype('float32'))
-    truth = dict(videoname=np.array(NAMES, 'S'), subset=np.array(['train', 'train', 'test', 'test'], 'S'), duration=np.full((4, 1), 6*16/25),
-                 segments=np.tile([[.5, 1.]], (4, 1, 1)), labels=np.array([['Diving'], ['Walk']]*2, 'S'))
+    truth = dict(videoname=np.array(NAMES, 'S'),
+                 subset=np.array(['train', 'train', 'test', 'test'], 'S'),
+                 duration=np.full((4, 1), 6*16/25),
+                 segments=np.tile([[.5, 1.]], (4, 1, 1)),
+                 labels=np.array([['Diving'], ['Walk']]*2, 'S'))
     for name, x in truth.items(): np.save(folder/'Annotations'/f'{name}.npy', x)
 
 
-OPTIONS = ('--n-classes', 2, '--hidden', 2, '--snippets', 4, '--epoch-num', 1, '--iteration-num', 1, '--device', 'cpu')
+OPTIONS = ('--n-classes', 2, '--hidden', 2, '--snippets', 4, '--epoch-num', 1, '--iteration-num', 1,
+           '--device', 'cpu')
 
 
 def write_run(folder):
@@ -153,7 +174,8 @@ def kinds(tmp_path_factory):
     layouts['wtalc'] = files_of(root/'wtalc')
     found = {}
     for name, files in layouts.items():
-        commands = ('inspect', 'BOX'), ('convert', 'BOX', '--to', 'folder', '--out', 'OUT/converted')
+        commands = ('inspect', 'BOX'), ('convert', 'BOX', '--to', 'folder', '--out',
+                                        'OUT/converted')
         found[name] = Kind(files, tuple(files), commands)
     write_run(root/'whole')
     shutil.copytree(root/'whole'/'data', root/'run'/'data')
@@ -161,34 +183,53 @@ def kinds(tmp_path_factory):
     text = (root/'run'/'run'/'metrics.json').read_text().replace(str(root/'whole'), 'BOX')
     (root/'run'/'run'/'metrics.json').write_text(text)
     run = files_of(root/'run')
-    found['annotations'] = Kind({'truth.json': run['data/annotations.json'], 'found.json': run['run/detections.json']}, ('truth.json', 'found.json'),
-                                (('evaluate', 'BOX/found.json', 'BOX/truth.json', '--json', 'OUT/mAP.json'),))
-    lines = {'Diving_val.txt': b'dive 1.0 2.5\n', 'Walk_val.txt': b'calm 0.5 2.0\n', 'Diving_test.txt': b'jump 0.1 3.0\n', 'Walk_test.txt': b'swim 0 0.3\n'}
-    found['text'] = Kind({f'truth/{n}': t for n, t in lines.items()} | {'found.json': run['run/detections.json']}, tuple(f'truth/{n}' for n in lines),
+    found['annotations'] = Kind({'truth.json': run['data/annotations.json'],
+                                 'found.json': run['run/detections.json']},
+                                 ('truth.json', 'found.json'),
+                                (('evaluate', 'BOX/found.json', 'BOX/truth.json', '--json',
+                                  'OUT/mAP.json'),))
+    lines = {'Diving_val.txt': b'dive 1.0 2.5\n', 'Walk_val.txt': b'calm 0.5 2.0\n',
+             'Diving_test.txt': b'jump 0.1 3.0\n', 'Walk_test.txt': b'swim 0 0.3\n'}
+    found['text'] = Kind({f'truth/{n}': t for n, t in lines.items()} |
+                         {'found.json': run['run/detections.json']},
+                         tuple(f'truth/{n}' for n in lines),
                          (('evaluate', 'BOX/found.json', 'BOX/truth', '--subset', 'test'),))
-    config = {k: v for k, v in run.items() if k.startswith('data/')} | {'config.yaml': save_config(Config(2), root/'config.yaml').read_bytes()}
-    found['config'] = Kind(config, ('config.yaml',), (('train', 'BOX/nothing', '--config', 'BOX/config.yaml', '--out', 'OUT/run'),))
-    found['checkpoint'] = Kind(run, ('run/checkpoint.pt',), (('localize', 'BOX/run', 'BOX/data', '--out', 'OUT/found.json', '--device', 'cpu'),))
+    config = {k: v for k, v in run.items() if k.startswith('data/')}
+    config['config.yaml'] = save_config(Config(2), root/'config.yaml').read_bytes()
+    found['config'] = Kind(config, ('config.yaml',),
+                           (('train', 'BOX/nothing', '--config', 'BOX/config.yaml', '--out',
+                             'OUT/run'),))
+    found['checkpoint'] = Kind(run, ('run/checkpoint.pt',),
+                               (('localize', 'BOX/run', 'BOX/data', '--out', 'OUT/found.json',
+                                 '--device', 'cpu'),))
     data = {k: v for k, v in run.items() if k.startswith('data/')}
-    found['unfinished'] = Kind({'run/checkpoint.pt': unfinished(root/'unfinished.pt')} | data, ('run/checkpoint.pt',),
-                               (('train', 'BOX/data', '--out', 'BOX/run', '--resume', *OPTIONS[:-3], 2, *OPTIONS[-2:]),))
-    found['report'] = Kind(run, ('run/metrics.json', 'run/pseudolabels.csv', 'run/detections.json', 'run/checkpoint.pt'),
+    found['unfinished'] = Kind({'run/checkpoint.pt': unfinished(root/'unfinished.pt')} | data,
+                               ('run/checkpoint.pt',),
+                               (('train', 'BOX/data', '--out', 'BOX/run', '--resume', *OPTIONS[:-3],
+                                 2, *OPTIONS[-2:]),))
+    found['report'] = Kind(run, ('run/metrics.json', 'run/pseudolabels.csv', 'run/detections.json',
+                                 'run/checkpoint.pt'),
                            (('report', 'BOX/run', '--out', 'OUT/report.html', '--device', 'cpu'),))
     return found
 
 
 # Damage
 
-ODD = [None, True, -1, 0, 0.5, 2**63, 10**400, 1e308, -1e-320, math.nan, math.inf, '', 'x', '../x', '/etc/passwd', 'a\0b', '\ud800', 'é'*300, '9'*5000,
-       [], {}, [[]], {'a': 1}, [1, 2, 3], [3.0, 1.0], ['x', None], [math.nan, 1], 'nan', '1e999', '2020-01-01', [2**70, 2**71]]
-TOKENS = [b'null', b'NaN', b'-1', b'1e999', b'"\\ud800"', b'['*3000, b'[', b'}', b'"', b'\xff\xfe', b'\x00', b'9'*5000, b'0x10',
-          b'!!python/object/apply:os.system ["true"]', b'&a [*a]', b'../../x', b'\r\n', b'\xef\xbb\xbf', b'#', b': ', b'- ', b'\t', b'{"a": 1, "a": 2}', b'1.5',
+ODD = [None, True, -1, 0, 0.5, 2**63, 10**400, 1e308, -1e-320, math.nan, math.inf, '', 'x', '../x',
+       '/etc/passwd', 'a\0b', '\ud800', 'é'*300, '9'*5000,
+       [], {}, [[]], {'a': 1}, [1, 2, 3], [3.0, 1.0], ['x', None], [math.nan, 1], 'nan', '1e999',
+       '2020-01-01', [2**70, 2**71]]
+TOKENS = [b'null', b'NaN', b'-1', b'1e999', b'"\\ud800"', b'['*3000, b'[', b'}', b'"', b'\xff\xfe',
+          b'\x00', b'9'*5000, b'0x10',
+          b'!!python/object/apply:os.system ["true"]', b'&a [*a]', b'../../x', b'\r\n',
+          b'\xef\xbb\xbf', b'#', b': ', b'- ', b'\t', b'{"a": 1, "a": 2}', b'1.5',
           b'true', b',', b'"/etc/passwd"']
 
 
 def as_bytes(rng, content):
     "Some bytes other than they were."
-    n, how = len(content), rng.choice(('cut', 'flip', 'token', 'number', 'repeat', 'drop', 'noise', 'empty'))
+    n = len(content)
+    how = rng.choice(('cut', 'flip', 'token', 'number', 'repeat', 'drop', 'noise', 'empty'))
     at = rng.randrange(n + 1)
     if how == 'cut': return content[:at]
     if how == 'empty': return b''
@@ -199,7 +240,8 @@ def as_bytes(rng, content):
     changed = bytearray(content)
     for _ in range(rng.choice((1, 1, 3, 20)) if n else 0):
         i = rng.randrange(n)
-        changed[i] = changed[i] ^ (1 << rng.randrange(8)) if how == 'flip' else rng.choice(b'0123456789-.e,[]{}"')
+        changed[i] = changed[i] ^ (1 << rng.randrange(8)) if how == 'flip' else rng.choice(
+            b'0123456789-.e,[]{}"')
     return bytes(changed)
 
 
@@ -208,9 +250,13 @@ def as_values(rng, value, odd=ODD):
     places = []
     def walk(x, path):
         places.append(path)
-        for k in x if isinstance(x, dict) else range(min(len(x), 50)) if isinstance(x, list | tuple) else (): walk(x[k], (*path, k))
+        for k in x if isinstance(x, dict) else range(min(len(x),
+                                                         50)) if isinstance(
+                                                             x, list | tuple) else ():
+            walk(x[k], (*path, k))
     walk(value, ())
-    path, new = rng.choice(places), rng.choice(odd)
+    path = rng.choice(places)
+    new = rng.choice(odd)
     def change(x, path):
         if not path: return [x] if rng.random() < .1 else new
         k, *rest = path
@@ -218,47 +264,69 @@ def as_values(rng, value, odd=ODD):
             how = rng.choice(('value', 'value', 'value', 'drop', 'rename')) if not rest else 'value'
             others = {a: b for a, b in x.items() if a != k}
             if how == 'drop': return others
-            return {**others, (new if isinstance(new, str) else 'x') if how == 'rename' else k: x[k] if how == 'rename' else change(x[k], rest)}
+            return {**others, (new if isinstance(new, str) else 'x') if how == 'rename'
+                    else k: x[k] if how == 'rename' else change(x[k], rest)}
         return type(x)(change(v, rest) if i == k else v for i, v in enumerate(x))
     return change(value, list(path))
 
 
 def as_npy(rng, content, marker):
     "A npy file of another shape or type, or with a header that lies, or with a pickle inside."
-    x, out = np.load(io.BytesIO(content)), io.BytesIO()
+    x = np.load(io.BytesIO(content))
+    out = io.BytesIO()
     how = rng.choice(('shape', 'type', 'value', 'header', 'header', 'pickle', 'objects'))
     if how == 'pickle': return pickle.dumps(Payload(marker))
     if how == 'objects': x = np.array([Payload(marker)], object)
-    if how == 'shape': x = rng.choice([x[None], x[..., :-1], x[:0], x.ravel(), np.zeros(()), x[..., None], np.zeros((0, 0), 'f4'), np.asfortranarray(x)])
-    if how == 'type': x = x.astype(rng.choice(('S9', 'U9') if x.dtype.kind in 'SU' else ('i8', 'bool', 'f2', 'f8', 'c16', 'S3', 'M8[s]', '>f4')))
-    if how == 'value' and x.dtype.kind == 'f' and x.size: x.flat[rng.randrange(x.size)] = rng.choice((np.nan, np.inf, -np.inf, 1e38, -1))
+    if how == 'shape':
+        x = rng.choice([x[None], x[..., :-1], x[:0], x.ravel(), np.zeros(()), x[..., None],
+                        np.zeros((0, 0), 'f4'), np.asfortranarray(x)])
+    if how == 'type':
+        x = x.astype(rng.choice(('S9', 'U9') if x.dtype.kind in 'SU'
+                                else ('i8', 'bool', 'f2', 'f8', 'c16', 'S3', 'M8[s]', '>f4')))
+    if how == 'value' and x.dtype.kind == 'f' and x.size:
+        x.flat[rng.randrange(x.size)] = rng.choice((np.nan, np.inf, -np.inf, 1e38, -1))
     if how != 'header':
         np.save(out, x, allow_pickle=True)
         return out.getvalue()
-    shape = rng.choice(['(2, 3)', '(10**9, 10**9)', '(1000000000000, 3)', '(-1, 3)', '(6, 3.0)', '(6,', '6', '()', '(' + '9'*400 + ', 3)', "('a', 3)",
+    shape = rng.choice(['(2, 3)', '(10**9, 10**9)', '(1000000000000, 3)', '(-1, 3)', '(6, 3.0)',
+                        '(6,', '6', '()', '(' + '9'*400 + ', 3)', "('a', 3)",
                         '(True, 3)', '(6, 3)'])
-    descr = rng.choice(["'<f4'", "'<f8'", "'|O'", "'<f4000'", "'V9999999999'", "[('a', '<f4')]", 'None', "'x'", "'<U99999'", "[('a', '|O')]", "'<M8'",
+    descr = rng.choice(["'<f4'", "'<f8'", "'|O'", "'<f4000'", "'V9999999999'", "[('a', '<f4')]",
+                        'None', "'x'", "'<U99999'", "[('a', '|O')]", "'<M8'",
                         '('*60 + ')'*60])
-    header = f"{{'descr': {descr}, 'fortran_order': {rng.choice(('False', 'True', '1'))}, 'shape': {shape}, }}\n".encode()
+    order = rng.choice(('False', 'True', '1'))
+    header = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n".encode()
     version = rng.choice((b'\x01\x00', b'\x01\x00', b'\x02\x00', b'\x03\x00', b'\x09\x00'))
-    size = rng.choice((len(header), len(header), 0, 65535)).to_bytes(2 if version[0] == 1 else 4, 'little')
+    size = rng.choice((len(header), len(header), 0,
+                       65535)).to_bytes(2 if version[0] == 1 else 4, 'little')
     return b'\x93NUMPY' + version + size + header + content[128:]
 
 
 def as_npz(rng, content, marker):
     "An archive with other members, sizes that lie, or a bomb."
-    with zipfile.ZipFile(io.BytesIO(content)) as z: name, inner = z.namelist()[0], z.read(z.namelist()[0])
-    how, out = rng.choice(('inner', 'inner', 'bytes', 'name', 'two', 'none', 'nested', 'lie', 'bomb', 'pickle')), io.BytesIO()
-    inner = {'inner': lambda: as_npy(rng, inner, marker), 'nested': lambda: content, 'pickle': lambda: pickle.dumps(Payload(marker)),
-             'bomb': lambda: bomb(inner)}.get(how, lambda: inner)()
-    with zipfile.ZipFile(out, 'w', rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))) as z:
-        if how != 'none': z.writestr(rng.choice(('../x.npy', '/x.npy', 'x', 'feature/', 'é.npy')) if how == 'name' else name, inner)
+    with zipfile.ZipFile(io.BytesIO(content)) as z:
+        name = z.namelist()[0]
+        inner = z.read(z.namelist()[0])
+    how = rng.choice(('inner', 'inner', 'bytes', 'name', 'two', 'none', 'nested', 'lie', 'bomb',
+                      'pickle'))
+    out = io.BytesIO()
+    other = {'inner': lambda: as_npy(rng, inner, marker), 'nested': lambda: content,
+             'pickle': lambda: pickle.dumps(Payload(marker)), 'bomb': lambda: bomb(inner)}
+    inner = other.get(how, lambda: inner)()
+    with zipfile.ZipFile(out, 'w',
+                         rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2,
+                                     zipfile.ZIP_LZMA))) as z:
+        if how != 'none':
+            z.writestr(rng.choice(('../x.npy', '/x.npy', 'x', 'feature/', 'é.npy'))
+                       if how == 'name' else name, inner)
         if how == 'two': z.writestr(rng.choice(('b.npy', name)), inner)
     made = out.getvalue()
     if how == 'bytes': return as_bytes(rng, made)
     if how != 'lie': return made
-    at = made.rindex(b'PK\x01\x02') + rng.choice((8, 10, 16, 20, 24, 28, 42))     # flags, method, checksum, sizes, name, offset
-    return made[:at] + rng.choice((b'\xff\xff\xff\x7f', b'\x00\x00\x00\x00', b'\x01\x00\x00\x00', b'\x63\x00\x00\x00')) + made[at + 4:]
+    # flags, method, checksum, sizes, name, offset
+    at = made.rindex(b'PK\x01\x02') + rng.choice((8, 10, 16, 20, 24, 28, 42))
+    return made[:at] + rng.choice((b'\xff\xff\xff\x7f', b'\x00\x00\x00\x00', b'\x01\x00\x00\x00',
+                                   b'\x63\x00\x00\x00')) + made[at + 4:]
 
 
 def bomb(inner):
@@ -270,7 +338,8 @@ def as_hdf5(rng, content, path):
     "A file with links to elsewhere, groups, other types, sizes beyond all measure."
     path.write_bytes(content)
     name = rng.choice(NAMES)
-    how = rng.choice(('group', 'type', 'text', 'huge', 'soft', 'loop', 'external', 'shape', 'value', 'name', 'empty', 'compound', 'bytes', 'bytes'))
+    how = rng.choice(('group', 'type', 'text', 'huge', 'soft', 'loop', 'external', 'shape', 'value',
+                      'name', 'empty', 'compound', 'bytes', 'bytes'))
     if how == 'bytes': return as_bytes(rng, content)
     with h5py.File(path, 'r+') as f:
         x = f[name][()]
@@ -282,11 +351,13 @@ def as_hdf5(rng, content, path):
         if how == 'soft': f[name] = h5py.SoftLink('/nowhere')
         if how == 'loop': f[name] = h5py.SoftLink(f'/{name}')
         if how == 'external': f[name] = h5py.ExternalLink('/etc/passwd', '/')
-        if how == 'shape': f[name] = rng.choice([x[None], x[:, :-1], x[:0], x.ravel(), np.float32(1)])
+        if how == 'shape':
+            f[name] = rng.choice([x[None], x[:, :-1], x[:0], x.ravel(), np.float32(1)])
         if how == 'value':
             x.flat[rng.randrange(x.size)] = rng.choice((np.nan, np.inf))
             f[name] = x
-        if how == 'name': f[rng.choice(('..', 'é'*80, 'a b', '\t', '"', "'; x", '-', '.calm', '<script>'))] = x
+        if how == 'name':
+            f[rng.choice(('..', 'é'*80, 'a b', '\t', '"', "'; x", '-', '.calm', '<script>'))] = x
         if how == 'empty': f[name] = h5py.Empty('f4')
         if how == 'compound': f[name] = np.zeros(3, [('a', 'f4'), ('b', 'S3')])
     return path.read_bytes()
@@ -294,13 +365,15 @@ def as_hdf5(rng, content, path):
 
 def as_checkpoint(rng, content, marker):
     "A checkpoint with another value anywhere, or a pickle that would run code."
-    out, how = io.BytesIO(), rng.choice(('value', 'value', 'value', 'tensor', 'pickle', 'inside', 'bytes'))
+    out = io.BytesIO()
+    how = rng.choice(('value', 'value', 'value', 'tensor', 'pickle', 'inside', 'bytes'))
     if how == 'bytes': return as_bytes(rng, content)
     if how == 'pickle': return pickle.dumps(Payload(marker))
     saved = torch.load(io.BytesIO(content), weights_only=True)
     if how == 'inside': saved = {**saved, rng.choice(list(saved)): Payload(marker)}
     else:
-        tensors = [torch.zeros(0), torch.zeros(()), torch.full((2, 2), math.nan), torch.zeros(3, dtype=torch.int64), torch.full((4,), 10**6),
+        tensors = [torch.zeros(0), torch.zeros(()), torch.full((2, 2), math.nan),
+                   torch.zeros(3, dtype=torch.int64), torch.full((4,), 10**6),
                    torch.zeros(2, 2, dtype=torch.bool)]
         saved = as_values(rng, saved, tensors if how == 'tensor' else ODD)
     torch.save(saved, out)
@@ -317,14 +390,18 @@ def damaged(rng, name, content, box, marker):
     if suffix == '.pt': return as_checkpoint(rng, content, marker)
     if suffix == '.json': return json.dumps(as_values(rng, json.loads(content))).encode()
     if suffix == '.yaml' and rng.random() < .5: return laughs(rng)
-    if suffix == '.yaml': return yaml.safe_dump(as_values(rng, yaml.safe_load(content))).encode('utf-8', 'surrogatepass')
+    if suffix == '.yaml':
+        return yaml.safe_dump(as_values(rng,
+                                        yaml.safe_load(content))).encode('utf-8', 'surrogatepass')
     return as_bytes(rng, content)
 
 
 def laughs(rng):
     "YAML whose aliases stand for 10**9 values."
-    lines = ['a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]'] + [f'a{i}: &a{i} [{", ".join(f"*a{i-1}" for _ in range(10))}]' for i in range(1, 9)]
-    return '\n'.join([*lines, f'{rng.choice(("n_classes", "alpha", "thetas", "losses", "nms", "stride", "fps"))}: *a8']).encode()
+    def ten(word): return ', '.join([word]*10)
+    lines = [f'a0: &a0 [{ten("lol")}]', *(f'a{i}: &a{i} [{ten(f"*a{i-1}")}]' for i in range(1, 9))]
+    field = rng.choice(('n_classes', 'alpha', 'thetas', 'losses', 'nms', 'stride', 'fps'))
+    return '\n'.join([*lines, f'{field}: *a8']).encode()
 
 
 # The cases
@@ -342,7 +419,9 @@ def hook():
 @pytest.mark.parametrize('kind', CASES)
 def test_damaged_files_are_used_or_refused(kind, kinds, tmp_path, monkeypatch):
     monkeypatch.setenv('COPL_CACHE', str(tmp_path/'cache'))
-    one, tally, box, out, marker = kinds[kind], Counter(), tmp_path/'box', tmp_path/'out', tmp_path/'pwned'
+    one = kinds[kind]
+    tally = Counter()
+    box, out, marker = (tmp_path/name for name in ('box', 'out', 'pwned'))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def attempt(seed):
@@ -351,7 +430,8 @@ def test_damaged_files_are_used_or_refused(kind, kinds, tmp_path, monkeypatch):
         for folder in (box, out): folder.mkdir()
         for name, content in one.files.items():
             (box/name).parent.mkdir(parents=True, exist_ok=True)
-            (box/name).write_bytes(content.replace(b'BOX', str(box).encode()) if name.endswith('metrics.json') else content)
+            (box/name).write_bytes(content.replace(b'BOX', str(box).encode())
+                                   if name.endswith('metrics.json') else content)
         for name in rng.sample(one.victims, 1 if rng.random() < .8 else min(2, len(one.victims))):
             (box/name).write_bytes(damaged(rng, name, (box/name).read_bytes(), box, marker))
         (box/'.work.h5').unlink(missing_ok=True)
@@ -364,14 +444,18 @@ def test_damaged_files_are_used_or_refused(kind, kinds, tmp_path, monkeypatch):
             if status: assert kind in LAYOUTS and args[0] == 'inspect' or refusal(said, box), said
             tally['refused' if status else 'used'] += 1
             assert not marker.exists(), 'code was executed'
-        changed = [p for p, content in whole.items() if not p.is_relative_to(written) and (not p.exists() or p.read_bytes() != content)]
+        changed = [p for p, content in whole.items() if not p.is_relative_to(written)
+                   and (not p.exists() or p.read_bytes() != content)]
         assert not changed, changed
 
-    run = settings(max_examples=CASES[kind]*TIMES, deadline=None, database=None, derandomize=TIMES == 1, suppress_health_check=list(HealthCheck))
+    run = settings(max_examples=CASES[kind]*TIMES, deadline=None, database=None,
+                   derandomize=TIMES == 1, suppress_health_check=list(HealthCheck))
     run(given(st.integers(0, 2**64))(attempt))()
-    summary.append(f'{sum(tally.values())//len(one.commands)} damaged sets of {kind}: {dict(tally)}')
+    n = sum(tally.values())//len(one.commands)
+    summary.append(f'{n} damaged sets of {kind}: {dict(tally)}')
     assert sum(tally.values()) >= CASES[kind]*TIMES*len(one.commands)
-    assert tally['refused'] and resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000, 'memory'
+    assert tally['refused'] and resource.getrusage(
+        resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000, 'memory'
 
 
 def refusal(said, box):

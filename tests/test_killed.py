@@ -32,7 +32,8 @@ def child(args, out, before=lambda: None):
     if pid: return pid
     status = 70
     try:
-        sys.stdout, sys.stderr = open(os.devnull, 'w'), open(f'{out}.txt', 'w')
+        sys.stdout = open(os.devnull, 'w')
+        sys.stderr = open(f'{out}.txt', 'w')
         torch.set_num_threads(1)                                  # threads do not survive a fork
         # ignored where a shell started the tests in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -47,7 +48,8 @@ def child(args, out, before=lambda: None):
 
 def die_at(event, k):
     "This process is killed as its k-th call of os.<event> begins."
-    real, calls = getattr(os, event), [0]
+    real = getattr(os, event)
+    calls = [0]
     def replaced(*args, **kwargs):
         calls[0] += 1
         if calls[0] == k: os.kill(os.getpid(), signal.SIGKILL)
@@ -91,17 +93,22 @@ def result(out):
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
     "(results of a run that nobody disturbs, its seconds, its folder)"
-    out, began = tmp_path_factory.mktemp('whole')/'run', time.perf_counter()
+    out = tmp_path_factory.mktemp('whole')/'run'
+    began = time.perf_counter()
     assert ended(child(ARGS, out))
     return result(out), time.perf_counter() - began, out
 
 
 def test_runs_killed_anywhere_resume_to_the_same_bits(whole, tmp_path):
     expected, seconds, _ = whole
-    rng, at, torn, tries = random.Random(0), [], 0, itertools.count()
+    rng = random.Random(0)
+    at = []
+    torn = 0
+    tries = itertools.count()
     while len(at) < KILLS:
-        out, event, k = (tmp_path/str(next(tries)), rng.choice(('replace', 'fsync', 'any')),
-                         rng.randrange(1, 20))
+        out = tmp_path/str(next(tries))
+        event = rng.choice(('replace', 'fsync', 'any'))
+        k = rng.randrange(1, 20)
         pid = child(ARGS, out, (lambda: None) if event == 'any' else
                     lambda event=event, k=k: die_at(event, k))
         if event == 'any':
@@ -156,7 +163,7 @@ def test_a_full_disk_is_one_error_and_leaves_what_was_written(whole, tmp_path):
     assert not ended(child(ARGS, out, lambda: die_at('replace', 6)))
     before = files(out)
     # a write beyond 4096 bytes fails, as on a full disk
-    small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    def small(): return resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     assert ended(child([*ARGS, '--resume'], out, small), 1)
     assert errors(out).startswith(f'copl: error: cannot write {out}/checkpoint.pt: ')
     after = files(out)

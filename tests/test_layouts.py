@@ -58,7 +58,8 @@ def videos():
 
 def write_wtalc(videos, folder):
     "As W-TALC keeps it: pickled arrays of objects, which copl itself never writes."
-    truth, segments = folder/'Annotations', videos.annotations.segments
+    truth = folder/'Annotations'
+    segments = videos.annotations.segments
     truth.mkdir(parents=True)
     save_rest(folder, videos.grid, videos.widths, None)
     np.save(folder/'JOINTFeatures.npy', ragged([np.concatenate(v, 1) for v in videos]),
@@ -102,7 +103,7 @@ def same(a, b, annotations=True):
             assert x.dtype == y.dtype
             np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
     if annotations:
-        rows = lambda v: sorted(v.annotations.segments.itertuples(index=False, name=None))
+        def rows(v): return sorted(v.annotations.segments.itertuples(index=False, name=None))
         assert rows(a) == rows(b)
         assert (a.annotations.videos.set_index('video').sort_index() ==
                 b.annotations.videos.set_index('video').sort_index()).all(axis=None)
@@ -149,8 +150,10 @@ def test_inspect_says_what_is_there(make, tmp_path, capsys, layout):
 
 
 def test_simulated_videos_in_the_layout_of_cola_hold_what_its_loader_reads(tmp_path):
-    whole, out = tiny(), convert_videos(tiny(), tmp_path/'cola', 'cola')
-    truth, seen = json.loads((out/'gt.json').read_text())['database'], 0
+    whole = tiny()
+    out = convert_videos(tiny(), tmp_path/'cola', 'cola')
+    truth = json.loads((out/'gt.json').read_text())['database']
+    seen = 0
     for part in ('train', 'test'):
         for name in (out/f'split_{part}.txt').read_text().split():
             for stream, arrays in whole.streams.items():
@@ -172,7 +175,8 @@ def test_conversion_of_one_subset(make, tmp_path, capsys):
 
 @pytest.mark.parametrize('layout', ['npz_pairs', 'hdf5', 'joint', 'flat'])
 def test_nothing_is_read_before_it_is_asked_for(make, layout, monkeypatch):
-    path, reads = make(layout), []
+    path = make(layout)
+    reads = []
     original = LazyArray.__init__
     def counting(self, read, shape, dtype):
         original(self, lambda: reads.append(shape) or read(), shape, dtype)
@@ -278,7 +282,8 @@ def test_streams_of_different_length_follow_the_named_policy(videos, make, tmp_p
     refused(capsys, path, tmp_path, "'dive'")
     with pytest.raises(CoplError, match="'dive': rgb has 21 snippets, flow has 20 snippets"):
         load_videos(path)
-    trimmed, stretched = load_videos(path, lengths='trim'), load_videos(path, lengths='interpolate')
+    trimmed = load_videos(path, lengths='trim')
+    stretched = load_videos(path, lengths='interpolate')
     np.testing.assert_array_equal(trimmed[1][0], videos[1][0][:20])
     np.testing.assert_array_equal(trimmed[1][1], videos[1][1][:20])
     np.testing.assert_array_equal(stretched[1][0], videos[1][0])
@@ -300,7 +305,8 @@ class Trap:
                                     'suffix', 'wtalc'])
 @pytest.mark.parametrize('disguise', ['array of objects', 'bare pickle'])
 def test_no_pickle_is_loaded_unless_allowed(make, tmp_path, capsys, layout, disguise):
-    path, trap = make(layout), tmp_path/'sprung'
+    path = make(layout)
+    trap = tmp_path/'sprung'
     file = path/ONE[layout][0]
     if disguise == 'bare pickle': file.write_bytes(pickle.dumps(Trap(trap)))
     elif file.suffix == '.npz': np.savez(file, feature=np.array([Trap(trap)]))
@@ -356,7 +362,8 @@ def test_what_unpacks_to_over_100_times_its_size(tmp_path):
 
 
 def test_hdf5_links_to_other_files_are_refused(make, tmp_path, capsys):
-    h5py, path = pytest.importorskip('h5py'), make('hdf5')
+    h5py = pytest.importorskip('h5py')
+    path = make('hdf5')
     with h5py.File(path/'features.h5', 'a') as f:
         f['leak'] = h5py.ExternalLink('/etc/other.h5', '/x')
     refused(capsys, path, tmp_path, "video 'leak' is a ExternalLink to elsewhere")
@@ -452,7 +459,8 @@ def test_names_with_and_without_v(videos, make):
 def digests(tmp_path, monkeypatch):
     "A cache folder of its own, and a list that grows with every hash that is computed."
     monkeypatch.setenv('COPL_CACHE', str(tmp_path/'cache'))
-    work, original = [], VideoSet.digest
+    work = []
+    original = VideoSet.digest
     monkeypatch.setattr(VideoSet, 'digest', lambda self: work.append(1) or original(self))
     return work
 
@@ -523,7 +531,8 @@ def test_a_run_on_foreign_layouts(make, tmp_path, capsys):
              '--snippets', 8, '--device', 'cpu']
     run = None
     for layout, switch in (('wtalc', ['--allow-pickle']), ('npz_pairs', [])):
-        path, run = make(layout), tmp_path/f'run-{layout}'
+        path = make(layout)
+        run = tmp_path/f'run-{layout}'
         status, _, err = copl(capsys, 'train', path, *quick, '--out', run, *switch)
         assert status == 0, err
         assert copl(capsys, 'localize', run, path, *switch)[0] == 0
@@ -822,7 +831,7 @@ def test_real_thumos14(real_data, name):
 
 
 def test_the_real_arrays_of_wtalc_say_what_the_json_says(real_data):
-    rows = lambda a: set(a.segments.itertuples(False, None))
+    def rows(a): return set(a.segments.itertuples(False, None))
     arrays, text = (load_annotations(real_data(f'thumos14/{n}'), allow_pickle=True)
                     for n in ('wtalc', 'gt_test212.json'))
     assert rows(arrays) == rows(text) and len(rows(text)) == 6365

@@ -1,4 +1,4 @@
-"Localization against its plain reference, on synthetic score sequences of every kind."
+"Localization of many videos against the plain one, on synthetic score sequences of every kind."
 import dataclasses
 import sys
 from unittest import mock
@@ -9,23 +9,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 
+from copl import localization as plain
 from copl.config import Config
 from copl.evaluation import map_clusters
 from copl.iocnet import IOCNet, Outputs
-from copl.localization import TOLERANCE, localize, localize_videos, nms, proposals, soft_nms
-from copl.videos import CoplError, TimeGrid, VideoSet
-
-from .reference import localization as reference
+from copl.localization import TOLERANCE, localize
+from copl.scale import localize_videos, nms, proposals, soft_nms
+from copl.videos import CoplError, VideoSet
 
 SOFT_NAMES = [{'run': 1., 'jump': .5}, None, 'jump', {'walk': .75}]   # 'jump' names two clusters
 
 
 def same(found, expected):
     "The same detections in the same order."
-    assert found.label.tolist() == [d[2] for d in expected]
-    for column, i in (('start', 0), ('end', 1), ('score', 3)):
-        assert found[column].tolist() == pytest.approx([d[i] for d in expected], abs=1e-6)
+    assert found.label.tolist() == expected.label.tolist()
+    for column in ('start', 'end', 'score'):
+        assert found[column].tolist() == pytest.approx(expected[column].tolist(), abs=1e-6)
 
 
 WIDTHS = [{'rgb': 6, 'flow': 5}, {'clip': 6}, {'a': 3, 'b': 4, 'c': 5}]
@@ -37,10 +38,9 @@ WIDTHS = [{'rgb': 6, 'flow': 5}, {'clip': 6}, {'a': 3, 'b': 4, 'c': 5}]
     {}, dict(score='h_cs'), dict(nms='soft'), dict(smooth=5), dict(smooth=4, top_k=2),
     dict(upsample=1, thetas=(.5, .1)), dict(class_threshold=.05, nms_tiou=.3), dict(min_score=.3),
     dict(margin=2., class_weight=0., class_threshold=1.)], ids=str)
-def test_detections_equal_the_plain_reference(options, names, widths):
+def test_detections_equal_the_plain_ones(options, names, widths):
     rng = np.random.default_rng(0)
     config = Config(n_classes=4, **options)
-    grid = TimeGrid()
     lengths = (1, 2, 9, 40, 41, 123)
     streams = {name: [rng.normal(size=(t, d)) for t in lengths] for name, d in widths.items()}
     videos = VideoSet([f'v{t}' for t in lengths], streams)
@@ -48,15 +48,17 @@ def test_detections_equal_the_plain_reference(options, names, widths):
     network = IOCNet(widths, 4, hidden=16).eval()
     for p in network.parameters(): p.data *= 4
     found = localize_videos(videos, network, config, names)
-    present = set(found.video)
-    assert found.video.drop_duplicates().tolist() == [v for v in videos.names if v in present]
+    expected = plain.localize_videos(videos, network, config, names)
+    assert found.video.tolist() == expected.video.tolist() and len(found)
+    same(found, expected)
     for name, features in zip(videos.names, videos, strict=True):
         with torch.no_grad(): out = network(*map(torch.tensor, features))
-        doubles = out.cas.double().numpy(), list(out.attention.double().numpy())
-        duration = grid.duration(len(out.cas))
-        expected = reference.localize(*doubles, config, grid.edges, duration, names)
-        same(localize(out, config, names=names), expected)
-        same(found[found.video == name], expected)
+        doubles = Outputs(out.cas.double(), out.attention.double())
+        alone = localize(doubles, config, names=names)
+        same(found[found.video == name], alone)
+    for everything in (videos, videos[:1]):
+        whole = localize_videos(everything, network, config, names, everything=True)
+        same(whole, plain.localize_videos(everything, network, config, names, everything=True))
 
 
 def ties():
@@ -111,9 +113,9 @@ def test_a_class_exactly_at_the_threshold_is_localized_on_every_machine():
     cas[2:4, 0] = 9.
     cas[9:11, 1] = 8.
     attention = np.full((1, 16), .5)
-    h = (reference.softmax(cas) + .5)/2
+    h = (softmax(cas, -1) + .5)/2
     for top_k in (8, 4):
-        p = float(reference.class_probabilities(cas, h, top_k)[1])
+        p = float(plain.class_probabilities(cas, h, top_k)[1])
         config = Config(n_classes=3, class_threshold=p, top_k=top_k)
         assert set(localize(Outputs(cas, attention), config).label) == {'cluster_00', 'cluster_01'}
         stay_the_same(cas, attention, None, config)
@@ -125,7 +127,7 @@ def test_an_overlap_exactly_at_the_threshold_is_allowed():
         for groups in (None, [4, 4, 4]):
             assert nms(segments, np.array([.9, .8, .7]), 1/3, groups).tolist() == [0, 1]
             assert nms(segments, np.array([.9, .8, .7]), .6, groups).tolist() == [0, 1, 2]
-        with mock.patch.object(sys.modules['copl.localization'], 'CROWD', -1):
+        with mock.patch.object(sys.modules['copl.scale'], 'CROWD', -1):
             assert nms(segments, np.array([.9, .8, .7]), 1/3).tolist() == [0, 1]
             assert nms(segments, np.array([.9, .8, .7]), .6).tolist() == [0, 1, 2]
 
@@ -216,14 +218,21 @@ def test_without_names_there_is_nothing(suppression):
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=40),
        st.lists(st.sampled_from([.1, .3, .5, .7, .9]), min_size=1, unique=True))
-def test_proposals_equal_the_plain_reference(values, thetas):
+def test_proposals_equal_the_plain_ones(values, thetas):
     sequence = np.array(values)/8
-    _, start, end, found = proposals([sequence], thetas)
-    expected = {s for theta in thetas for s in reference.segments_above(sequence, theta)}
-    assert sorted(zip(start.tolist(), end.tolist(), strict=True)) == sorted(expected)
-    for s, e, contrast in zip(start, end, found, strict=True):
-        plain = reference.outer_inner_contrast(sequence, s, e, .25)
-        assert contrast == pytest.approx(plain, abs=1e-9)
+    _, start, end, contrast = proposals([sequence], thetas)
+    segments, expected = plain.proposals(sequence, thetas)
+    np.testing.assert_array_equal(np.stack([start, end], 1), segments)
+    np.testing.assert_allclose(contrast, expected, atol=1e-9)
+    assert all(any(is_stretch(sequence, *segment, theta) for theta in thetas)
+               for segment in segments)
+
+
+def is_stretch(sequence, first, last, theta):
+    "Whether points first to last, and neither neighbour, lie above a fraction of the range."
+    above = sequence > sequence.min() + theta*np.ptp(sequence) + TOLERANCE
+    neighbours = [t for t in (first - 1, last) if 0 <= t < len(sequence)]
+    return above[first:last].all() and not above[neighbours].any()
 
 
 points = st.lists(st.integers(0, 8).map(lambda v: v/8), max_size=30)
@@ -243,17 +252,18 @@ def test_sequences_of_different_lengths_are_cut_as_if_alone(sequences, thetas):
 @pytest.mark.parametrize('tiou', [0, .3, .5, .9, 1])
 def test_waves_keep_what_the_plain_loop_keeps(tiou):
     rng = np.random.default_rng(0)
-    groups, start, length = (rng.choice([-3, 5, 10**15], 1500), rng.integers(0, 400, 1500)/4,
-                             rng.gamma(2, 5, 1500).round(1))
-    segments, scores = np.stack([start, start + length], 1) + 1e6, rng.integers(0, 200, 1500)/200
+    groups = rng.choice([-3, 5, 10**15], 1500)
+    start = rng.integers(0, 400, 1500)/4
+    length = rng.gamma(2, 5, 1500).round(1)
+    segments = np.stack([start, start + length], 1) + 1e6
+    scores = rng.integers(0, 200, 1500)/200
     found = nms(segments, scores, tiou, groups)
     assert (len(found) == 1500) == (tiou == 1) and len(found) > 3
     for g in np.unique(groups):
         inside = np.flatnonzero(groups == g)
         best_first = inside[np.argsort(-scores[inside], kind='stable')]
-        kept = reference.nms([(*segments[i], -rank) for rank, i in enumerate(best_first)], tiou)
-        assert found[groups[found] == g].tolist() == [
-            best_first[round(-score)] for *_, score in kept]
+        kept = best_first[plain.nms(segments[best_first], -np.arange(len(inside)), tiou)]
+        assert found[groups[found] == g].tolist() == kept.tolist()
 
 
 @pytest.mark.filterwarnings('error')
@@ -272,25 +282,24 @@ segment = st.tuples(st.integers(0, 3), st.integers(0, 30), st.integers(0, 9), st
 def test_groups_are_suppressed_as_if_alone(rows):
     groups, start, length, scores = np.array(rows, float).reshape(-1, 4).T
     segments = np.stack([start, start + length], 1)
-    order, (soft, softened) = (nms(segments, scores, .4, groups),
-                               soft_nms(segments, scores, .3, groups))
-    expected, expected_soft = [], []
+    order = nms(segments, scores, .4, groups)
+    (soft, softened) = soft_nms(segments, scores, .3, groups)
+    expected = []
+    expected_soft = []
     for g in np.unique(groups):
         inside = np.flatnonzero(groups == g)
         expected += inside[nms(segments[inside], scores[inside], .4)].tolist()
         alone, now = soft_nms(segments[inside], scores[inside], .3)
         expected_soft += zip(inside[alone].tolist(), now.tolist(), strict=True)
     assert order.tolist() == expected
-    with mock.patch.object(sys.modules['copl.localization'], 'CROWD', -1):     # one after another
+    with mock.patch.object(sys.modules['copl.scale'], 'CROWD', -1):     # one after another
         assert nms(segments, scores, .4, groups).tolist() == expected
     assert list(zip(soft.tolist(), softened.tolist(), strict=True)) == expected_soft
     for g in np.unique(groups):
         inside = groups == g
-        if (length[inside] > 0).all():
-            plain = reference.soft_nms(
-                [*zip(start[inside], (start + length)[inside], scores[inside], strict=True)], .3)
-            assert sorted(softened[groups[soft] == g]) == pytest.approx(
-                sorted(p for *_, p in plain), abs=1e-9)
+        chosen, lowered = plain.soft_nms(segments[inside], scores[inside], .3)
+        assert soft[groups[soft] == g].tolist() == np.flatnonzero(inside)[chosen].tolist()
+        np.testing.assert_allclose(softened[groups[soft] == g], lowered, atol=1e-9)
 
 
 def test_the_whole_video_baseline_takes_the_best_weighted_name():

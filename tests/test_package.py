@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope='module')
 def dist(tmp_path_factory):
     "Both archives, built from the files that git knows or would add."
-    source, out = tmp_path_factory.mktemp('source'), tmp_path_factory.mktemp('dist')
+    source = tmp_path_factory.mktemp('source')
+    out = tmp_path_factory.mktemp('dist')
     files = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
                            cwd=ROOT, capture_output=True, text=True)
     if files.returncode: pytest.skip('needs a git checkout')

@@ -31,6 +31,38 @@ def test_modules_import_only_lower_numbered_ones():
             assert number[other] < n, f'{module} imports {other}'
 
 
+def test_no_module_imports_a_private_name():
+    for path in (ROOT/'copl').glob('[!_]*.py'):
+        tree = ast.parse(path.read_text(encoding='utf-8'))
+        private = [name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+                   for name in node.names if name.name.startswith('_')]
+        assert private == [], f'{path.name} imports {private}'
+
+
+def exported_cells(path):
+    "The code of each exported cell."
+    cells = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == 'code']
+    return [c for c in cells if re.match(r'#\| export', c)]
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
+def test_exported_cells_hold_one_idea(path):
+    for source in exported_cells(path):
+        code = [line for line in source.splitlines() if line.strip() and not line.startswith('#|')]
+        ideas = [s for s in ast.parse(source).body
+                 if isinstance(s, ast.ClassDef | ast.FunctionDef)]
+        imports = all(isinstance(s, ast.Import | ast.ImportFrom) for s in ast.parse(source).body)
+        assert imports or len(code) <= 25 or len(ideas) == 1, f'{len(code)} lines: {code[0]}'
+
+
+def test_generated_lines_are_short_too():
+    for path in (ROOT/'copl').glob('[!_]*.py'):
+        text = path.read_text(encoding='utf-8')
+        text = re.sub(r'^__all__ = \[.*?\]$', '', text, flags=re.S | re.M)
+        long = [line for line in text.splitlines() if len(line) > 100]
+        assert long == [], f'{path.name}: {long}'
+
+
 def test_run_time_code_imports_neither_nbdev_nor_fastcore():
     code = 'import sys, copl.cli; print([m for m in ("nbdev", "fastcore") if m in sys.modules])'
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,

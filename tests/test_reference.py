@@ -1,10 +1,10 @@
-"What copl makes fast gives the numbers of the plain versions in tests/reference."
+"Evaluators and clustering against independent versions in tests/reference."
 import numpy as np
 import pandas as pd
 import pytest
 
+from copl import evaluation, matching
 from copl.annotations import load_annotations, load_detections
-from copl.evaluation import average_precision
 from copl.plri import confidence_scores, rbf_affinity
 from copl.videos import Annotations
 
@@ -15,10 +15,11 @@ from .reference.evaluation import toolkit_average_precision
 
 def assert_same_digits(found, truth, tiou=TIOU):
     "AP of every class as in the toolkit, to the rounding of a sum; the result."
-    AP = average_precision(found, truth, tiou)
     expected = toolkit_average_precision(found, truth.segments, tiou)
-    assert list(AP.index) == list(expected.index)
-    np.testing.assert_allclose(AP, expected, rtol=0, atol=1e-12)
+    for average_precision in (evaluation.average_precision, matching.average_precision):
+        AP = average_precision(found, truth, tiou)
+        assert list(AP.index) == list(expected.index) and list(AP.columns) == list(tiou)
+        np.testing.assert_allclose(AP, expected, rtol=0, atol=1e-12)
     return AP
 
 
@@ -44,12 +45,13 @@ def test_ap_equals_the_toolkit_on_simulated_detections(size, seed):
 @pytest.mark.parametrize('seed', range(20))
 def test_ap_equals_the_toolkit_where_overlaps_and_scores_tie(seed):
     rng = np.random.default_rng(seed)
-    table = lambda n, **more: pd.DataFrame({
-        'video': rng.choice(list('abcd'), n), 'start': 1.*(start := rng.integers(0, 12, n)),
-        'end': 1.*(start + rng.integers(0, 7, n)),
-        'label': rng.choice(['dive', 'golf', 'jump'], n), **more})
-    truth, found = (table(rng.integers(2, 30)),
-                    table(n := int(rng.integers(1, 60)), score=rng.integers(0, 4, n)/4))
+    def table(n, **more):
+        return (pd.DataFrame({ 'video': rng.choice(list('abcd'), n),
+                              'start': 1.*(start := rng.integers(0, 12, n)),
+                              'end': 1.*(start + rng.integers(0, 7, n)),
+                              'label': rng.choice(['dive', 'golf', 'jump'], n), **more}))
+    truth = table(rng.integers(2, 30))
+    found = table(n := int(rng.integers(1, 60)), score=rng.integers(0, 4, n)/4)
     # detections of an unknown class
     truth = (truth[truth.label != 'jump']
              if seed % 3 == 0 and (truth.label != 'jump').any() else truth)

@@ -48,7 +48,8 @@ def page_file(tmp_path_factory):
 @pytest.fixture
 def opened(browser):
     "A function that opens a page; only its file may be requested, and the console stays empty."
-    contexts, wrong = [], []
+    contexts = []
+    wrong = []
 
     def open_page(path, width=1280, height=900, scheme='light'):
         context = browser.new_context(viewport={'width': width, 'height': height},
@@ -90,7 +91,8 @@ def axis(page): return page.locator('.axis text').all_text_contents()
 
 
 def test_page_shows_the_run(opened, page_file):
-    page, table = opened(page_file), pd.read_csv(page_file.parent/'pseudolabels.csv')
+    page = opened(page_file)
+    table = pd.read_csv(page_file.parent/'pseudolabels.csv')
     assert (page.locator('#title').text_content().endswith('/run') and
             'SIMULATED' in page.locator('#simulated').text_content())
     assert page.locator('#missing').is_hidden()
@@ -108,7 +110,8 @@ def test_page_shows_the_run(opened, page_file):
 
 
 def test_filter_sort_search_and_split(opened, page_file):
-    page, table = opened(page_file), pd.read_csv(page_file.parent/'pseudolabels.csv')
+    page = opened(page_file)
+    table = pd.read_csv(page_file.parent/'pseudolabels.csv')
     assert len(rows(page)) == 72 and ranks(page) == sorted(ranks(page), reverse=True)
     page.get_by_label('Order').select_option('up')
     assert ranks(page) == sorted(ranks(page))
@@ -151,8 +154,8 @@ def test_keyboard(opened, page_file):
     assert chosen(page) == names[-1] and page.get_by_role('button', name='Next').is_disabled()
     page.keyboard.press('ArrowUp')
     assert chosen(page) == names[-2]
-    box, at = (page.locator('#list').bounding_box(),
-               page.locator('[aria-selected=true]').bounding_box())
+    box = page.locator('#list').bounding_box()
+    at = page.locator('[aria-selected=true]').bounding_box()
     assert box['y'] <= at['y'] and at['y'] + at['height'] <= box['y'] + box['height'] + 5
 
 
@@ -160,7 +163,8 @@ def test_timeline(opened, page_file):
     page = opened(page_file)
     page.get_by_label('Test').check()
     page.locator('#lanes').scroll_into_view_if_needed()
-    before, bars = axis(page), page.locator('[data-lane=Detections] rect[fill-opacity]').count()
+    before = axis(page)
+    bars = page.locator('[data-lane=Detections] rect[fill-opacity]').count()
     page.keyboard.press('0')
     assert 1 <= bars <= 8 and axis(page) == before
     page.get_by_label('Detections drawn').fill('1')
@@ -192,7 +196,8 @@ def test_timeline(opened, page_file):
 
 def test_themes(opened, page_file):
     back = 'getComputedStyle(document.body).backgroundColor'
-    light, dark = opened(page_file), opened(page_file, scheme='dark')
+    light = opened(page_file)
+    dark = opened(page_file, scheme='dark')
     colors = light.evaluate(back), dark.evaluate(back)
     assert colors[0] != colors[1]
     for page, other in ((light, colors[1]), (dark, colors[0])):

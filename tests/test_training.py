@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 from copl import COPL, CoplError, algorithm_1, devices, spectral_clusters, tiny
 from copl import config as config_module
 from copl.algorithm import at_rows, epoch, pseudolabels, sampled
-from copl.config import PRESETS, Config, config_to_dict, generator, torch_seed
+from copl.config import PRESETS, ClusterConfig, Config, config_to_dict, generator, torch_seed
 from copl.engine import Batches, Parts, train
 from copl.has import ATTENTIONS, global_features, has_attention
 from copl.iocnet import (
@@ -32,7 +32,8 @@ from copl.iocnet import (
     update_teacher,
 )
 from copl.losses import LOSSES, Minibatch, total_loss
-from copl.plri import CLUSTERINGS, SELECTIONS, _nystroem_clusters
+from copl.plri import CLUSTERINGS, SELECTIONS
+from copl.scale import landmark_clusters
 from copl.simulation import Simulation, simulate
 from copl.videos import VideoSet
 
@@ -73,7 +74,8 @@ def test_losses_and_gradients_equal_the_plain_ones(streams, kernel, supervision)
     if supervision == 'weak': targets[0] = torch.tensor([.5, .5, 0, 0])
     selected = torch.tensor([1., 1, 0, 1, 0, 1]) if supervision == 'none' else torch.ones(6)
     ours = total_loss(student(*x), teacher(*x), targets, selected, config, LOSSES)
-    plain, seen = reference.Network.like(student), reference.Network.like(teacher)
+    plain = reference.Network.like(student)
+    seen = reference.Network.like(teacher)
     theirs = reference.losses(plain(torch.cat(x, -1)), seen(torch.cat(x, -1)), targets, selected,
                               config)
     torch.testing.assert_close(plain.weights(), weights(student), atol=0, rtol=0)
@@ -97,7 +99,8 @@ def test_a_group_that_is_empty_leaves_its_video_out():
     network = IOCNet({'a': 3}, 2, hidden=4, dropout=0)
     x = torch.rand(2, 9, 3)
     x[1] = x[1, :1]                            # a still picture: nobody is below a median
-    out, plain = network(x), reference.Network.like(network)(x)
+    out = network(x)
+    plain = reference.Network.like(network)(x)
     ours = LOSSES['C'](Minibatch(out, out, torch.eye(2), torch.ones(2), None, config))
     theirs = reference.losses(plain, plain, torch.eye(2), torch.ones(2), config)['C']
     assert ours[1] == 0 and ours.mean().item() == pytest.approx(theirs.item(), abs=1e-6)
@@ -110,7 +113,8 @@ def test_a_group_that_is_empty_leaves_its_video_out():
 @pytest.mark.parametrize('length', [1, 2, 9, 100])
 def test_has_equals_the_plain_version(length, alpha):                # kills d, h, i
     torch.manual_seed(length)
-    cas, attention = torch.randn(length, 3), torch.rand(2, length)
+    cas = torch.randn(length, 3)
+    attention = torch.rand(2, length)
     expected = reference.has(cas, list(attention), alpha)
     np.testing.assert_allclose(has_attention(cas, attention, alpha), expected, atol=1e-6)
     np.testing.assert_allclose(ATTENTIONS['has'](cas, attention, Config(3, alpha=alpha)), expected,
@@ -137,7 +141,8 @@ def ring(n=60, seed=3):
 
 
 def test_a_configuration_says_which_affinity_and_how_wide():        # kills d
-    F, found = ring(), {}
+    F = ring()
+    found = {}
     for options in ({}, dict(beta=.2), dict(beta=2.), dict(affinity='cosine'),
                     dict(affinity='neighbors')):
         config = Config(n_classes=4, **options)
@@ -157,7 +162,8 @@ def test_landmarks_give_the_clusters_of_all_pairs_where_some_are_crowded():    #
     F = (F/np.linalg.norm(F, axis=1, keepdims=True)).astype(np.float32)
     for kind, beta in (('rbf', None), ('rbf', .4), ('cosine', None)):
         every = spectral_clusters(F, 4, beta=beta, affinity=kind)
-        assert nmi(every, _nystroem_clusters(F, 4, 0, beta, kind)) > .9, (kind, beta)
+        few = landmark_clusters(F, ClusterConfig(4, beta=beta, affinity=kind))
+        assert nmi(every, few) > .9, (kind, beta)
 
 
 def test_clusters_keep_their_numbers_from_round_to_round():          # kills c
@@ -280,9 +286,11 @@ def same_weights(found, expected):
 def test_both_loops_reach_the_weights_of_an_independent_one(run, streams, monkeypatch):
     if streams != 2 and run not in ('COPL', 'kernel 3'):
         pytest.skip('two streams are enough for this configuration')
-    videos, config = some_videos(streams=streams), Config(n_classes=3, **SMALL | RUNS[run])
-    expected, plain, fast = (list(reference.run(videos, config)),
-                             rounds(algorithm_1(videos, config)), rounds(train(videos, config)))
+    videos = some_videos(streams=streams)
+    config = Config(n_classes=3, **SMALL | RUNS[run])
+    expected = list(reference.run(videos, config))
+    plain = rounds(algorithm_1(videos, config))
+    fast = rounds(train(videos, config))
     monkeypatch.setattr('copl.engine.Batches', functools.partial(Batches, held=0))
     read = rounds(train(videos, config))
     for theirs, *ours in zip(expected, plain, fast, read, strict=True):
@@ -294,15 +302,18 @@ def test_both_loops_reach_the_weights_of_an_independent_one(run, streams, monkey
             same_weights(teacher_, teacher)
             same_weights(student_, student)
             pd.testing.assert_frame_equal(losses, pd.DataFrame(log), atol=1e-5)
-    for one, other, third in zip(plain, fast, read, strict=True):                # these two differ by rounding at most
+    # these two differ by rounding at most
+    for one, other, third in zip(plain, fast, read, strict=True):
         for k in (4, 5):
             torch.testing.assert_close(other[k], one[k], atol=1e-6, rtol=0)
             torch.testing.assert_close(third[k], one[k], atol=1e-6, rtol=0)
 
 
 def test_weak_supervision_is_the_same_in_both_loops():
-    videos, config = some_videos(), Config(n_classes=3, supervision='weak', **SMALL)
-    for one, other in zip(rounds(algorithm_1(videos, config)), rounds(train(videos, config)), strict=True):
+    videos = some_videos()
+    config = Config(n_classes=3, supervision='weak', **SMALL)
+    for one, other in zip(rounds(algorithm_1(videos, config)), rounds(train(videos, config)),
+                          strict=True):
         assert one[3].all() and (one[1] == other[1]).all()
         for k in (4, 5): torch.testing.assert_close(other[k], one[k], atol=1e-6, rtol=0)
 
@@ -311,9 +322,13 @@ def test_weak_supervision_is_the_same_in_both_loops():
 
 
 def test_random_streams_never_collide(monkeypatch):
-    drawn, seeds, real, torch_real = [], [], np.random.default_rng, torch.manual_seed
+    drawn = []
+    seeds = []
+    real = np.random.default_rng
+    torch_real = torch.manual_seed
     def recorded(address=None):
-        if isinstance(address, list): drawn.append(tuple(address))             # scipy asks for others
+        # scipy asks for others
+        if isinstance(address, list): drawn.append(tuple(address))
         return real(address)
     def seeded(seed):
         seeds.append(seed)
@@ -321,10 +336,12 @@ def test_random_streams_never_collide(monkeypatch):
     monkeypatch.setattr(config_module.np.random, 'default_rng', recorded)
     monkeypatch.setattr(torch, 'manual_seed', seeded)
     for seed in (0, 1):
-        videos = simulate(Simulation(n_train=12, n_test=2, n_classes=3, dim=8), seed).subset('train')
+        videos = simulate(Simulation(n_train=12, n_test=2, n_classes=3, dim=8),
+                          seed).subset('train')
         for _ in train(videos, Config(3, seed=seed, hidden=8, snippets=8, iteration_num=3,
                                       epoch_num=3, carry_weights=False)): pass
-    assert len(drawn) > 80 and len(set(drawn)) == len(drawn)         # no address is drawn from twice
+    # no address is drawn from twice
+    assert len(drawn) > 80 and len(set(drawn)) == len(drawn)
     streams = {address: tuple(np.random.SeedSequence(address).generate_state(4))
                for address in drawn}
     # and no two addresses mean the same numbers
@@ -359,10 +376,13 @@ class OneDevice(TorchDispatchMode):
 @pytest.mark.parametrize('kernel', [1, 3])
 def test_a_step_keeps_to_the_device_of_its_network(kernel):
     # meta stands for a GPU: shapes and devices without numbers
-    config, device = Config(4, hidden=16, kernel=kernel), torch.device('meta')
+    config = Config(4, hidden=16, kernel=kernel)
+    device = torch.device('meta')
     with device:
         student, teacher = (build_network({'a': 60, 'b': 50}, config) for _ in range(2))
-        targets, selected, rows = torch.zeros(3, 4), torch.ones(3), torch.zeros(3, 100).long()
+        targets = torch.zeros(3, 4)
+        selected = torch.ones(3)
+        rows = torch.zeros(3, 100).long()
     videos = VideoSet(list('xyz'), {'a': [np.ones((9, 60))]*3, 'b': [np.ones((9, 50))]*3})
     positions = [np.arange(100)*9//100]*3
     channels = [shifted_channels(d) for d in videos.widths.values()]
@@ -405,7 +425,8 @@ def test_hidden_units_have_the_format_of_the_products_and_outputs_do_not():
 
 
 def test_a_run_is_the_same_to_the_last_bit_whatever_number_of_threads_the_machine_offers():
-    videos, models = tiny().subset('train')[:24], []
+    videos = tiny().subset('train')[:24]
+    models = []
     options = dict(hidden=64, snippets=48, iteration_num=2, epoch_num=1, precision='float32',
                    device='cpu')
     before = torch.get_num_threads()
@@ -427,7 +448,8 @@ def test_a_run_is_the_same_to_the_last_bit_whatever_number_of_threads_the_machin
     for threads in (-1, 1.5): pytest.raises(CoplError, COPL, 6, threads=threads)
 
 
-def test_compiled_training_gives_the_same_losses_and_goes_on_without_a_compiler(tmp_path, monkeypatch, recwarn):
+def test_compiled_training_gives_the_same_losses_and_goes_on_without_a_compiler(
+    tmp_path, monkeypatch, recwarn):
     videos = tiny().subset('train')
     config = Config(6, hidden=8, snippets=32, dropout=0, input_dropout=0, iteration_num=1,
                     epoch_num=2, precision='float32')
@@ -480,7 +502,8 @@ def test_three_processes_reach_the_clusters_and_losses_of_one(tmp_path, monkeypa
     alone = {}
     exec(SCRIPT, alone)
     together = torch.load(tmp_path/'3.pt', weights_only=False)
-    for (y, selected, F, losses), (y2, selected2, F2, losses2) in zip(alone['run'](1), together, strict=True):
+    for (y, selected, F, losses), (y2, selected2, F2,
+                                   losses2) in zip(alone['run'](1), together, strict=True):
         assert (y == y2).all() and (selected == selected2).all()
         np.testing.assert_allclose(F2, F, atol=1e-5)
         for name in losses: np.testing.assert_allclose(losses2[name], losses[name], atol=1e-4)

@@ -42,7 +42,8 @@ def weights(network):
 
 def copl(*args):
     "The command, here: (exit status, what it printed, what it complained about)."
-    out, err = io.StringIO(), io.StringIO()
+    out = io.StringIO()
+    err = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main([str(a) for a in args])
     return status, out.getvalue(), err.getvalue()
@@ -50,7 +51,8 @@ def copl(*args):
 
 def by_hand(videos, network, config):
     "Features and classes of videos, one at a time and from the definitions."
-    F, said = [], []
+    F = []
+    said = []
     for streams in videos:
         x = [torch.tensor(s) for s in streams]
         with torch.no_grad(): out = network(*x)
@@ -102,7 +104,8 @@ def test_looking_at_unseen_videos_changes_nothing_else():
 
 
 def test_no_loss_sees_what_is_held_out(monkeypatch):
-    config, seen = Config(3, **SMALL, hold_out=.3), []
+    config = Config(3, **SMALL, hold_out=.3)
+    seen = []
     read = Batches.__call__
     def watched(self, indices, *args):
         seen.append(indices)

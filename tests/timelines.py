@@ -20,7 +20,8 @@ OUT = Path(__file__).parents[1]/'copl'/'timelines.json'
 
 def union(segments):
     "Seconds covered by an (n, 2) array of segments that may overlap."
-    covered, reach = 0.0, -np.inf
+    covered = 0.0
+    reach = -np.inf
     for start, end in segments[segments[:, 0].argsort()]:
         covered += max(end - max(start, reach), 0)
         reach = max(reach, end)
@@ -31,8 +32,8 @@ def video_table(annotations, durations):
     """(one row per video: subset, main class, duration, instances, share; all segments,
     of which each instance once)"""
     segments = annotations.segments.assign(duration=annotations.segments.video.map(durations))
-    segments['start'], segments['end'] = (segments.start.clip(0),
-                                          segments[['end', 'duration']].min(axis=1))
+    segments['start'] = segments.start.clip(0)
+    segments['end'] = segments[['end', 'duration']].min(axis=1)
     segments = segments[segments.end > segments.start]
     counts = segments.groupby(['video', 'label']).size().reset_index(name='n').sort_values(
         ['n', 'label'], ascending=[False, True])
@@ -57,7 +58,7 @@ def others(segments, once):
     doubled = away.merge(own, on=['video', 'start', 'end'])
     alone = away.merge(own, on=['video', 'start', 'end'], how='left', indicator=True).query(
         '_merge == "left_only"')
-    first = lambda t: None if t.empty else t.label.value_counts().index[0]
+    def first(t): return None if t.empty else t.label.value_counts().index[0]
     return {'doubled': [round(len(doubled)/len(own), 3), first(doubled)],
             'second': [round(len(alone)/len(once), 3), first(alone)]}
 
@@ -88,7 +89,8 @@ def measure(annotations, durations, train, test):
 
 
 def main(data):
-    thumos, wtalc = load_annotations(data/'thumos14/gt_test210.json'), data/'thumos14/wtalc'
+    thumos = load_annotations(data/'thumos14/gt_test210.json')
+    wtalc = data/'thumos14/wtalc'
     names = [n.decode() for n in np.load(wtalc/'videoname.npy')]
     anet = load_annotations(data/'anet12/activity_net.v1-2.min.json')
     return {'thumos14': measure(thumos, pd.Series(np.load(wtalc/'duration.npy')[:, 0], names),
@@ -99,8 +101,8 @@ def main(data):
 
 def dumps(tables):
     "JSON with one class on a line."
-    rows = lambda classes: ',\n'.join(f'   {json.dumps(c)}: {json.dumps(v)}'
-                                      for c, v in classes.items())
+    def rows(classes):
+        return (',\n'.join(f'   {json.dumps(c)}: {json.dumps(v)}' for c, v in classes.items()))
     parts = [f' {json.dumps(name)}: {{' +
              ', '.join(f'{json.dumps(k)}: {json.dumps(v)}'
                        for k, v in t.items() if k != 'classes') +

@@ -23,8 +23,9 @@ from threadpoolctl import threadpool_info
 
 from copl.config import atomic_write
 
-STATUS, CPUINFO, CLEAR = (Path('/proc/self/status'), Path('/proc/cpuinfo'),
-                          Path('/proc/self/clear_refs'))
+STATUS = Path('/proc/self/status')
+CPUINFO = Path('/proc/cpuinfo')
+CLEAR = Path('/proc/self/clear_refs')
 
 
 def seconds(call):
@@ -45,7 +46,8 @@ def spread(values):
 def compare(name, reference, ours, repeats=5, check=None, **sizes):
     """A row of reference time over ours, in turn, each ratio from one repeat;
     `check(reference's result, ours)` raises where they differ."""
-    plain, fast = reference(), ours()                                     # warm up
+    plain = reference()
+    fast = ours() # warm up
     if check is not None: check(plain, fast)
     pairs = [(seconds(reference)[0], seconds(ours)[0]) for _ in range(repeats)]
     return {'name': name, **sizes, 'repeats': repeats, 'checked': check is not None,
@@ -107,7 +109,7 @@ def versions():
 
 def line(row):
     "One row of the table, as text."
-    show = lambda s, unit='': f"{s['median']:.3g}{unit} [{s['min']:.3g}, {s['max']:.3g}]"
+    def show(s, unit=''): return f"{s['median']:.3g}{unit} [{s['min']:.3g}, {s['max']:.3g}]"
     parts = [f"{row['name']:<44}"]
     if 'ratio' in row:
         parts += [f"{show(row['ratio'], 'x'):<24}",
@@ -132,7 +134,8 @@ def main(benchmark, sizes=('tiny', 'thumos', 'anet')):
     parser.add_argument('--size', choices=sizes, default=sizes[0])
     parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--out', type=Path, help='JSON file to write')
-    args, rows = parser.parse_args(), []
+    args = parser.parse_args()
+    rows = []
     for row in benchmark(args.size, args.repeats):
         rows.append(row)
         print(line(row), flush=True)

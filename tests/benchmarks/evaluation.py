@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from copl import evaluation
 from copl.annotations import load_annotations, load_detections
-from copl.evaluation import average_precision
+from copl.matching import average_precision
 from copl.videos import Annotations
 
 from ..reference.evaluation import toolkit_average_precision
@@ -22,17 +23,18 @@ SIZES = {'tiny': (20, 5, 100, 20), 'thumos': (212, 20, 3358, 100), 'anet': (2383
 def simulated(videos, classes, instances, per_video, seed=0):
     """(detections, annotations): half of the detections near an instance of their video, the
     others anywhere; one score in ten is shared by many."""
-    rng, length = np.random.default_rng(seed), 200.0
+    rng = np.random.default_rng(seed)
+    length = 200.0
     # each video has an instance at least
     video = np.sort(np.r_[np.arange(videos), rng.integers(videos, size=instances - videos)])
-    start, duration = (rng.uniform(0, length, instances).round(1),
-                       rng.gamma(2, 4, instances).round(1) + .5)
-    name = lambda kind, codes: np.char.add(kind, codes.astype(str))
+    start = rng.uniform(0, length, instances).round(1)
+    duration = rng.gamma(2, 4, instances).round(1) + .5
+    def name(kind, codes): return np.char.add(kind, codes.astype(str))
     truth = pd.DataFrame({'video': name('video', video), 'start': start, 'end': start + duration,
                           'label': name('class', video % classes)})
     where = np.repeat(np.arange(videos), per_video)
-    near, n = (rng.integers(np.searchsorted(video, where),
-                            np.searchsorted(video, where, side='right')), len(where))
+    near = rng.integers(np.searchsorted(video, where), np.searchsorted(video, where, side='right'))
+    n = len(where)
     known = rng.random(n) < .5
     begin = np.where(known, start[near] + rng.normal(0, 2, n), rng.uniform(0, length, n)).round(1)
     end = np.where(known, start[near] + duration[near] + rng.normal(0, 2, n),
@@ -51,24 +53,27 @@ def same(reference, ours):
     np.testing.assert_allclose(ours, reference, rtol=0, atol=1e-12)
 
 
-def row(name, found, truth, repeats):
-    "Copl against the reference on one set of detections."
-    return compare(name, lambda: toolkit_average_precision(found, truth.segments, TIOU),
-                   lambda: average_precision(found, truth, TIOU), repeats, same,
-                   detections=len(found), instances=len(truth.segments),
-                   classes=len(truth.classes), tiou=len(TIOU))
+def rows(name, found, truth, repeats):
+    "The toolkit's loops with pandas, the plain evaluator, and copl's for many detections."
+    size = dict(detections=len(found), instances=len(truth.segments), classes=len(truth.classes),
+                tiou=len(TIOU))
+    def plain(): return evaluation.average_precision(found, truth, TIOU)
+    def ours(): return average_precision(found, truth, TIOU)
+    def toolkit(): return toolkit_average_precision(found, truth.segments, TIOU)
+    yield compare(f'{name}, toolkit', toolkit, ours, repeats, same, **size)
+    yield compare(f'{name}, plain', plain, ours, repeats, same, **size)
 
 
 def benchmark(size, repeats):
     """AP of every class at nine thresholds; with COPL_TEST_DATA and `--size thumos` the STPN
     detections too."""
     warnings.simplefilter('ignore')
-    yield row('AP, simulated detections', *simulated(*SIZES[size]), repeats)
+    yield from rows('AP, simulated detections', *simulated(*SIZES[size]), repeats)
     data = Path(os.environ.get('COPL_TEST_DATA',
                                Path(__file__).parents[3]/'shared'/'data'))/'detections'
     if size == 'thumos' and data.exists():
-        yield row('AP, STPN detections', load_detections(data/'stpn_thumos14_test.json'),
-                  load_annotations(data/'stpn_thumos14_gt.json', 'test'), repeats)
+        yield from rows('AP, STPN detections', load_detections(data/'stpn_thumos14_test.json'),
+                        load_annotations(data/'stpn_thumos14_gt.json', 'test'), repeats)
 
 
 if __name__ == '__main__': main(benchmark)

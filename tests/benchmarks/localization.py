@@ -1,15 +1,15 @@
-"""From network outputs to detections, a split at a time: loops over videos, classes, thresholds and
-segments (tests/reference), and copl. Simulated videos."""
+"""From network outputs to detections, a split at a time: a video, a class and a threshold at a time
+(copl.localization), and all at once (copl.scale). Simulated videos."""
 import numpy as np
 
 from copl.algorithm import algorithm_1
 from copl.config import PRESETS, Config
 from copl.data import anet_like
-from copl.iocnet import Outputs, full_length
-from copl.localization import TOGETHER, _localize
+from copl.iocnet import full_length
+from copl.localization import localize
+from copl.scale import TOGETHER, localize_outputs
 from copl.simulation import thumos_like, tiny
 from tests.benchmarks import compare, main
-from tests.reference import localization as reference
 
 SETS = {'tiny': tiny, 'thumos': lambda: thumos_like(dim=128), 'anet': lambda: anet_like(dim=64)}
 
@@ -36,20 +36,18 @@ def benchmark(size, repeats):
         config = Config(n_classes=len(names), nms=nms, **options)
 
         def plain(outs=outs, config=config):
-            arrays = [(o.cas.numpy(), list(o.attention.numpy())) for o in outs]
-            return [reference.localize(*a, config, grid.edges, d, names)
-                    for a, d in zip(arrays, durations, strict=True)]
+            return [localize(out, config, grid, duration, names)
+                    for out, duration in zip(outs, durations, strict=True)]
 
         def ours(outs=outs, config=config):
-            starts = range(0, len(outs), TOGETHER)
-            parts = [slice(i, i + TOGETHER) for i in starts]
-            return [_localize(outs[part], config, grid, durations[part], names) for part in parts]
+            parts = [slice(i, i + TOGETHER) for i in range(0, len(outs), TOGETHER)]
+            return [localize_outputs(outs[part], config, grid, durations[part], names)
+                    for part in parts]
 
-        def check(*_, plain=plain, ours=ours):            # in double precision
-            doubles = [Outputs(o.cas.double(), o.attention.double()) for o in outs]
-            theirs = [d[3] for found in plain(doubles) for d in found]
-            mine = np.concatenate([table.score for table in ours(doubles)])
-            np.testing.assert_allclose(np.sort(mine), np.sort(theirs), atol=1e-6)
+        def check(*_, plain=plain, ours=ours):
+            theirs = np.concatenate([table.score for table in plain()])
+            mine = np.concatenate([table.score for table in ours()])
+            np.testing.assert_allclose(np.sort(mine), np.sort(theirs), atol=3e-5)
 
         yield compare(f'localization, {nms} NMS', plain, ours, repeats, check, videos=len(outs),
                       snippets=sum(len(o.cas) for o in outs), classes=len(names))

@@ -27,23 +27,27 @@ def all_at_once(student, teacher, targets, selected, config):
 
 def benchmark(size, repeats):
     "One epoch of the same videos by both, per step of 16 videos, with every loss."
-    s, rng = SIZES[size], np.random.default_rng(0)
+    s = SIZES[size]
+    rng = np.random.default_rng(0)
     arrays = [[rng.random((s['length'], s['dim']), dtype=np.float32) for _ in range(s['videos'])]
               for _ in range(2)]
     videos = VideoSet([f'v{i}' for i in range(s['videos'])],
                       dict(zip(('rgb', 'flow'), arrays, strict=True)))
     y = np.arange(s['videos']) % s['classes']
-    targets, selected = torch.eye(s['classes'])[y], torch.ones(s['videos'])
+    targets = torch.eye(s['classes'])[y]
+    selected = torch.ones(s['videos'])
     for kernel in (1, 3):
         for precision in ('float32', 'bfloat16'):
             config = Config(n_classes=s['classes'], hidden=s['hidden'], snippets=s['snippets'],
                             precision=precision, kernel=kernel)
             fabric = launch(torch.device('cpu'), precision=precision)
             state = new_state(videos, config)
-            state.y, state.selected = y, np.ones(len(y), bool)
+            state.y = y
+            state.selected = np.ones(len(y), bool)
             dtype = matmul_dtype(precision, fabric.device)
-            student, read, losses = (fabric.setup_module(state.student),
-                                     Batches(videos, fabric.device, dtype), chosen_losses(config))
+            student = fabric.setup_module(state.student)
+            read = Batches(videos, fabric.device, dtype)
+            losses = chosen_losses(config)
             step = Step(state.student, config, dtype, all_at_once)
 
             def plain(config=config, step=step):

@@ -12,7 +12,9 @@ def tiou(a, b):
 
 def average_precision(detections, truth, threshold):
     "AP of one class; detections are (video, start, end, score), truth is (video, start, end)."
-    taken, precision, recall = set(), [], []
+    taken = set()
+    precision = []
+    recall = []
     hits = 0
     for rank, (video, start, end, _) in enumerate(sorted(detections, key=lambda d: -d[3]), 1):
         pairs = [i for i, t in enumerate(truth) if t[0] == video]
@@ -50,8 +52,8 @@ def class_average_precision(detections, truth, tiou):
         truth.reset_index(drop=True),
         detections.sort_values('score', ascending=False, kind='stable').reset_index(drop=True))
     if detections.empty: return [0.0]*len(tiou)
-    locked, true = (np.full((len(tiou), len(truth)), False),
-                    np.zeros((len(tiou), len(detections))))
+    locked = np.full((len(tiou), len(truth)), False)
+    true = np.zeros((len(tiou), len(detections)))
     by_video = truth.groupby('video')
     for i, detection in detections.iterrows():
         if detection.video not in by_video.groups: continue
@@ -65,7 +67,8 @@ def class_average_precision(detections, truth, tiou):
                 locked[t, instances.loc[k, 'index']] = True
                 true[t, i] = 1
                 break
-    found, wrong = np.cumsum(true, axis=1), np.cumsum(1 - true, axis=1)
+    found = np.cumsum(true, axis=1)
+    wrong = np.cumsum(1 - true, axis=1)
     return [interpolated_area(f/(f + w), f/len(truth)) for f, w in zip(found, wrong, strict=True)]
 
 

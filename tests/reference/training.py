@@ -113,10 +113,14 @@ def feature(x, A):
 
 def shifted(x, moved):
     "Temporal feature shift of the chosen channels, first half earlier, rest later; (..., T, D)."
-    out, half = x.clone(), (len(moved) + 1)//2
-    earlier, later = moved[:half], moved[half:]
-    out[..., :-1, earlier], out[..., -1, earlier] = x[..., 1:, earlier], 0
-    out[..., 1:, later], out[..., 0, later] = x[..., :-1, later], 0
+    out = x.clone()
+    half = (len(moved) + 1)//2
+    earlier = moved[:half]
+    later = moved[half:]
+    out[..., :-1, earlier] = x[..., 1:, earlier]
+    out[..., -1, earlier] = 0
+    out[..., 1:, later] = x[..., :-1, later]
+    out[..., 0, later] = 0
     return out
 
 
@@ -127,7 +131,9 @@ def squared(a, b):
 
 def contrast(hidden, own, other, tau=.1):
     "L_C of one branch in one video, triple by triple."
-    mine, theirs, n = high(own), high(other), max(1, len(own)//20)
+    mine = high(own)
+    theirs = high(other)
+    n = max(1, len(own)//20)
     members = {(p, q): [t for t in range(len(mine)) if (mine[t], theirs[t]) == (p, q)]
                for p in (True, False) for q in (True, False)}
     if not all(members.values()): return hidden.sum()*0
@@ -145,7 +151,8 @@ def contrast(hidden, own, other, tau=.1):
                                 (like_background, background, action),
                                 (action, like_action, like_background),
                                 (background, like_background, like_action)):
-        near, far = anchor @ friend/tau, anchor @ foe/tau
+        near = anchor @ friend/tau
+        far = anchor @ foe/tau
         total = total - torch.log(near.exp()/(near.exp() + far.exp()))
     return total
 
@@ -154,15 +161,17 @@ def losses(student, teacher, targets, selected, config):
     "{name: mean over the batch}, video by video; student and teacher as `Network` gives them."
     total = dict.fromkeys(('cls', 'asl', 'CI', 'C', 'CO'), 0)
     for b in range(len(targets)):
-        cas, attention, hidden = (student[0][b], [a[b] for a in student[1]],
-                                  [h[b] for h in student[2]])
+        cas = student[0][b]
+        attention = [a[b] for a in student[1]]
+        hidden = [h[b] for h in student[2]]
         h = (cas.softmax(-1) + sum(attention)[:, None])/(1 + len(attention))
         k = max(1, len(cas)//config.top_k)
         top = [h[:, c].detach().topk(k).indices for c in range(cas.shape[1])]
         scores = torch.stack([cas[top[c], c].mean() for c in range(cas.shape[1])])
         positive = torch.zeros(len(cas), dtype=bool)
         for c in torch.nonzero(targets[b]): positive[top[c]] = True
-        generalised = lambda p: ((1 - p.clamp_min(1e-6)**config.q)/config.q).mean() if len(p) else 0
+        def generalised(p):
+            return ((1 - p.clamp_min(1e-6)**config.q)/config.q).mean() if len(p) else 0
         total['cls'] += selected[b]*-(targets[b]*scores.log_softmax(0)).sum()
         total['asl'] += selected[b]*sum(generalised(a[positive]) + generalised(1 - a[~positive])
                                         for a in attention)/len(attention)
@@ -183,7 +192,9 @@ class AdamW:
     "Loshchilov and Hutter (2019), one parameter at a time."
     def __init__(self, parameters, lr, weight_decay):
         self.slots = [(p, torch.zeros_like(p), torch.zeros_like(p)) for p in parameters]
-        self.lr, self.weight_decay, self.t = lr, weight_decay, 0
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.t = 0
 
     def step(self):
         "One update from the gradients, which are then forgotten."
@@ -199,7 +210,8 @@ class AdamW:
 class Learner:
     "A student with the random weights of round n, its teacher, its optimizer."
     def __init__(self, videos, config, n):
-        widths, k = list(videos.widths.values()), config.kernel
+        widths = list(videos.widths.values())
+        k = config.kernel
         with torch.random.fork_rng():
             torch.manual_seed(torch_seed(config.seed, 'weights', n))
             shapes = [(sum(widths), config.n_classes), *((d, 1) for d in widths)]
@@ -236,7 +248,8 @@ class Mask:
 def step_outputs(learner, videos, indices, positions, moved, config):
     """What student and teacher say at the sampled positions of each video; dropout is drawn for
     each distinct snippet and the blanks after each video."""
-    reach, widths = config.kernel//2, list(videos.widths.values())
+    reach = config.kernel//2
+    widths = list(videos.widths.values())
     distinct = [sorted(set(p.tolist())) for p in positions]
     starts = np.cumsum([0] + [len(d) + reach for d in distinct])
     masks = [Mask(starts[-1], d, config.input_dropout) for d in widths]
@@ -280,7 +293,8 @@ def spectral(F, config):
 def run(videos, config, cluster=spectral):
     """Algorithm 1: (F, y, s, selected, weights of the teacher, of the student, losses of each
     epoch) of each round; delta or all, has or class_agnostic."""
-    learner, y = Learner(videos, config, 0), None
+    learner = Learner(videos, config, 0)
+    y = None
     for n in range(config.iteration_num):
         F = []
         for streams in videos:
@@ -302,9 +316,8 @@ def run(videos, config, cluster=spectral):
         log = []
         for m in range(config.epoch_num):
             log.append(dict.fromkeys(config.losses, 0.))
-            rng, channels = (
-                generator(config.seed, 'batches', n, m),
-                torch.Generator().manual_seed(torch_seed(config.seed, 'shift', n, m)))
+            rng = generator(config.seed, 'batches', n, m)
+            channels = torch.Generator().manual_seed(torch_seed(config.seed, 'shift', n, m))
             with torch.random.fork_rng():
                 torch.manual_seed(torch_seed(config.seed, 'dropout', n, m))
                 order = rng.permutation(len(videos))
@@ -330,7 +343,9 @@ class Step:
     """A training step as the public code of this field has it: every sampled position goes through
     the convolutions, torch's own dropout and AdamW."""
     def __init__(self, like, config, precision=torch.float32, losses=losses):
-        self.config, self.precision, self.losses = config, precision, losses
+        self.config = config
+        self.precision = precision
+        self.losses = losses
         self.student = Network.like(like)
         self.teacher = copy.deepcopy(self.student)
         self.optimizer = torch.optim.AdamW(self.student.parameters(), lr=config.lr,
@@ -343,7 +358,8 @@ class Step:
         batch = [torch.stack([torch.from_numpy(x[i][p])
                               for i, p in zip(indices, positions, strict=True)])
                  for x in videos.streams.values()]
-        drop, unit = nn.Dropout(self.config.input_dropout), nn.Dropout(self.config.dropout)
+        drop = nn.Dropout(self.config.input_dropout)
+        unit = nn.Dropout(self.config.dropout)
         with torch.autocast('cpu', torch.bfloat16, enabled=self.precision == torch.bfloat16):
             with torch.no_grad(): teacher = self.teacher(torch.cat(batch, -1))
             augmented = torch.cat([drop(shifted(x, m))

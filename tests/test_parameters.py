@@ -1,0 +1,110 @@
+"Groups of a configuration, what a finished run may change, and the habits of scikit-learn."
+import dataclasses
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from copl import COPL, Config, CoplError, localize
+from copl.config import ClusterConfig, LocalizeConfig, TrainConfig, load_config, save_config
+from copl.iocnet import Outputs
+from copl.plri import CLUSTERINGS
+from copl.simulation import Simulation, simulate
+
+SMALL = {'hidden': 8, 'snippets': 12, 'iteration_num': 2, 'epoch_num': 1, 'batch_size': 5}
+VIDEOS = simulate(Simulation(n_train=12, n_test=6, n_classes=3, dim=12, max_length=40), 3)
+TRAIN, TEST = VIDEOS.split()
+
+
+def small(**options):
+    return COPL(3, **{**SMALL, 'device': 'cpu', **options})
+
+
+def test_every_field_is_in_one_group_and_every_number_has_its_range():
+    groups = [{f.name for f in dataclasses.fields(g)}
+              for g in (ClusterConfig, TrainConfig, LocalizeConfig)]
+    assert groups[1] & groups[2] == {'top_k'} and not groups[0] & (groups[1] | groups[2])
+    own = {f.name for f in dataclasses.fields(Config)} - set.union(*groups)
+    assert own == {'mapping', 'video_label'}
+    for f in dataclasses.fields(Config):
+        if isinstance(f.default, float) or type(f.default) is int and f.name != 'kernel':
+            assert 'interval' in f.metadata, f.name
+
+
+@pytest.mark.parametrize(('field', 'good', 'bad'), [
+    ('alpha', 1, 0), ('delta', -1, -1.01), ('dropout', 0, 1), ('upsample', 1000, 1001),
+    ('thetas', (.5,), (.5, 1)), ('beta', None, 0), ('seed', 2**32 - 1, 2**32), ('lr', 1e-9, 0),
+    ('min_score', -5, float('inf')), ('n_classes', 2, 1)])
+def test_ends_of_ranges(field, good, bad):
+    Config(**{'n_classes': 3, field: good})
+    with pytest.raises(CoplError, match=f"config field '{field}': found .*, expected a number in"):
+        Config(**{'n_classes': 3, field: bad})
+
+
+def test_a_group_alone_does_what_the_whole_does(tmp_path):
+    rng = np.random.default_rng(0)
+    out = Outputs(4*rng.normal(size=(30, 3)), rng.random((2, 30)))
+    for options in ({}, {'nms': 'soft', 'smooth': 3}):
+        whole = localize(out, Config(3, **options))
+        pd.testing.assert_frame_equal(localize(out, LocalizeConfig(**options)), whole)
+        assert len(whole)
+    F = rng.normal(size=(20, 4))
+    F /= np.linalg.norm(F, axis=1, keepdims=True)
+    for cluster in CLUSTERINGS.values():
+        assert (cluster(F, ClusterConfig(3, 7)) == cluster(F, Config(3, 7))).all()
+    path = save_config(Config(3, alpha=.2), tmp_path/'config.yaml')
+    assert load_config(path) == Config(3, alpha=.2)
+
+
+def test_a_finished_run_is_localized_again_but_not_trained_otherwise(tmp_path):
+    checkpoint = tmp_path/'checkpoint.pt'
+    model = small().fit(TRAIN, checkpoint)
+    other = small(nms='soft', thetas=(.3,), min_score=.1).fit(TRAIN, checkpoint, resume=True)
+    np.testing.assert_array_equal(other.pseudolabels_, model.pseudolabels_)
+    assert other.seconds_ == model.seconds_ and len(
+        other.localize(TEST)) != len(model.localize(TEST))
+    pd.testing.assert_frame_equal(COPL.load(checkpoint).localize(TEST), other.localize(TEST))
+    for field, value in (('top_k', 4), ('alpha', .2), ('lr', .1), ('mapping', 'soft')):
+        with pytest.raises(CoplError, match=f'another configuration \\({field}'):
+            small(**{field: value}).fit(TRAIN, checkpoint, resume=True)
+
+
+def test_clone_and_set_params():
+    def half(s, y, n, config): return np.arange(len(s)) % 2 == 0
+    model = small(lr='1e-3', select=half, seed=5, verbose=False)
+    model.fit(TRAIN)
+    copy = clone(model)
+    assert not hasattr(copy, 'network_') and copy.get_params() == model.get_params()
+    assert copy.config == model.config and copy.parts == model.parts
+    copy.set_params(seed=6, select='all')
+    assert (copy.config.seed, copy.config.hidden, copy.parts.select) == (6, 8, None)
+    assert copy.get_params()['select'] == 'all' and model.get_params()['select'] is half
+    copy.set_params(config=Config(4))
+    assert copy.config == Config(4) and copy.get_params()['device'] == 'cpu'
+    with pytest.raises(CoplError, match="unknown config field 'hidenn', did you mean 'hidden'"):
+        copy.set_params(hidenn=3)
+    assert {*model.get_params()} == {f.name for f in dataclasses.fields(Config)} | {
+        'device', 'devices', 'num_nodes', 'compile', 'verbose', 'threads'}
+    model.set_params(alpha=.3)
+    assert len(model.localize(TEST)) and model.config.alpha == .3      # what was fitted stays
+
+
+def test_fit_predict_gives_the_clusters_of_fit():
+    with warnings.catch_warnings(action='ignore'):
+        y = small().fit_predict(TRAIN, unseen=TEST)
+        model = small().fit(TRAIN, unseen=TEST)
+    np.testing.assert_array_equal(y, model.labels_)
+    assert model.labels_ is model.pseudolabels_ and not hasattr(small(), 'labels_')
+
+
+def test_a_model_shows_its_settings_and_its_state():
+    def mine(cas, attention, config): return attention.mean(0)
+    model = COPL(3, **SMALL, attention=mine)
+    assert repr(model).startswith('COPL(n_classes=3, ') and 'attention=mine,' in repr(model)
+    assert 'alpha' not in repr(model) and 'not fitted' in model._repr_html_()
+    model.fit(TRAIN, unseen=TEST)
+    assert f'fitted to {len(TRAIN)} videos, confidence ' in repr(model)
+    assert 'agreement' in repr(model) and '<table' in model._repr_html_()
+    assert eval(repr(small(hidden=9))).get_params() == small(hidden=9).get_params()
