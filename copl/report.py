@@ -345,6 +345,26 @@ def _tiles(metrics):
             ('mAP, average', f"{test['average']:.2f}"),
             ('Whole-video baseline', f"{test['everything_is_action']['average']:.2f}")]
 
+# %% ../nbs/40_report.ipynb #23632dff
+MEANINGS = { # what the page says about its tiles
+    'Training videos': 'The videos that were clustered and trained on. Their labels, if they have '
+        'any, took no part in it.',
+    'Clusters': 'The number of groups that was asked for, one for each action class.',
+    'Purity': "The fraction of training videos whose class is the most frequent one of their "
+        'cluster. It is 1 where no cluster mixes classes.',
+    'NMI': 'Normalised mutual information of clusters and classes: 1 where they are the same, 0 '
+        'where they have nothing to do with each other.',
+    'ARI': 'Adjusted Rand index: how often clusters and classes agree on whether two videos belong '
+        'together, corrected for chance. It is 1 at best and about 0 by chance.',
+    'Agreement': 'The fraction of unseen videos whose class, as the network has it, is the cluster '
+        'nearest to them. It uses no label. From 0.9 on a run can be believed; below 0.75 not.',
+    'Test videos': 'The videos on which the detections are scored.',
+    'mAP at tIoU 0.5': 'Mean average precision in percent, where a detection counts that overlaps '
+        'an instance of its class by half (temporal intersection over union).',
+    'mAP, average': 'The mean of the mAP over the tIoU thresholds of the data set.',
+    'Whole-video baseline': 'The average mAP of one detection for each video, all of it, of its '
+        'likeliest class. Detections have to beat it to be worth anything.'}
+
 # %% ../nbs/40_report.ipynb #2439f416
 def _card(metrics):
     "What the numbers depend on: (name, value) pairs."
@@ -361,18 +381,21 @@ def _card(metrics):
             ('Versions', ', '.join(f'{k} {v}' for k, v in metrics['versions'].items()))]
     return [(name, str(value)) for name, value in rows if value is not None]
 
-# %% ../nbs/40_report.ipynb #e2cb1dde
+# %% ../nbs/40_report.ipynb #34c70a39
 def _json(value):
     "JSON that can stand in an HTML element."
     text = json.dumps(value, allow_nan=False, separators=(',', ':'))
     return text.replace('<', '\\u003c')
 
+def _page_file(kind):
+    return (files('copl')/f'report.{kind}').read_text(encoding='utf-8')
+
 def _filled(parts):
     "The template with its placeholders replaced all at once: what is filled in stays as it is."
-    template = (files('copl')/'report.html').read_text(encoding='utf-8')
-    script = re.search(r'<script>(.*?)</script>', template, re.S)[1]
+    template, style, script = (_page_file(kind) for kind in ('html', 'css', 'js'))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    parts = parts | {'__SCRIPT_HASH__': f'sha256-{digest}'}
+    parts = parts | {'__STYLE__': style, '__SCRIPT__': script,
+                     '__SCRIPT_HASH__': f'sha256-{digest}'}
     return re.sub('|'.join(parts), lambda m: parts[m[0]], template)
 
 # %% ../nbs/40_report.ipynb #817203ed
@@ -403,7 +426,7 @@ def _foot(points, kept, total):
     return (f'Made by copl. Score sequences have at most {points} points: maxima, and for HAS the '
             f'fraction of kept snippets, in 256 steps.{few if kept < total else ""}')
 
-# %% ../nbs/40_report.ipynb #f081d830
+# %% ../nbs/40_report.ipynb #b05689b5
 def _note(model, labelled):
     "What the clusters' names mean."
     if model.config.supervision == 'weak':
@@ -420,10 +443,12 @@ def _page(run, metrics, model, labels, index, grid, missing):
     widths = ', '.join(f'{stream} ({d} channels)' for stream, d in model.widths_.items())
     version = metrics['versions'].get('copl', '')
     config = [(k, 'none' if v is None else str(v)) for k, v in metrics['config'].items()]
+    tiles = _tiles(metrics)
     return {'title': f'{run.resolve().parent.name}/{run.resolve().name}',
             'subtitle': f'copl {version}, seed {model.config.seed}',
+            'meanings': [(name, MEANINGS[name]) for name, _ in tiles],
             'simulated': caution if metrics['data'].get('simulated') else None,
-            'missing': missing, 'tiles': _tiles(metrics),
+            'missing': missing, 'tiles': tiles,
             'card': [*_card(metrics), ('Streams', widths)], 'config': config,
             'streams': list(model.widths_), 'rounds': _rounds(model.rounds_),
             'clusters': _clusters(model, labels, index), 'labelled': labelled,

@@ -286,7 +286,7 @@ def test_weights_by_url_are_checked_and_kept(tmp_path, monkeypatch):
     server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f'http://127.0.0.1:{server.server_port}/w.pt'
-    sha256 = hashlib.sha256( b'weights').hexdigest()
+    sha256 = hashlib.sha256(b'weights').hexdigest()
     try:
         for _ in range(2): assert find_weights(f'{url}#sha256={sha256}').read_bytes() == b'weights'
         assert len(asked) == 1

@@ -283,7 +283,7 @@ def test_groups_are_suppressed_as_if_alone(rows):
     groups, start, length, scores = np.array(rows, float).reshape(-1, 4).T
     segments = np.stack([start, start + length], 1)
     order = nms(segments, scores, .4, groups)
-    (soft, softened) = soft_nms(segments, scores, .3, groups)
+    soft, softened = soft_nms(segments, scores, .3, groups)
     expected = []
     expected_soft = []
     for g in np.unique(groups):

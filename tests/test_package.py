@@ -33,7 +33,8 @@ def dist(tmp_path_factory):
 def test_the_wheel_holds_the_package_and_nothing_else(dist):
     names = zipfile.ZipFile(dist[0]).namelist()
     modules = {f'copl/{p.name}' for p in (ROOT/'copl').glob('*.py')} | {
-        'copl/py.typed', 'copl/timelines.json', 'copl/report.html'}
+        'copl/py.typed', 'copl/timelines.json', 'copl/report.html', 'copl/report.css',
+        'copl/report.js'}
     assert {n for n in names if '.dist-info/' not in n} == modules
 
 
@@ -55,7 +56,7 @@ def test_the_metadata_is_that_of_settings(dist):
 def test_the_sdist_holds_what_builds_the_wheel(dist):
     names = {n.partition('/')[2] for n in tarfile.open(dist[1]).getnames()}
     assert {'settings.ini', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE',
-            'copl/report.html'} <= names
+            'copl/report.html', 'copl/report.css', 'copl/report.js'} <= names
 
 
 def test_the_wheel_imports_and_runs_alone(dist, tmp_path):

@@ -46,10 +46,10 @@ def test_ap_equals_the_toolkit_on_simulated_detections(size, seed):
 def test_ap_equals_the_toolkit_where_overlaps_and_scores_tie(seed):
     rng = np.random.default_rng(seed)
     def table(n, **more):
-        return (pd.DataFrame({ 'video': rng.choice(list('abcd'), n),
-                              'start': 1.*(start := rng.integers(0, 12, n)),
-                              'end': 1.*(start + rng.integers(0, 7, n)),
-                              'label': rng.choice(['dive', 'golf', 'jump'], n), **more}))
+        return pd.DataFrame({'video': rng.choice(list('abcd'), n),
+                             'start': 1.*(start := rng.integers(0, 12, n)),
+                             'end': 1.*(start + rng.integers(0, 7, n)),
+                             'label': rng.choice(['dive', 'golf', 'jump'], n), **more})
     truth = table(rng.integers(2, 30))
     found = table(n := int(rng.integers(1, 60)), score=rng.integers(0, 4, n)/4)
     # detections of an unknown class

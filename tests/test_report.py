@@ -3,6 +3,8 @@ import base64
 import json
 import re
 import shutil
+import subprocess
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,8 @@ from copl import COPL, VideoSet, save_videos, tiny
 from copl.cli import SIMULATED, main
 from copl.report import report
 from copl.videos import Annotations
+
+from .conftest import ROOT
 
 NAMES = ['<svg onload="window.hit=1">', '<img src=x onerror="window.hit=2">',
          'quote "\' & amp; $x$ _', 'Überraschung 動画 \u2028 end', '__DATA__ __SCRIPT_HASH__']
@@ -370,3 +374,83 @@ def test_policy_of_the_page_stops_other_scripts_and_requests(opened, page_file, 
         "fetch('https://example.org').then(() => 'sent', () => 'refused')") == 'refused'
     assert page.evaluate('window.hit') is None
     context.close()
+
+
+def address(page): return page.evaluate('location.href')
+
+
+def test_the_address_names_the_video(opened, page_file):
+    page = opened(page_file)
+    assert '#' not in address(page)                                 # nobody has chosen yet
+    names = rows(page)
+    entries = page.evaluate('history.length')
+    page.keyboard.press('ArrowRight')
+    assert address(page).endswith(f'#video={names[1]}')
+    assert page.evaluate('history.length') == entries          # an arrow key is no new page
+    test_video = next(v['name'] for v in _content(page_file)['videos'] if v['split'] == 1)
+    page.evaluate(f"location.hash = '#video={test_video}'")
+    page.wait_for_function(f"document.querySelector('#name').textContent === '{test_video}'")
+    assert page.get_by_label('Test').is_checked() and test_video in rows(page)
+    page.go_back()
+    page.wait_for_function(f"document.querySelector('#name').textContent === '{names[1]}'")
+    page.evaluate("location.hash = '#video=nobody'")
+    page.locator('nav a').first.click()
+    assert chosen(page) == names[1] and address(page).endswith('#run')
+
+
+@pytest.mark.parametrize('given', ['#video=%E0%A4%A', '#video=', '#video=nobody', '#clusters'])
+def test_another_address_is_ignored(opened, page_file, given):
+    page = opened(page_file)
+    first = chosen(page)
+    page.goto(page_file.as_uri() + given)
+    page.reload()
+    assert chosen(page) == first and address(page).endswith(given)
+
+
+def test_an_address_opens_its_video(opened, tmp_path, monkeypatch):
+    path = _made(tmp_path/'run', _named(NAMES, LABELS), monkeypatch)
+    page = opened(path)
+    for name in NAMES:
+        page.goto(f'{path.as_uri()}#video={quote(name, safe="")}')
+        page.reload()
+        assert chosen(page) == name
+        assert page.locator('[aria-selected=true]').get_attribute('title') == name
+
+
+def test_every_tile_explains_itself(opened, page_file):
+    page = opened(page_file)
+    tiles = page.locator('#tiles dt').all_text_contents()
+    assert {'Purity', 'Agreement', 'mAP at tIoU 0.5'} <= {*tiles}
+    assert not page.locator('#meanings').is_visible()
+    page.get_by_text('What these numbers say').click()
+    assert page.locator('#meanings').is_visible()
+    assert page.locator('#meanings dt').all_text_contents() == tiles
+    assert all(s.endswith('.') for s in page.locator('#meanings dd').all_text_contents())
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_on_paper_it_is_light_and_without_controls(opened, page_file, scheme):
+    page = opened(page_file, scheme=scheme)
+    assert page.locator('#list').is_visible() and page.locator('#in').is_visible()
+    page.emulate_media(media='print')
+    for gone in ('nav', '#theme', '.controls', '#list', '#in', '#readout', '.keys', '#next'):
+        assert page.locator(gone).first.is_hidden(), gone
+    for there in ('#tiles', '#timeline', '.lane', 'figure svg', '#cluster-table', '#name'):
+        assert page.locator(there).first.is_visible(), there
+    back = page.evaluate('getComputedStyle(document.body).backgroundColor')
+    assert back == 'rgb(255, 255, 255)'
+
+
+PARTS = [ROOT/f'copl/report.{kind}' for kind in ('html', 'css', 'js')]
+
+
+@pytest.mark.parametrize('path', PARTS, ids=lambda p: p.suffix)
+def test_lines_of_the_page_are_short(path):
+    assert all(len(line) <= 100 for line in path.read_text(encoding='utf-8').splitlines())
+
+
+def test_the_program_of_the_page_can_be_read():
+    node = shutil.which('node')
+    if node is None: pytest.skip('needs node on the PATH')
+    said = subprocess.run([node, '--check', PARTS[2]], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr

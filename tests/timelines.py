@@ -102,7 +102,7 @@ def main(data):
 def dumps(tables):
     "JSON with one class on a line."
     def rows(classes):
-        return (',\n'.join(f'   {json.dumps(c)}: {json.dumps(v)}' for c, v in classes.items()))
+        return ',\n'.join(f'   {json.dumps(c)}: {json.dumps(v)}' for c, v in classes.items())
     parts = [f' {json.dumps(name)}: {{' +
              ', '.join(f'{json.dumps(k)}: {json.dumps(v)}'
                        for k, v in t.items() if k != 'classes') +
