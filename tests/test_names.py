@@ -1,0 +1,77 @@
+"What `import copl` gives: every name, none of them loaded before it is asked for, all explained."
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import copl
+
+from .conftest import ROOT
+
+HEAVY = ['numpy', 'pandas', 'torch', 'sklearn', 'scipy', 'matplotlib', 'tyro', 'yaml']
+STUB = ast.parse((ROOT/'copl/__init__.pyi').read_text())
+HOME = {name.name: node.module for node in STUB.body
+        if isinstance(node, ast.ImportFrom) and node.module for name in node.names}
+MODULES = [p.stem for p in sorted((ROOT/'copl').glob('[!_]*.py'))]
+
+
+def test_import_loads_nothing():
+    code = f'import copl, sys; print([m for m in {HEAVY} if m in sys.modules])'
+    said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == '[]'
+
+
+def test_every_name_is_there_and_is_that_of_its_module():
+    assert {*copl.__all__} == {*HOME, *MODULES} and {*copl.__all__} <= {*dir(copl)}
+    for name, module in HOME.items():
+        assert getattr(copl, name) is getattr(importlib.import_module(f'copl.{module}'), name)
+    for name in MODULES: assert inspect.ismodule(getattr(copl, name)), name
+
+
+def test_no_name_hides_a_module():
+    assert not {*HOME} & {*MODULES}
+    for name in MODULES: assert inspect.ismodule(importlib.import_module(f'copl.{name}'))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError): copl.localise
+
+
+FUNCTIONS = [n for n in HOME if n[0].islower()]
+
+
+@pytest.mark.parametrize('name', FUNCTIONS)
+def test_help_of_a_function_holds_its_docments(name):
+    function = getattr(copl, name)
+    text = inspect.getdoc(function)
+    for parameter in inspect.signature(function).parameters.values():
+        assert f'\n{parameter.name} : ' in text or f'\n{parameter.name}\n' in text, parameter
+    assert '\nReturns\n-------\n' in text
+    assert text.count('Returns\n-------') == 1 and inspect.getdoc(getattr(copl, name)) == text
+
+
+def test_help_says_what_stands_beside():
+    assert inspect.getdoc(copl.nms).endswith("""\
+tiou : float
+    proposals that overlap a better one by more are dropped
+
+Returns
+-------
+np.ndarray
+    indices kept, best first""")
+    for cls, method, words in [(copl.COPL, 'fit', 'save here after every epoch'),
+                               (copl.COPL, 'load', 'a checkpoint of a finished run'),
+                               (copl.COPL, 'localize', 'any videos with the features of training'),
+                               (copl.BestOf, 'fit', 'keep every run here'),
+                               (copl.VideoSet, '__init__', 'one unique name per video')]:
+        assert words in inspect.getdoc(getattr(cls, method)), (cls, method)
+    fields = inspect.getdoc(copl.Config)
+    assert 'alpha : float\n    alpha, fraction of snippets' in fields and 'nms_tiou : ' in fields
+
+
+def test_the_command_is_a_module_too():
+    said = subprocess.run([sys.executable, '-m', 'copl', '--help'], capture_output=True, text=True)
+    assert said.returncode == 0 and 'evaluate' in said.stdout
