@@ -2,8 +2,11 @@
 import ast
 import inspect
 import io
+import re
 import textwrap
 import tokenize
+
+LINTER = re.compile(r'noqa: \w+ \([^)]*\); ') # what is meant for the linter alone
 
 
 def told(thing):
@@ -36,7 +39,8 @@ def _parsed(thing):
     try: source = textwrap.dedent(inspect.getsource(inspect.unwrap(thing)))
     except OSError: return None, {}
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    beside = {t.start[0]: t.string.lstrip('# ') for t in tokens if t.type == tokenize.COMMENT}
+    comments = (t for t in tokens if t.type == tokenize.COMMENT)
+    beside = {t.start[0]: LINTER.sub('', t.string.lstrip('# ')) for t in comments}
     return ast.parse(source).body[0], beside
 
 

@@ -6,13 +6,15 @@
 __all__ = ['SIMULATED', 'open_data', 'open_truth', 'Train', 'Localize', 'Evaluate', 'Report', 'Extract', 'Inspect', 'Convert',
            'Demo', 'main']
 
-# %% ../nbs/41_cli.ipynb #0a625fba
+# %% ../nbs/41_cli.ipynb #40cd314a
 import contextlib
 import dataclasses
 import functools
 import importlib.metadata
 import itertools
 import json
+import operator
+import os
 import platform
 import sys
 import warnings
@@ -20,32 +22,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import tyro
 import yaml
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional
 
-# %% ../nbs/41_cli.ipynb #1c65ee14
+# %% ../nbs/41_cli.ipynb #590c2c07
+import copl
 from .config import (
     PRESETS, Config, atomic_write, config_from_dict, config_to_dict, find_device, read_yaml,
     save_config, world)
 from .annotations import load_annotations, load_detections, save_detections
-from .choice import BestOf
 from .data import LengthPolicy, anet_like, convert_videos, load_videos
-from .devices import fixed_threads, from_first, launch
-from .estimator import COPL, one_run
-from .matching import mean_average_precision
-from .extraction import NOTES, extract
-from .figures import plot_likeness, plot_rounds, plot_timeline
-from .has import class_agnostic_attention, class_specific_attention
 from .inspection import duration_problems, inspect_videos
 from .layouts import LayoutName, find_videos
-from .n_classes import class_votes, mean_pooled
-from .report import report, run_metrics
 from .simulation import thumos_like, tiny
-from .trust import verdict
 from .videos import Annotations, CoplError, TimeGrid, VideoSet
 
 # %% ../nbs/41_cli.ipynb #f796b69f
@@ -116,7 +108,7 @@ def _card(model, videos, test, opened):
             'processor': platform.processor() or platform.machine(),
             'versions': versions, 'seconds': round(model.seconds_, 1)}
 
-# %% ../nbs/41_cli.ipynb #c624f909
+# %% ../nbs/41_cli.ipynb #7d5993e8
 def _text(name):
     "The name of a cluster in a table; a soft one has several classes."
     return ' / '.join(name) if isinstance(name, dict) else name
@@ -133,10 +125,10 @@ def _agreement(model):
 def _trust(model, found=None):
     "How far to believe a run, for metrics.json; found: the verdict, where it is about several."
     known = _agreement(model)
-    found = found or verdict(known)
+    found = found or copl.trust.verdict(known)
     return {'agreement': None if np.isnan(known) else known} | found._asdict()
 
-# %% ../nbs/41_cli.ipynb #9ed5c562
+# %% ../nbs/41_cli.ipynb #26e651ab
 def _write_results(model, train, test, out, opened, found=None):
     "All files of a run but the checkpoint and the log; the metrics."
     rounds = model.rounds_
@@ -153,7 +145,7 @@ def _write_results(model, train, test, out, opened, found=None):
         # without training labels clusters have no names to score
         if _named_classes(model.names_) & set(test.annotations.classes):
             def score(detections):
-                return _percent(mean_average_precision(detections, test.annotations))
+                return _percent(copl.matching.mean_average_precision(detections, test.annotations))
             metrics['localization'] = {
                 'test_videos': len(test), **score(found),
                 'everything_is_action': score(model.localize(test, everything=True))}
@@ -187,7 +179,7 @@ def _table(rows, columns):
     "Some columns of a table as the terminal shows them."
     return rows[[c for c in columns if c in rows]].round(3).to_string(index=False)
 
-# %% ../nbs/41_cli.ipynb #44c576b4
+# %% ../nbs/41_cli.ipynb #1c1dd6ea
 @dataclass(frozen=True)
 class _Options(Config):
     n_classes:int|Literal[  # C, action classes (clusters); auto: estimated; known for sim: data
@@ -203,15 +195,15 @@ class _Options(Config):
             raise CoplError('the number of classes is unknown, '
                             'expected --n-classes C or --n-classes auto')
         if values['n_classes'] == 'auto':
-            values['n_classes'] = from_first(
+            values['n_classes'] = copl.devices.from_first(
                 lambda: _estimated(videos, self.stream_norm, self.seed))
         return config_from_dict(values, 'options')
 
-# %% ../nbs/41_cli.ipynb #44334d32
+# %% ../nbs/41_cli.ipynb #18efccfa
 def _estimated(videos, stream_norm, seed):
     "The number of classes by the training videos, after a line about it."
     train, _ = videos.split()
-    votes = class_votes(mean_pooled(train, stream_norm), seed=seed)
+    votes = copl.n_classes.class_votes(copl.n_classes.mean_pooled(train, stream_norm), seed=seed)
     low, n_classes, high = (int(np.quantile(votes, q, method='lower')) for q in (.25, .5, .75))
     print(f'number of classes: {n_classes}, '
           f'estimated (half of {len(votes)} subsamples say {low} to {high})')
@@ -248,7 +240,7 @@ def _new_folder(out, resume):
         raise CoplError(f'{out} already holds a run: continue it with --resume, '
                         'or choose another folder with --out')
 
-# %% ../nbs/41_cli.ipynb #77b5d592
+# %% ../nbs/41_cli.ipynb #2fec3c5a
 @dataclass(frozen=True)
 class Train:
     "Discover action classes in unlabelled videos and, where there is a test split, localize them."
@@ -280,9 +272,9 @@ class Train:
         "Train, localize, write the results folder."
         self._check()
         processes = (1, 1) if self._several else (self.devices, self.num_nodes)
-        fabric = launch(find_device(self.device), *processes, self.method.precision)
+        fabric = copl.devices.launch(find_device(self.device), *processes, self.method.precision)
         # what the first process simulates, the others find
-        with fixed_threads(self.threads), fabric.rank_zero_first():
+        with copl.devices.fixed_threads(self.threads), fabric.rank_zero_first():
             videos = open_data(self.data, self.annotations, self.method.seed, self.layout,
                                self.lengths, self.allow_pickle, self.streams)
         _warn_of_durations(videos)
@@ -290,19 +282,21 @@ class Train:
         with fabric.rank_zero_first():
             for part in (train, test):
                 if part is not None: part.check()
-        with fixed_threads(self.threads): config = self.method.config(self.data, videos)
+        with copl.devices.fixed_threads(self.threads):
+            config = self.method.config(self.data, videos)
         out = self.out or Path('runs')/f'{self._name}-{config.seed}'
         _new_folder(out, self.resume)
-        model = COPL(config=config, device=self.device, devices=processes[0],
+        model = copl.estimator.COPL(config=config, device=self.device, devices=processes[0],
                      num_nodes=processes[1], compile=self.compile, verbose=True,
                      threads=self.threads)
-        best = (BestOf(model, self.runs, _tries(self.tries), self.devices) if self._several
+        best = (copl.choice.BestOf(model, self.runs, _tries(self.tries), self.devices)
+                if self._several
                 else None)
-        with one_run(out/'checkpoint.pt'), _interruptible(out):
+        with copl.estimator.one_run(out/'checkpoint.pt'), _interruptible(out):
             _new_folder(out, self.resume)             # again: now nobody else makes it one
-            report = (self._best(best, train, test, out) if best
+            said = (self._best(best, train, test, out) if best
                       else self._one(model, train, test, out))
-        if fabric.is_global_zero: print(report, f'results in {out}', sep='\n')
+        if fabric.is_global_zero: print(said, f'results in {out}', sep='\n')
 
     @property
     def _several(self): return self.runs > 1 or bool(self.tries)
@@ -344,7 +338,7 @@ class Train:
         if self.tries: tables.append(_table(_starred(best.options_), best.options_.columns))
         return '\n\n'.join([*tables, _table(best.best_.rounds_, _COLUMNS), _report(metrics)])
 
-# %% ../nbs/41_cli.ipynb #5a401a11
+# %% ../nbs/41_cli.ipynb #cce6a8e2
 _RUNS = ['run', 'agreement', 'confidence', 'trust', 'purity', 'seconds', 'failure', 'chosen']
 
 def _starred(table):
@@ -364,8 +358,8 @@ def _write_consensus(best, train, out):
 def _likeness(best):
     "A picture of how alike the runs are."
     size = 2.4 + .5*len(best.likeness_)
-    fig, ax = plt.subplots(figsize=(size, size))
-    plot_likeness(best.likeness_, ax)
+    fig, ax = copl.figures.plt.subplots(figsize=(size, size))
+    copl.figures.plot_likeness(best.likeness_, ax)
     return fig
 
 # %% ../nbs/41_cli.ipynb #a22df6ee
@@ -378,7 +372,7 @@ def _warn_of_durations(videos):
         warnings.warn(f'{videos.source}: {len(found)} durations are over 5 % off '
                       f'(copl inspect lists them): {found[0]}', stacklevel=3)
 
-# %% ../nbs/41_cli.ipynb #d232f2f4
+# %% ../nbs/41_cli.ipynb #9e99aff7
 @dataclass(frozen=True)
 class Localize:
     "Detections of a trained model in any videos with the same features."
@@ -395,7 +389,7 @@ class Localize:
 
     def __call__(self):
         "Localize and write ActivityNet results JSON."
-        model = COPL.load(self.run/'checkpoint.pt', self.device)
+        model = copl.estimator.COPL.load(self.run/'checkpoint.pt', self.device)
         videos = open_data(self.data, None, self.seed, self.layout, self.lengths,
                            self.allow_pickle, self.streams)
         videos.check()
@@ -404,7 +398,7 @@ class Localize:
         save_detections(found, path, videos.names)
         print(f'{len(found)} detections in {found.video.nunique()} of {len(videos)} videos: {path}')
 
-# %% ../nbs/41_cli.ipynb #439f7fa9
+# %% ../nbs/41_cli.ipynb #f373fc4c
 @dataclass(frozen=True)
 class Evaluate:
     "mAP of detections, by the rules of the ActivityNet toolkit."
@@ -424,7 +418,7 @@ class Evaluate:
                             'expected thresholds that differ in two decimals')
         truth = open_truth(self.annotations, self.subset, self.allow_pickle)
         result = _percent(
-            mean_average_precision(load_detections(self.detections), truth, self.tiou)
+            copl.matching.mean_average_precision(load_detections(self.detections), truth, self.tiou)
         ) | {'annotations_sha256': truth.sha256}
         if self.json:
             atomic_write(self.json, lambda p: p.write_text(json.dumps(result, indent=1),
@@ -432,7 +426,7 @@ class Evaluate:
         for threshold, value in result['mAP'].items(): print(f'mAP@{threshold} {value:6.2f}')
         print(f'average  {result["average"]:6.2f}')
 
-# %% ../nbs/41_cli.ipynb #81ae0a2f
+# %% ../nbs/41_cli.ipynb #3d397257
 @dataclass(frozen=True)
 class Report:
     "One HTML page that shows a run: its numbers, rounds, clusters and every video's timeline."
@@ -450,8 +444,9 @@ class Report:
 
     def __call__(self):
         "Write the page, and say where."
-        videos, reason = self._videos(run_metrics(self.run))
-        path = report(self.run, videos, self.out, reason, self.max_mb, device=self.device)
+        videos, reason = self._videos(copl.report.run_metrics(self.run))
+        path = copl.report.report(self.run, videos, self.out, reason, self.max_mb,
+                                  device=self.device)
         print(f'{path}: {path.stat().st_size/1e6:.2f} MB')
 
     def _videos(self, metrics):
@@ -470,7 +465,7 @@ class Report:
             if self.data or self.annotations: raise
             return None, str(e)
 
-# %% ../nbs/41_cli.ipynb #6ac59fde
+# %% ../nbs/41_cli.ipynb #12e17e74
 @dataclass(frozen=True)
 class Extract:
     "Features of your own videos, as a folder that copl train reads."
@@ -494,18 +489,19 @@ class Extract:
         "Extract; raises `CoplError` at the end where a video could not be used."
         if not self.videos:
             raise CoplError('found no VIDEO, expected video files, folders or patterns')
-        done, kept, failed = extract(
+        done, kept, failed = copl.extraction.extract(
             self.videos, self.out, self.backbone, self.weights_rgb, self.weights_flow,
             TimeGrid(self.stride, self.window, self.fps), self.short_side, self.crop,
             self.batch_size, self.device, True, self.share)
         print(f'{len(done)} videos extracted, {len(kept)} there already, '
-              f'{len(failed)} unusable: {self.out}', NOTES[self.backbone == 'i3d'], sep='\n')
+              f'{len(failed)} unusable: {self.out}', copl.extraction.NOTES[self.backbone == 'i3d'],
+              sep='\n')
         if failed:
             raise CoplError('\n  '.join([
                 f'{len(failed)} of {len(done) + len(kept) + len(failed)} videos cannot be used:',
                 *failed.values()]))
 
-# %% ../nbs/41_cli.ipynb #99bd27ac
+# %% ../nbs/41_cli.ipynb #8145dfc4
 @dataclass(frozen=True)
 class Inspect:
     "Features at a path and all their faults; exit status 1 if training refuses or mistimes them."
@@ -519,13 +515,13 @@ class Inspect:
 
     def __call__(self):
         "Print the report; the exit status."
-        report = inspect_videos(self.path, self.annotations, self.layout, self.lengths,
+        found = inspect_videos(self.path, self.annotations, self.layout, self.lengths,
                                 self.allow_pickle, self.streams)
         if self.json:
-            atomic_write(self.json, lambda p: p.write_text(json.dumps(report.to_dict(), indent=1),
+            atomic_write(self.json, lambda p: p.write_text(json.dumps(found.to_dict(), indent=1),
                                                            encoding='utf-8'))
-        print(report)
-        return 1 if report.errors else 0
+        print(found)
+        return 1 if found.errors else 0
 
 # %% ../nbs/41_cli.ipynb #44609920
 @dataclass(frozen=True)
@@ -551,7 +547,7 @@ class Convert:
         print(f'{videos} written in the layout {self.to}: '
               f'{convert_videos(videos, self.out, self.to)}')
 
-# %% ../nbs/41_cli.ipynb #341215ca
+# %% ../nbs/41_cli.ipynb #2de92df1
 @dataclass(frozen=True)
 class Demo:
     "Watch COPL discover six action classes in simulated videos, beside the conventional loop."
@@ -563,23 +559,23 @@ class Demo:
     def __call__(self):
         "Train both, print the rounds, write results and pictures."
         out = self.out or Path('runs')/f'demo-{self.seed}'
-        with fixed_threads(): train, test = tiny(self.seed).split()
+        with copl.devices.fixed_threads(): train, test = tiny(self.seed).split()
         print(f'{train}\nSIMULATED videos: no number below says anything about real ones\n')
         # stream_norm: the two streams differ in scale
         common = dict(hidden=64, snippets=96, stream_norm=True, epoch_num=self.epoch_num,
                       seed=self.seed)
         models = {}
         for name, options in (('conventional', PRESETS['conventional']), ('COPL', {})):
-            model = COPL(len(train.annotations.classes), **common, **options,
+            model = copl.estimator.COPL(len(train.annotations.classes), **common, **options,
                          device=self.device, verbose=True)
-            with one_run(out/name/'checkpoint.pt'):
+            with copl.estimator.one_run(out/name/'checkpoint.pt'):
                 models[name] = model.fit(
                     train, out/name/'checkpoint.pt',
                     after_round=functools.partial(_tested, test), unseen=test)
                 save_config(model.config, out/name/'config.yaml')
                 _write_results(model, train, test, out/name, {'seed': self.seed})
         for name, model in models.items(): print(f'\n{name}\n{_table(model.rounds_, _COLUMNS)}')
-        baseline = 100*mean_average_precision(
+        baseline = 100*copl.matching.mean_average_precision(
             models['COPL'].localize(test, everything=True), test.annotations)
         print("\nwhole-video baseline (classes by COPL): "
               f"mAP@0.5 {baseline[0.5]:.2f}, avg {baseline.mean():.2f}")
@@ -588,31 +584,31 @@ class Demo:
               'config.yaml, rounds.csv, metrics.json, pseudolabels.csv, detections.json, '
               'checkpoint.pt, log.jsonl', sep='\n')
 
-# %% ../nbs/41_cli.ipynb #f9fd2a53
+# %% ../nbs/41_cli.ipynb #5793b8d5
 def _tested(test, model):
     "What the demo shows of a round beside `COPL.rounds_`."
-    mAP = 100*mean_average_precision(model.localize(test), test.annotations)
+    mAP = 100*copl.matching.mean_average_precision(model.localize(test), test.annotations)
     return {'mAP@0.5': mAP[0.5], 'mAP avg': mAP.mean()}
 
 def _save_figure(fig, path):
     fig.tight_layout()
     atomic_write(path, lambda p: fig.savefig(p, dpi=120))
-    plt.close(fig)
+    copl.figures.plt.close(fig)
 
 def _demo_figures(models, test, out):
     "Rounds of both methods; the timeline of the first test video."
-    fig, axes = plt.subplots(1, len(models), figsize=(9, 3), sharey=True)
+    fig, axes = copl.figures.plt.subplots(1, len(models), figsize=(9, 3), sharey=True)
     for ax, (name, model) in zip(axes, models.items(), strict=True):
-        plot_rounds(model.rounds_, ax=ax).set_title(f'{name} (simulated videos)')
+        copl.figures.plot_rounds(model.rounds_, ax=ax).set_title(f'{name} (simulated videos)')
     _save_figure(fig, out/'rounds.png')
     model = models['COPL']
     one = test[[0]]
     seen, = model.outputs(one)
     t = test.grid.centers(len(seen.cas))
-    curves = {'$A_{cs}$': (t, class_specific_attention(seen.cas).numpy()),
-              '$A_{ca}$': (t, class_agnostic_attention(seen.attention).numpy())}
-    fig, ax = plt.subplots(figsize=(9, 3))
-    plot_timeline(one.annotations.segments, model.localize(one), curves,
+    curves = {'$A_{cs}$': (t, copl.has.class_specific_attention(seen.cas).numpy()),
+              '$A_{ca}$': (t, copl.has.class_agnostic_attention(seen.attention).numpy())}
+    fig, ax = copl.figures.plt.subplots(figsize=(9, 3))
+    copl.figures.plot_timeline(one.annotations.segments, model.localize(one), curves,
                   ax=ax).set_title(f'{one.names[0]} (simulated)')
     _save_figure(fig, out/'timeline.png')
 
@@ -637,7 +633,32 @@ def _defaults(argv):
 def _say_warning(message, category, filename, lineno, file=None, line=None):
     if not world()[0]: print(f'copl: warning: {message}', file=sys.stderr)
 
-# %% ../nbs/41_cli.ipynb #4263f280
+# %% ../nbs/41_cli.ipynb #ccc595a5
+def _meant(argv):
+    "What tyro is to read the arguments as: one command, or an overview of all."
+    if argv[:1] == ['--version']:
+        print(f'copl {copl.__version__}')
+        raise SystemExit(0)
+    name = argv[0] if argv else None
+    if name in COMMANDS:
+        default = {}
+        if name == 'train':
+            default['default'] = Train(data=tyro.MISSING, method=_defaults(argv))
+        return COMMANDS[name], name, argv[1:], default
+    shown = [Annotated[_overview(cls), tyro.conf.subcommand(name)]
+             for name, cls in COMMANDS.items()]
+    return functools.reduce(operator.or_, shown), '', argv, {}
+
+def _overview(cls):
+    "A command without its options."
+    empty = dataclasses.make_dataclass(cls.__name__, [])
+    empty.__doc__ = cls.__doc__
+    return empty
+
+COMMANDS = {'demo': Demo, 'train': Train, 'localize': Localize, 'evaluate': Evaluate,
+            'report': Report, 'inspect': Inspect, 'convert': Convert, 'extract': Extract}
+
+# %% ../nbs/41_cli.ipynb #48c5cc7e
 def main(
     argv:list[str]|None=None # arguments; None: those of the process
 )->int:                      # exit status
@@ -645,25 +666,23 @@ def main(
     argv = sys.argv[1:] if argv is None else argv
     for stream in (sys.stdout, sys.stderr): # a name that cannot be shown is no reason to fail
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')
-    def command(name, cls, **default): return Annotated[cls, tyro.conf.subcommand(name, **default)]
     with warnings.catch_warnings():
         warnings.showwarning = _say_warning
         try:
-            train = Train(data=tyro.MISSING, method=_defaults(argv))
-            commands = (command('demo', Demo) | command('train', Train, default=train)
-                        | command('localize', Localize))
-            commands |= (command('evaluate', Evaluate) | command('report', Report)
-                         | command('inspect', Inspect) | command('convert', Convert))
-            commands |= command('extract', Extract)
-            status = tyro.cli(OmitSubcommandPrefixes[commands], prog='copl', args=argv,
-                              description='Unsupervised temporal action localization.')()
+            meant, name, given, default = _meant(argv)
+            about = None if name else 'Unsupervised temporal action localization.'
+            parsed = tyro.cli(OmitSubcommandPrefixes[meant], prog=f'copl {name}'.strip(),
+                              args=given, description=about, **default)
+            return parsed() or 0
         except CoplError as e:
-            print(f'copl: error: {e}' + (f' (process {world()[0]})' if world()[0] else ''),
-                  file=sys.stderr)
+            which = f' (process {world()[0]})' if world()[0] else ''
+            print(f'copl: error: {e}{which}', file=sys.stderr)
             return 1
+        except BrokenPipeError: # whoever reads has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
         except OSError as e:
             print(f'copl: error: {e.filename or "a file"}: {e.strerror or e}', file=sys.stderr)
             return 1
         except KeyboardInterrupt: return 130
         except SystemExit as e: return e.code or 0
-    return status or 0

@@ -7,11 +7,12 @@ __all__ = ['PRESETS', 'world', 'atomic_write', 'cache_folder', 'find_device', 'g
            'Checked', 'ClusterConfig', 'ScoreConfig', 'TrainConfig', 'LocalizeConfig', 'Config', 'config_from_dict',
            'config_to_dict', 'read_yaml', 'load_config', 'save_config']
 
-# %% ../nbs/02_config.ipynb #648d5d3a
+# %% ../nbs/02_config.ipynb #17455875
 import dataclasses
 import difflib
 import math
 import os
+import sys
 import tempfile
 import typing
 import zlib
@@ -22,16 +23,17 @@ from typing import Literal
 
 import numpy as np
 import platformdirs
-import torch
 import yaml
 
 from .videos import CoplError, VideoLabel, shown
 
-# %% ../nbs/02_config.ipynb #497c13a0
+# %% ../nbs/02_config.ipynb #a3862bf8
 def world()->tuple[int, int]:
     "(rank, number) of this process among the processes of a run: (0, 1) where it is alone."
-    several = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if several else (0, 1)
+    torch = sys.modules.get('torch')   # whoever has not loaded it is alone
+    if torch is None or not torch.distributed.is_available(): return 0, 1
+    if not torch.distributed.is_initialized(): return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
 # %% ../nbs/02_config.ipynb #d54c40fa
 def atomic_write(
@@ -67,12 +69,13 @@ def cache_folder()->Path:
     given = os.environ.get('COPL_CACHE')
     return Path(given or platformdirs.user_cache_path('copl', appauthor=False))
 
-# %% ../nbs/02_config.ipynb #a95ee586
+# %% ../nbs/02_config.ipynb #8b635784
 def find_device(
     name:str='auto' # auto, cpu, cuda, ...
-)->torch.device:
+): # a torch.device
     """The device of that name, `auto` being a GPU where there is one; raises `CoplError` where it
     cannot be used."""
+    import torch                       # not before somebody computes
     if name == 'auto': return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     try:
         device = torch.device(name)

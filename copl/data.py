@@ -6,7 +6,7 @@
 __all__ = ['LengthPolicy', 'load_videos', 'match_names', 'by_stream', 'same_length', 'save_videos', 'save_flat', 'convert_videos',
            'stored_simulation', 'anet_like']
 
-# %% ../nbs/32_data.ipynb #79b71652
+# %% ../nbs/32_data.ipynb #38e0d18f
 import contextlib
 import functools
 import hashlib
@@ -25,34 +25,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from copl.annotations import (  # noqa: F401
-    load_annotations,
-    load_detections,
-    save_annotations,
-    save_detections,
-)
+from .annotations import (  # noqa: F401
+    load_annotations, load_detections, save_annotations, save_detections)
 from .config import atomic_write, cache_folder
-from copl.layouts import (
-    WRITERS,
-    LayoutName,
-    LazyArray,
-    Streams,
-    find_videos,
-    load_grid,
-    save_rest,
-    visible_files,
-)
+from .layouts import (
+    WRITERS, LayoutName, LazyArray, Streams, find_videos, load_grid, save_rest, visible_files)
 from .simulation import Simulation, simulated
-from copl.videos import (  # noqa: F401
-    Annotations,
-    CoplError,
-    TimeGrid,
-    VideoSet,
-    batch,
-    let_go,
-    safe_name,
-    sample_snippets,
-)
+from .videos import (  # noqa: F401
+    Annotations, CoplError, TimeGrid, VideoSet, batch, let_go, safe_name, sample_snippets)
 
 # %% ../nbs/32_data.ipynb #7f1f5850
 LengthPolicy = Literal['error', 'trim', 'interpolate']

@@ -6,28 +6,27 @@
 __all__ = ['TIOU', 'clustering_scores', 'purity', 'map_clusters', 'true_positives', 'interpolated_ap', 'check_scoring',
            'average_precision', 'mean_average_precision']
 
-# %% ../nbs/16_evaluation.ipynb #1e2ea70c
+# %% ../nbs/16_evaluation.ipynb #04229bfa
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from .videos import Annotations, CoplError, shown, temporal_iou
 
-# %% ../nbs/16_evaluation.ipynb #07fca21d
+# %% ../nbs/16_evaluation.ipynb #ca83f1f9
 def clustering_scores(
     y:Sequence[int],            # (N,) clusters
     labels:Sequence[str|None],  # (N,) ground-truth class of each video; None: unknown
 )->dict[str, float]:            # purity in (0, 1], nmi in [0, 1], ari in [-0.5, 1]
     "How well clusters and classes agree; raises `CoplError` where no video has a label."
+    from sklearn import metrics        # not before somebody asks: mAP can do without
     clusters, classes = _known(y, labels)
     return {'purity': purity(y, labels),
-            'nmi': float(normalized_mutual_info_score(classes, clusters)),
-            'ari': float(adjusted_rand_score(classes, clusters))}
+            'nmi': float(metrics.normalized_mutual_info_score(classes, clusters)),
+            'ari': float(metrics.adjusted_rand_score(classes, clusters))}
 
 def purity(
     y:Sequence[int],            # (N,) clusters
@@ -70,14 +69,15 @@ def map_clusters(
     for cluster, name in NAMINGS[method](_overlap(y, labels)): names[int(cluster)] = name
     return names
 
-# %% ../nbs/16_evaluation.ipynb #cad6ae2b
+# %% ../nbs/16_evaluation.ipynb #6436dfdd
 def _majority(table):
     "(cluster, its most frequent class), of a table as `_overlap` gives it."
     return zip(table.index, table.columns[table.to_numpy().argmax(1)], strict=True)
 
 def _hungarian(table):
     "(cluster, class) of the assignment of single classes that covers most videos."
-    rows, columns = linear_sum_assignment(table, maximize=True)
+    from scipy import optimize
+    rows, columns = optimize.linear_sum_assignment(table, maximize=True)
     return zip(table.index[rows], table.columns[columns], strict=True)
 
 def _soft(table):

@@ -6,7 +6,7 @@
 __all__ = ['TIOU', 'SCALES', 'Scale', 'scale', 'action_snippets', 'attention_auc', 'run', 'measure', 'mean_std', 'keep',
            'bootstrap_interval', 'paired_differences']
 
-# %% ../nbs/50_experiments.ipynb #4e86387a
+# %% ../nbs/50_experiments.ipynb #19451b38
 import ast
 import hashlib
 import inspect
@@ -28,6 +28,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
+# %% ../nbs/50_experiments.ipynb #15a4d8b7
 from .config import PRESETS, Config, atomic_write, cache_folder, config_to_dict
 from .data import anet_like, load_videos
 from .estimator import COPL
@@ -48,7 +49,7 @@ TIOU = { # thresholds behind each data set's average
 _WHAT = {'real': 'Real features',
          'clips': 'Real clips, COMPOSED into untrimmed videos in feature space'}
 
-# %% ../nbs/50_experiments.ipynb #bf600bc7
+# %% ../nbs/50_experiments.ipynb #1bf8bd1d
 @dataclass(frozen=True)
 class Scale:
     "Data sets, network and seeds that belong together."
@@ -79,7 +80,7 @@ class Scale:
         lines = [f'{_WHAT.get(self.name, "SIMULATED videos")}, scale {self.name!r}']
         for key, part in results.groupby('set', sort=False):
             def short(v):
-                return (f'({v[0]}, ..., {v[-1]})' if isinstance( v, tuple) and len(v) > 3 else v)
+                return f'({v[0]}, ..., {v[-1]})' if isinstance(v, tuple) and len(v) > 3 else v
             options = ', '.join(f'{k}={short(v)}'
                                 for k, v in self.options[key].items()) or 'default configuration'
             lines.append(f'{part.data.iloc[0]}: {options}; seeds '
@@ -140,20 +141,19 @@ def _clips_scale():
 
 def _clips(root, seed): return load_videos(root)
 
-# %% ../nbs/50_experiments.ipynb #5465fb56
+# %% ../nbs/50_experiments.ipynb #690a48ab
 def scale(
     name:str|None=None, # tiny, small, full, real or clips; None: what COPL_SCALE says, else tiny
 )->Scale:
-    """The scale of that name; raises `CoplError` for an unknown one, and for 'real' where there
-    are no features."""
+    "The scale of that name; raises `CoplError` for an unknown one and for 'real' without features."
     name = name or os.environ.get('COPL_SCALE', 'tiny')
     if name not in SCALES:
         raise CoplError(f'scale is {name!r}, expected one of {", ".join(SCALES)}')
     return SCALES[name]()
 
-# %% ../nbs/50_experiments.ipynb #c41da397
+# %% ../nbs/50_experiments.ipynb #0aa11795
 _CODE = ('videos', 'config', 'has', 'plri', 'iocnet', 'losses', 'algorithm', 'localization',
-         'evaluation', 'trust', 'engine', 'estimator')
+         'evaluation', 'trust', 'scale', 'engine', 'estimator', 'matching')
 
 def code_hash()->str: # 12 hexadecimal digits
     "Hash of what the modules behind a result do, without comments and layout."
@@ -206,10 +206,9 @@ def attention_auc(
     truth = action_snippets(videos)
     return {'cs': float(roc_auc_score(truth, A_cs)), 'ca': float(roc_auc_score(truth, A_ca))}
 
-# %% ../nbs/50_experiments.ipynb #3b86d68a
+# %% ../nbs/50_experiments.ipynb #9139431e
 def _figures(train, test, model):
-    """What is measured after each round beside `COPL.rounds_`; of the test videos' labels only the
-    AUC knows."""
+    "Measured after a round beside `COPL.rounds_`; of the test videos' labels only the AUC knows."
     auc = {f'auc_{k}': v for k, v in attention_auc(train, model.network_).items()}
     return auc | {f'auc_{k}_unseen': v for k, v in attention_auc(test, model.network_).items()}
 
@@ -219,8 +218,7 @@ def run(
     config:Config,
     tiou:Sequence[float],        # thresholds
 )->tuple[list[dict], COPL]:      # (one row per round, the last with mAP; the fitted model)
-    """Train, localize and evaluate, or remember having done so; of several processes that want the
-    same run one makes it."""
+    "Train, localize and evaluate, or remember it; of several processes wanting a run one makes it."
     folder = cache_folder()/'runs'/_key(train, test, config, tiou)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder/'.wanted.lock'): return _run(folder, train, test, config, tiou)

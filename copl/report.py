@@ -426,7 +426,7 @@ def _foot(points, kept, total):
     return (f'Made by copl. Score sequences have at most {points} points: maxima, and for HAS the '
             f'fraction of kept snippets, in 256 steps.{few if kept < total else ""}')
 
-# %% ../nbs/40_report.ipynb #b05689b5
+# %% ../nbs/40_report.ipynb #ea4f9614
 def _note(model, labelled):
     "What the clusters' names mean."
     if model.config.supervision == 'weak':
@@ -436,6 +436,7 @@ def _note(model, labelled):
     which = 'labels that many' if soft else 'label that most'
     return f'Named after the {which} of their videos have; training did not use the names.'
 
+# %% ../nbs/40_report.ipynb #46376737
 def _page(run, metrics, model, labels, index, grid, missing):
     "What the page shows besides the videos."
     labelled = any(x is not None for x in labels)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EXAMPLE', 'Simulation', 'simulated', 'simulate', 'tiny', 'thumos_like', 'example']
 
-# %% ../nbs/03_simulation.ipynb #1e64736f
+# %% ../nbs/03_simulation.ipynb #a2612cc3
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,8 +14,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import uniform_filter1d
-from scipy.special import ndtr
 
 from .config import generator
 from .videos import Annotations, CoplError, TimeGrid, VideoSet
@@ -53,9 +51,10 @@ class Simulation:
             raise CoplError(f'simulation: n_classes is {self.n_classes}, expected at most the '
                             f'{known} of {self.timelines}')
 
-# %% ../nbs/03_simulation.ipynb #c242423a
+# %% ../nbs/03_simulation.ipynb #ef15b00a
 def _timeline(stats, table, max_length, grid, rng):
     "(T, (n, 2) start and end of each instance in snippets)."
+    from scipy.special import ndtr     # not before somebody simulates
     u = ndtr(rng.multivariate_normal(np.zeros(3), stats['rank_correlation']))
     seconds, n, share = (np.interp(v, stats['quantiles'], table[c])
                          for v, c in zip(u, ('duration', 'instances', 'share'), strict=True))
@@ -79,11 +78,12 @@ def _envelope(start, end, ramp, T):
     return where, height.astype(np.float32)[:, None], np.clip((t - start)/(end - start)*3, 0,
                                                               2).astype(int)
 
-# %% ../nbs/03_simulation.ipynb #2982951c
+# %% ../nbs/03_simulation.ipynb #177d0f08
 _HIDDEN = 64 # dimensions of each stream before the projection
 
 def _smooth(x, width=3):
     "Moving average over time that keeps the variance of white noise."
+    from scipy.ndimage import uniform_filter1d
     return uniform_filter1d(x, width, axis=0, mode='nearest')*np.float32(np.sqrt(width))
 
 # %% ../nbs/03_simulation.ipynb #9f339fd1

@@ -37,7 +37,7 @@ def test_no_name_hides_a_module():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError): copl.localise
+    with pytest.raises(AttributeError): getattr(copl, 'localise')  # noqa: B009
 
 
 FUNCTIONS = [n for n in HOME if n[0].islower()]
@@ -75,3 +75,25 @@ np.ndarray
 def test_the_command_is_a_module_too():
     said = subprocess.run([sys.executable, '-m', 'copl', '--help'], capture_output=True, text=True)
     assert said.returncode == 0 and 'evaluate' in said.stdout
+
+
+@pytest.mark.parametrize('args', [['--help'], ['train', '--help'], ['--version'],
+                                  ['evaluate', 'no.json', 'gt']],
+                         ids=' '.join)
+def test_what_does_not_train_needs_neither_torch_nor_pictures(args):
+    code = (f'import sys; from copl.cli import main; status = main({args}); '
+            'print([m for m in ("torch", "sklearn", "matplotlib", "scipy") if m in sys.modules])')
+    said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert said.stdout.splitlines()[-1] == '[]'
+
+
+def test_a_reader_that_stops_is_no_error():
+    done = subprocess.run(f'{sys.executable} -m copl train --help | head -1', shell=True,
+                          capture_output=True, text=True)
+    assert done.stdout.startswith('usage: copl train') and done.stderr == ''
+
+
+def test_the_version_is_that_of_the_package():
+    said = subprocess.run([sys.executable, '-m', 'copl', '--version'], capture_output=True,
+                          text=True, check=True)
+    assert said.stdout.strip() == f'copl {copl.__version__}'
