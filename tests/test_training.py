@@ -33,7 +33,7 @@ from copl.iocnet import (
 )
 from copl.losses import LOSSES, Minibatch, total_loss
 from copl.plri import CLUSTERINGS, SELECTIONS
-from copl.scale import landmark_clusters
+from copl.scale import cluster_many, landmark_clusters
 from copl.simulation import Simulation, simulate
 from copl.videos import VideoSet
 
@@ -164,6 +164,22 @@ def test_landmarks_give_the_clusters_of_all_pairs_where_some_are_crowded():    #
         every = spectral_clusters(F, 4, beta=beta, affinity=kind)
         few = landmark_clusters(F, ClusterConfig(4, beta=beta, affinity=kind))
         assert nmi(every, few) > .9, (kind, beta)
+
+
+def test_many_videos_are_clustered_by_landmarks(monkeypatch):
+    chosen = Parts().chosen(Config(4)).cluster
+    assert chosen is cluster_many
+    assert Parts().chosen(Config(4, cluster='kmeans')).cluster is CLUSTERINGS['kmeans']
+    rng = np.random.default_rng(1)
+    F = rng.normal(size=(60, 5))
+    F = (F/np.linalg.norm(F, axis=1, keepdims=True)).astype(np.float32)
+    config = ClusterConfig(4, seed=3)
+    np.testing.assert_array_equal(chosen(F, config), CLUSTERINGS['spectral'](F, config))
+    monkeypatch.setattr(sys.modules['copl.scale'], 'EXACT', 50)
+    np.testing.assert_array_equal(chosen(F, config), landmark_clusters(F, config))
+    assert (chosen(F, config) != CLUSTERINGS['spectral'](F, config)).any()
+    graph = ClusterConfig(4, affinity='neighbors')
+    np.testing.assert_array_equal(chosen(F, graph), CLUSTERINGS['spectral'](F, graph))
 
 
 def test_clusters_keep_their_numbers_from_round_to_round():          # kills c
