@@ -496,7 +496,7 @@ class _Trained(_Resumed):
 _HOW = {'device': 'auto', 'devices': 1, 'num_nodes': 1, 'compile': False, 'verbose': False,
         'threads': 1}
 
-# %% ../nbs/23_estimator.ipynb #3b381ca5
+# %% ../nbs/23_estimator.ipynb #247fe726
 class COPL(_Trained):
     "Unsupervised temporal action localization: what happens in which videos, and when."
     def __init__(self,
@@ -585,5 +585,6 @@ class COPL(_Trained):
             raise CoplError(f'{path}: this run has not finished '
                             f'(round {state["n"]}, epoch {state["m"]}): resume it')
         config = config_from_dict(saved['config'], str(path))
-        model = cls(**config_to_dict(config), device=device, network=network)
+        try: model = cls(**config_to_dict(config), device=device, network=network)
+        except CoplError as e: raise CoplError(f'{path}: {e}') from None
         with _fitting(path): return _restore(model, saved)

@@ -3,6 +3,7 @@ line or used, and nothing else happens.
 
 COPL_FUZZ=20 tries twenty times as many cases, with other random numbers each time."""
 import contextlib
+import importlib
 import io
 import json
 import math
@@ -413,6 +414,8 @@ CASES = {'folder': 250, 'flat': 150, 'cola': 200, 'joint': 150, 'npz_pairs': 250
 
 @pytest.fixture(scope='module', autouse=True)
 def hook():
+    # loads matplotlib, whose folders are no results of copl
+    importlib.import_module('copl.report')
     sys.addaudithook(audit)
 
 

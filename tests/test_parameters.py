@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 
 from copl import COPL, Config, CoplError, localize
@@ -108,3 +109,12 @@ def test_a_model_shows_its_settings_and_its_state():
     assert f'fitted to {len(TRAIN)} videos, confidence ' in repr(model)
     assert 'agreement' in repr(model) and '<table' in model._repr_html_()
     assert eval(repr(small(hidden=9))).get_params() == small(hidden=9).get_params()
+
+
+def test_a_checkpoint_of_unknown_parts_is_refused_by_name(tmp_path):
+    path = small().fit(TRAIN).save(tmp_path/'checkpoint.pt')
+    saved = torch.load(path, weights_only=True)
+    saved['config']['losses'] = ['cls', 'nothing']
+    torch.save(saved, path)
+    refused = r"checkpoint\.pt: losses: found 'nothing', expected one of"
+    with pytest.raises(CoplError, match=refused): COPL.load(path)
