@@ -1,5 +1,6 @@
 // The program of the report's page, copl/report.js
-const readonly = 'document location history window matchMedia atob ResizeObserver'.split(' ')
+const readonly = ['document', 'location', 'history', 'window', 'matchMedia', 'atob', 'ResizeObserver',
+  'setTimeout', 'clearTimeout']
 
 export default [
   {

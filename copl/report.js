@@ -211,7 +211,7 @@ function choose(i, focus = false) {
   mark(i === null ? null : $(`v${i}`))
   if (focus) $('list').focus({preventScroll: true})
   draw()
-  writeAddress()
+  if (addressed) writeAddressSoon()
 }
 
 function mark(element) {
@@ -233,9 +233,16 @@ function step(n) {
 // The address names the chosen video: #video=NAME
 const ADDRESS = '#video='
 let addressed = false // not before the reader, or the address, has chosen
+let writing = 0 // the timer of the next address
+
+// Once the choice rests: a browser stops a page that writes an address for each of many keys
+function writeAddressSoon() {
+  clearTimeout(writing)
+  writing = setTimeout(writeAddress, 150)
+}
 
 function writeAddress() {
-  if (!addressed || state.at === null) return
+  if (state.at === null) return
   const address = ADDRESS + encodeURIComponent(D.videos[state.at].name)
   if (address !== location.hash) history.replaceState(null, '', address)
 }
@@ -249,6 +256,7 @@ function named(text) {
 }
 
 function readAddress() {
+  clearTimeout(writing)
   if (!location.hash.startsWith(ADDRESS)) return
   const name = named(location.hash.slice(ADDRESS.length))
   const i = D.videos.findIndex(v => v.name === name)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['run_metrics', 'report']
 
-# %% ../nbs/40_report.ipynb #5831eb50
+# %% ../nbs/40_report.ipynb #202e6ed0
 import base64
 import dataclasses
 import functools
@@ -33,6 +33,7 @@ from .has import class_specific_attention, has_attention
 from .iocnet import Outputs, full_length
 from .localization import ClusterName, cluster_names, localize
 from .losses import class_scores, top_snippets
+from .trust import BELIEVED, UNBELIEVED
 from .videos import CoplError, VideoSet, shown
 
 # %% ../nbs/40_report.ipynb #fa950ae4
@@ -345,26 +346,6 @@ def _tiles(metrics):
             ('mAP, average', f"{test['average']:.2f}"),
             ('Whole-video baseline', f"{test['everything_is_action']['average']:.2f}")]
 
-# %% ../nbs/40_report.ipynb #23632dff
-MEANINGS = { # what the page says about its tiles
-    'Training videos': 'The videos that were clustered and trained on. Their labels, if they have '
-        'any, took no part in it.',
-    'Clusters': 'The number of groups that was asked for, one for each action class.',
-    'Purity': "The fraction of training videos whose class is the most frequent one of their "
-        'cluster. It is 1 where no cluster mixes classes.',
-    'NMI': 'Normalised mutual information of clusters and classes: 1 where they are the same, 0 '
-        'where they have nothing to do with each other.',
-    'ARI': 'Adjusted Rand index: how often clusters and classes agree on whether two videos belong '
-        'together, corrected for chance. It is 1 at best and about 0 by chance.',
-    'Agreement': 'The fraction of unseen videos whose class, as the network has it, is the cluster '
-        'nearest to them. It uses no label. From 0.9 on a run can be believed; below 0.75 not.',
-    'Test videos': 'The videos on which the detections are scored.',
-    'mAP at tIoU 0.5': 'Mean average precision in percent, where a detection counts that overlaps '
-        'an instance of its class by half (temporal intersection over union).',
-    'mAP, average': 'The mean of the mAP over the tIoU thresholds of the data set.',
-    'Whole-video baseline': 'The average mAP of one detection for each video, all of it, of its '
-        'likeliest class. Detections have to beat it to be worth anything.'}
-
 # %% ../nbs/40_report.ipynb #2439f416
 def _card(metrics):
     "What the numbers depend on: (name, value) pairs."
@@ -380,6 +361,44 @@ def _card(metrics):
             ('To be believed?', metrics.get('trust', {}).get('why')),
             ('Versions', ', '.join(f'{k} {v}' for k, v in metrics['versions'].items()))]
     return [(name, str(value)) for name, value in rows if value is not None]
+
+# %% ../nbs/40_report.ipynb #7fed93bc
+_MEANINGS = { # of the tiles
+    'Training videos': 'The run was given this many videos to train on.',
+    'Clusters': 'The run divides the training videos into this many groups; with weak supervision '
+        'they are the classes of the labels.',
+    'Purity': 'This is the fraction of training videos whose class is the most frequent one of '
+        'their cluster. It is 1 where no cluster mixes classes.',
+    'NMI': 'Normalised mutual information says how much clusters and classes tell about each '
+        'other. It is 1 where they are the same, and 0 where they have nothing to do with each '
+        'other.',
+    'ARI': 'The adjusted Rand index says how often clusters and classes agree on whether two '
+        'videos belong together. It is 1 at best and about 0 by chance.',
+    'Agreement': 'This is the fraction of unseen videos whose class, as the network has it, is '
+        f'the cluster nearest to them. It uses no label. From {BELIEVED:g} on a run can be '
+        f'believed, below {UNBELIEVED:g} it cannot.',
+    'Test videos': 'The detections were scored on this many videos.',
+    'mAP at tIoU 0.5': 'This is the mean average precision in percent, where a detection counts '
+        'if its temporal intersection over union with an instance of its class is 0.5 or more.',
+    'mAP, average': 'This is the mean of the mAP at tIoU 0.1, 0.2 and so on up to 0.7.',
+    'Whole-video baseline': 'This is the average mAP of one detection for each video, all of it, '
+        'of its likeliest class. Detections have to beat it to be worth anything.'}
+
+# %% ../nbs/40_report.ipynb #5211fc4e
+_MEANINGS |= { # of the card
+    'Features, sha256': 'Runs with the same fingerprint were trained on the same features.',
+    'Test features, sha256': 'Runs with the same fingerprint were tested on the same features.',
+    'Annotations': 'The results were compared with these classes and times. The fingerprint of '
+        'their file follows where there is one.',
+    'Seed': 'Everything random in the run follows from this number.',
+    'To be believed?': 'This is what the agreement and, where several runs were made, their '
+        'likeness say about the run. It uses no label.',
+    'Streams': 'The features are of these kinds; the channels are how many numbers describe a '
+        'snippet.'}
+
+def _meanings(pairs):
+    "(name, sentence) of each name that has one."
+    return [(name, _MEANINGS[name]) for name, _ in pairs if name in _MEANINGS]
 
 # %% ../nbs/40_report.ipynb #34c70a39
 def _json(value):
@@ -436,7 +455,7 @@ def _note(model, labelled):
     which = 'labels that many' if soft else 'label that most'
     return f'Named after the {which} of their videos have; training did not use the names.'
 
-# %% ../nbs/40_report.ipynb #46376737
+# %% ../nbs/40_report.ipynb #604b1cf1
 def _page(run, metrics, model, labels, index, grid, missing):
     "What the page shows besides the videos."
     labelled = any(x is not None for x in labels)
@@ -445,12 +464,13 @@ def _page(run, metrics, model, labels, index, grid, missing):
     version = metrics['versions'].get('copl', '')
     config = [(k, 'none' if v is None else str(v)) for k, v in metrics['config'].items()]
     tiles = _tiles(metrics)
+    card = [*_card(metrics), ('Streams', widths)]
     return {'title': f'{run.resolve().parent.name}/{run.resolve().name}',
             'subtitle': f'copl {version}, seed {model.config.seed}',
-            'meanings': [(name, MEANINGS[name]) for name, _ in tiles],
+            'meanings': _meanings([*tiles, *card]),
             'simulated': caution if metrics['data'].get('simulated') else None,
             'missing': missing, 'tiles': tiles,
-            'card': [*_card(metrics), ('Streams', widths)], 'config': config,
+            'card': card, 'config': config,
             'streams': list(model.widths_), 'rounds': _rounds(model.rounds_),
             'clusters': _clusters(model, labels, index), 'labelled': labelled,
             'clusters_note': _note(model, labelled), 'foot': _foot(0, 0, 0),

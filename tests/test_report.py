@@ -18,7 +18,8 @@ from copl.videos import Annotations
 from .conftest import ROOT
 
 NAMES = ['<svg onload="window.hit=1">', '<img src=x onerror="window.hit=2">',
-         'quote "\' & amp; $x$ _', 'Überraschung 動画 \u2028 end', '__DATA__ __SCRIPT_HASH__']
+         'quote "\' & amp; $x$ _', 'Überraschung 動画 \u2028 end', '__DATA__ __SCRIPT_HASH__',
+         '__SCRIPT__ __STYLE__ #video=100%']
 LABELS = {'sim_BaseballPitch': '</script><script>window.hit = 3</script>',
           'sim_Billiards': 'cost $\\bad{$ & "more"'}
 LANES = ['Ground truth', 'Detections', 'Proposals before NMS', 'HAS selection']
@@ -379,23 +380,47 @@ def test_policy_of_the_page_stops_other_scripts_and_requests(opened, page_file, 
 def address(page): return page.evaluate('location.href')
 
 
+def wait_for_address(page, end): page.wait_for_url(lambda url: url.endswith(end))
+
+
+def wait_for_video(page, name):
+    page.locator('#name').filter(has_text=re.compile(f'^{re.escape(name)}$')).wait_for()
+
+
 def test_the_address_names_the_video(opened, page_file):
     page = opened(page_file)
     assert '#' not in address(page)                                 # nobody has chosen yet
     names = rows(page)
     entries = page.evaluate('history.length')
     page.keyboard.press('ArrowRight')
-    assert address(page).endswith(f'#video={names[1]}')
+    wait_for_address(page, f'#video={names[1]}')
     assert page.evaluate('history.length') == entries          # an arrow key is no new page
     test_video = next(v['name'] for v in _content(page_file)['videos'] if v['split'] == 1)
     page.evaluate(f"location.hash = '#video={test_video}'")
-    page.wait_for_function(f"document.querySelector('#name').textContent === '{test_video}'")
+    wait_for_video(page, test_video)
     assert page.get_by_label('Test').is_checked() and test_video in rows(page)
     page.go_back()
-    page.wait_for_function(f"document.querySelector('#name').textContent === '{names[1]}'")
+    wait_for_video(page, names[1])
     page.evaluate("location.hash = '#video=nobody'")
     page.locator('nav a').first.click()
     assert chosen(page) == names[1] and address(page).endswith('#run')
+
+
+def test_a_held_key_writes_one_address(opened, page_file):
+    page = opened(page_file)
+    names = rows(page)
+    page.evaluate('() => { window.written = 0; const own = history.replaceState.bind(history); '
+                  'history.replaceState = (...all) => { window.written++; own(...all) } }')
+    page.evaluate('for (let k = 0; k < 40; k++) document.body.dispatchEvent('
+                  "new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}))")
+    assert chosen(page) == names[40] and '#' not in address(page)
+    wait_for_address(page, f'#video={names[40]}')
+    assert page.evaluate('window.written') == 1
+    # a link that is followed at once is not written over
+    page.evaluate("document.querySelector('#next').click(); "
+                  "document.querySelector('nav a').click()")
+    page.wait_for_timeout(400)
+    assert chosen(page) == names[41] and address(page).endswith('#run')
 
 
 @pytest.mark.parametrize('given', ['#video=%E0%A4%A', '#video=', '#video=nobody', '#clusters'])
@@ -417,15 +442,34 @@ def test_an_address_opens_its_video(opened, tmp_path, monkeypatch):
         assert page.locator('[aria-selected=true]').get_attribute('title') == name
 
 
-def test_every_tile_explains_itself(opened, page_file):
+def test_tiles_and_card_explain_themselves(opened, page_file):
     page = opened(page_file)
     tiles = page.locator('#tiles dt').all_text_contents()
+    card = page.locator('#card dt').all_text_contents()
     assert {'Purity', 'Agreement', 'mAP at tIoU 0.5'} <= {*tiles}
-    assert not page.locator('#meanings').is_visible()
-    page.get_by_text('What these numbers say').click()
+    assert page.locator('#meanings').is_hidden()
+    page.get_by_text('What these numbers say').focus()
+    page.keyboard.press('Enter')
     assert page.locator('#meanings').is_visible()
-    assert page.locator('#meanings dt').all_text_contents() == tiles
+    plain = {'Data', 'Device', 'Training time', 'Versions'}
+    expected = [*tiles, *(name for name in card if name not in plain)]
+    assert page.locator('#meanings dt').all_text_contents() == expected
     assert all(s.endswith('.') for s in page.locator('#meanings dd').all_text_contents())
+
+
+def test_a_number_that_the_page_does_not_know_has_no_explanation(page_file, tmp_path):
+    shutil.copytree(page_file.parent, tmp_path/'run')
+    metrics = json.loads((tmp_path/'run/metrics.json').read_text(encoding='utf-8'))
+    metrics['clustering']['ami'] = .5
+    (tmp_path/'run/metrics.json').write_text(json.dumps(metrics), encoding='utf-8')
+    content = _content(report(tmp_path/'run', tiny(), device='cpu'))
+    assert ['AMI', '0.500'] in content['tiles'] and 'AMI' not in dict(content['meanings'])
+
+
+# of classes, streams and figures, and of the caution at the top
+COLORS = ("[...Array(10).keys()].map(i => getComputedStyle(document.documentElement)"
+          ".getPropertyValue(`--c${i}`)).concat(getComputedStyle("
+          "document.querySelector('#simulated')).color)")
 
 
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
@@ -437,8 +481,26 @@ def test_on_paper_it_is_light_and_without_controls(opened, page_file, scheme):
         assert page.locator(gone).first.is_hidden(), gone
     for there in ('#tiles', '#timeline', '.lane', 'figure svg', '#cluster-table', '#name'):
         assert page.locator(there).first.is_visible(), there
+    assert page.locator('details').first.is_hidden()
     back = page.evaluate('getComputedStyle(document.body).backgroundColor')
     assert back == 'rgb(255, 255, 255)'
+    page.locator('#theme').evaluate('button => button.click()')  # whatever the reader chose
+    assert page.evaluate(COLORS) == opened(page_file).evaluate(COLORS)
+
+
+def test_on_paper_the_timeline_keeps_its_shape_and_nothing_is_cut(opened, page_file):
+    page = opened(page_file)
+    shape = "e => e.viewBox.baseVal.width/e.viewBox.baseVal.height"
+    drawn = page.locator('[data-lane=CAS] > svg').evaluate(shape)
+    # as on paper, which no program hears of: it is not drawn again
+    page.evaluate('draw = () => {}')
+    page.emulate_media(media='print')
+    page.set_viewport_size({'width': 700, 'height': 990})
+    box = page.locator('[data-lane=CAS] > svg').bounding_box()
+    assert box['width'] == 700 and abs(box['width']/box['height'] - drawn) < .1
+    for whole in ('figure', 'table', 'tr', '.lane', '#viewer', '.tiles', '.card'):
+        inside = "e => getComputedStyle(e).breakInside"
+        assert page.locator(whole).first.evaluate(inside) == 'avoid', whole
 
 
 PARTS = [ROOT/f'copl/report.{kind}' for kind in ('html', 'css', 'js')]
