@@ -1,5 +1,6 @@
 "What stands beside a parameter in the source (a docment), where `help` and notebooks look for it."
 import ast
+import functools
 import inspect
 import io
 import re
@@ -25,10 +26,11 @@ def _tell_class(cls):
         if inspect.isfunction(function): _tell(function)
 
 
+@functools.cache
 def _tell(thing):
     "Put them there, once."
     said = inspect.cleandoc(thing.__doc__ or '')
-    if '----\n' in said or not said and thing.__name__ != '__init__': return
+    if not said and thing.__name__ != '__init__': return
     sections = _fields(thing) if inspect.isclass(thing) else _calls(*_parsed(thing))
     told = ['\n'.join([title, '-'*len(title), *rows]) for title, rows in sections.items() if rows]
     if told: thing.__doc__ = '\n\n'.join(filter(None, [said, *told]))

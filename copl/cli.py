@@ -633,18 +633,19 @@ def _defaults(argv):
 def _say_warning(message, category, filename, lineno, file=None, line=None):
     if not world()[0]: print(f'copl: warning: {message}', file=sys.stderr)
 
-# %% ../nbs/41_cli.ipynb #ccc595a5
+# %% ../nbs/41_cli.ipynb #2e1ac597
 def _meant(argv):
-    "What tyro is to read the arguments as: one command, or an overview of all."
+    """(type, name, arguments, further options of tyro): what tyro is to read as what, one command
+    or an overview of all."""
     if argv[:1] == ['--version']:
         print(f'copl {copl.__version__}')
         raise SystemExit(0)
     name = argv[0] if argv else None
     if name in COMMANDS:
-        default = {}
+        options = {}
         if name == 'train':
-            default['default'] = Train(data=tyro.MISSING, method=_defaults(argv))
-        return COMMANDS[name], name, argv[1:], default
+            options['default'] = Train(data=tyro.MISSING, method=_defaults(argv))
+        return COMMANDS[name], name, argv[1:], options
     shown = [Annotated[_overview(cls), tyro.conf.subcommand(name)]
              for name, cls in COMMANDS.items()]
     return functools.reduce(operator.or_, shown), '', argv, {}
@@ -658,7 +659,7 @@ def _overview(cls):
 COMMANDS = {'demo': Demo, 'train': Train, 'localize': Localize, 'evaluate': Evaluate,
             'report': Report, 'inspect': Inspect, 'convert': Convert, 'extract': Extract}
 
-# %% ../nbs/41_cli.ipynb #48c5cc7e
+# %% ../nbs/41_cli.ipynb #099f62de
 def main(
     argv:list[str]|None=None # arguments; None: those of the process
 )->int:                      # exit status
@@ -669,10 +670,10 @@ def main(
     with warnings.catch_warnings():
         warnings.showwarning = _say_warning
         try:
-            meant, name, given, default = _meant(argv)
+            meant, name, given, options = _meant(argv)
             about = None if name else 'Unsupervised temporal action localization.'
             parsed = tyro.cli(OmitSubcommandPrefixes[meant], prog=f'copl {name}'.strip(),
-                              args=given, description=about, **default)
+                              args=given, description=about, **options)
             return parsed() or 0
         except CoplError as e:
             which = f' (process {world()[0]})' if world()[0] else ''

@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['data_hash', 'same_run', 'COPL']
 
-# %% ../nbs/23_estimator.ipynb #fe90ece8
+# %% ../nbs/23_estimator.ipynb #fc0cb0b8
 import contextlib
 import dataclasses
 import hashlib
 import html
 import importlib
+import inspect
 import json
 import time
 import warnings
@@ -319,7 +320,7 @@ class _Record:
 # %% ../nbs/23_estimator.ipynb #2f48689d
 _PARTS = [f.name for f in dataclasses.fields(Parts)]
 
-# %% ../nbs/23_estimator.ipynb #0487dd04
+# %% ../nbs/23_estimator.ipynb #d5d2f7f3
 class _Parameters:
     "What was given to the constructor."
     def get_params(self,
@@ -333,15 +334,21 @@ class _Parameters:
     ):
         "Change parameters; what was fitted stays until the next `fit`. Raises `CoplError`."
         kept = self.get_params()
-        if 'config' in params: kept = {k: kept[k] for k in _HOW} # it says everything else
+        if 'config' in params: kept = {k: kept[k] for k in self._how()} # it says the rest
         self.__init__(**{**kept, **params})
         return self
+
+    def _how(self):
+        "{name: default} of what is said beside the configuration: how to train."
+        given = inspect.signature(type(self).__init__).parameters.values()
+        keywords = {p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY}
+        return {k: default for k, default in keywords.items() if k != 'config'}
 
     def __repr__(self):
         return f'{type(self).__name__}({", ".join(self._said())})  # {self._state()}'
 
     def _said(self):
-        defaults = {f.name: f.default for f in dataclasses.fields(Config)} | _HOW
+        defaults = {f.name: f.default for f in dataclasses.fields(Config)} | self._how()
         for name, value in self.get_params().items():
             if value is not defaults.get(name) and value != defaults.get(name):
                 yield f'{name}={getattr(value, "__name__", None) or repr(value)}'
@@ -492,9 +499,8 @@ class _Trained(_Resumed):
         return map_clusters(r.y[chosen], [labels[i] for i in chosen], config.n_classes,
                             config.mapping)
 
-# %% ../nbs/23_estimator.ipynb #668ca6a2
-_HOW = {'device': 'auto', 'devices': 1, 'num_nodes': 1, 'compile': False, 'verbose': False,
-        'threads': 1}
+# %% ../nbs/23_estimator.ipynb #5638b0b1
+#| export
 
 # %% ../nbs/23_estimator.ipynb #247fe726
 class COPL(_Trained):

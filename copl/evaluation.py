@@ -138,13 +138,13 @@ def check_scoring(
     if notes: warnings.warn(f'{source}: ' + '; '.join(notes), stacklevel=4)
     return tiou
 
-# %% ../nbs/16_evaluation.ipynb #fb92a2b3
+# %% ../nbs/16_evaluation.ipynb #0044b422
 def _one_sided(detections, annotations):
     "(how many, of what) only one of detections and annotations has."
     videos = {*annotations.videos.video, *annotations.segments.video}
-    unknown = detections[~detections.label.isin(annotations.classes)]
-    known = detections[detections.label.isin(annotations.classes)]
-    stray = known[~known.video.isin(videos)]
+    known = detections.label.isin(annotations.classes)
+    unknown = detections[~known]
+    stray = detections[known & ~detections.video.isin(videos)]
     yield (len(unknown), f'detections of {unknown.label.nunique()} classes without annotation '
                          '(ignored)')
     yield (len(stray), f'detections in {stray.video.nunique()} videos without annotation '

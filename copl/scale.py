@@ -6,7 +6,7 @@
 __all__ = ['EXACT', 'MANY', 'TOGETHER', 'landmark_clusters', 'cluster_many', 'settled', 'nms', 'soft_nms', 'proposals',
            'localize_outputs', 'localize_videos']
 
-# %% ../nbs/21_scale.ipynb #4cac5600
+# %% ../nbs/21_scale.ipynb #54c37e05
 import itertools
 from collections.abc import Sequence
 
@@ -20,10 +20,11 @@ from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 
 from .config import ClusterConfig, LocalizeConfig
 from .iocnet import IOCNet, Outputs, full_length
+from . import localization
 from .localization import TOLERANCE, ClusterName, check_scores, name_weights
 from .losses import h_cs
 from .plri import cluster_spectral
-from .videos import CoplError, TimeGrid, VideoSet, paired_iou, temporal_iou
+from .videos import CoplError, TimeGrid, VideoSet, paired_iou
 
 # %% ../nbs/21_scale.ipynb #6b4a250a
 EXACT = 20_000 # videos: up to this number the affinity of every pair is worked out
@@ -94,18 +95,6 @@ def _begins(groups):
     "(n,) True where another group begins; groups are sorted."
     return np.append(True, groups[1:] != groups[:-1])[:len(groups)]
 
-# %% ../nbs/21_scale.ipynb #2d5d9b8b
-def _greedy(segments, order, tiou):
-    "What stays of the proposals in `order`, which is best first."
-    stay = []
-    while len(order):
-        best = order[0]
-        rest = order[1:]
-        overlap = temporal_iou(segments[[best]], segments[rest])[0]
-        stay.append(best)
-        order = rest[overlap <= tiou + TOLERANCE]
-    return stay
-
 # %% ../nbs/21_scale.ipynb #31beeb69
 CROWD = 2**22 # pairs: more than these are not listed
 
@@ -141,7 +130,7 @@ def _waves(better, worse, n):
         better, worse = better[undecided], worse[undecided]
     return np.flatnonzero(stay)
 
-# %% ../nbs/21_scale.ipynb #491d91bd
+# %% ../nbs/21_scale.ipynb #11db37dc
 def nms(
     segments:np.ndarray,         # (n, 2) start, end of proposals
     scores:np.ndarray,           # (n,)
@@ -163,11 +152,13 @@ def nms(
     stay = _waves(better, worse, len(scores))
     return stay[np.lexsort((-scores[stay], group[stay]))]
 
+# %% ../nbs/21_scale.ipynb #1d6a4ebd
 def _one_by_one(segments, scores, group, tiou):
     "`nms`, a group at a time."
     order = np.lexsort((-scores, group))
     parts = np.split(order, np.flatnonzero(_begins(group[order]))[1:])
-    return np.concatenate([_greedy(segments, part, tiou) for part in parts])
+    kept = [part[localization.nms(segments[part], scores[part], tiou)] for part in parts]
+    return np.concatenate(kept)
 
 # %% ../nbs/21_scale.ipynb #d6bd56b2
 def soft_nms(
