@@ -124,12 +124,12 @@ def minibatches(
     "All these videos in random order, P and U mixed (supplement, Algorithm 1 line 21)."
     return np.array_split(rng.permutation(indices), range(size, len(indices), size))
 
-# %% ../nbs/14_algorithm.ipynb #b6590a50
+# %% ../nbs/14_algorithm.ipynb #dee80635
 class Sample(NamedTuple):
     "What teacher and student see of a mini-batch, distinct snippets one behind the other."
-    original:list[torch.Tensor]  # (S, D) of each stream
+    original:list[torch.Tensor]  # (L, D) of each stream: L snippets of all videos
     augmented:list[torch.Tensor] # the same snippets for the student
-    rows:torch.Tensor            # (B, T) which of the S stands at each sampled position
+    rows:torch.Tensor            # (B, T) which of the L stands at each sampled position
 
 # %% ../nbs/14_algorithm.ipynb #80708f12
 def sampled(
@@ -155,9 +155,9 @@ def sampled(
     dropped = [drop(x) for x in film(augmented, reach).streams]
     return Sample(seen, dropped, torch.from_numpy(np.stack(inverse) + first[:, None]))
 
-# %% ../nbs/14_algorithm.ipynb #248972ba
+# %% ../nbs/14_algorithm.ipynb #c17a4a73
 def at_rows(
-    out:Outputs,       # of S snippets
+    out:Outputs,       # of L snippets
     rows:torch.Tensor, # (B, T)
 )->Outputs:            # of B videos
     "What the network says at every sampled position."
@@ -225,7 +225,7 @@ class Round(NamedTuple):
     student:nn.Module     # the student
     agreement:float=np.nan # on unseen videos (18_trust), where there are any
 
-# %% ../nbs/14_algorithm.ipynb #bd3f5941
+# %% ../nbs/14_algorithm.ipynb #4128dcfd
 def algorithm_1(
     videos:VideoSet,                     # V, the training videos
     config:Config,
@@ -249,7 +249,8 @@ def algorithm_1(
     for n in range(config.iteration_num):                                              # line 6
         A = attention if n else attention_uniform
         F = video_features(videos, theta, A, config)                                   # lines 7-11
-        P_o = truth or pseudolabels(F, y, n, config, cluster, select)                  # lines 12-18
+        P_o = truth                                                                    # weak
+        if P_o is None: P_o = pseudolabels(F, y, n, config, cluster, select)           # lines 12-18
         y = P_o.y
         P = torch.from_numpy(P_o.selected).float()
         if n and not config.carry_weights:

@@ -191,7 +191,7 @@ class ScoreConfig(Checked):
     "What the class scores of a video are."
     top_k:int=within('[1, inf)', 8)          # class scores average the T // top_k best snippets
 
-# %% ../nbs/02_config.ipynb #29927133
+# %% ../nbs/02_config.ipynb #0d2b4bf1
 @dataclass(frozen=True)
 class TrainConfig(ScoreConfig):
     "What is trained, and how."
@@ -210,7 +210,7 @@ class TrainConfig(ScoreConfig):
     hold_out:float=within('[0, 1)', 0.0)     # fraction of the videos that no loss sees
     batch_size:int=within('[1, inf)', 16)    # videos in a mini-batch, P and U mixed
     snippets:int=within('[1, inf)', 750)     # T, snippets of each video in a training step
-    lr:float=within('(0, inf)', 1e-3)        # eta, learning rate of Adam
+    lr:float=within('(0, inf)', 1e-3)        # eta, learning rate of AdamW
     weight_decay:float=within('[0, inf)', 0.1) # decoupled weight decay (AdamW)
     carry_weights:bool=True   # keep the network between rounds; off: each round starts anew
     precision:Literal['auto', 'float32', 'bfloat16']='auto' # of matmuls; auto: the native one

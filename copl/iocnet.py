@@ -43,7 +43,7 @@ class Dropout(nn.Module):
         keep = words.view(torch.uint8)[:x.numel()].view(x.shape) >= self.dropped
         return x*keep.to(x.dtype).mul_(256/(256 - self.dropped))
 
-# %% ../nbs/12_iocnet.ipynb #515a5972
+# %% ../nbs/12_iocnet.ipynb #24401c79
 class Branch(nn.Module):
     "One hidden layer over time, then one output layer."
     def __init__(self,
@@ -51,7 +51,7 @@ class Branch(nn.Module):
         out:int,          # outputs for each snippet
         hidden:int=512,   # H, width of the hidden layer
         dropout:float=.8, # fraction of hidden units dropped in training
-        kernel:int=1,     # snippets that the hidden layer sees at once: 1 or 3
+        kernel:int=3,     # snippets that the hidden layer sees at once: 1 or 3
     ):
         super().__init__()
         self.kernel = kernel
@@ -71,7 +71,7 @@ class Branch(nn.Module):
         out = self.last(self.drop(h))
         return (out.float(), h.float()) if out.dtype == torch.bfloat16 else (out, h)
 
-# %% ../nbs/12_iocnet.ipynb #11bbaaad
+# %% ../nbs/12_iocnet.ipynb #cd0a773d
 class IOCNet(nn.Module):
     "Class activation sequence and class-agnostic attention from streams of snippet features."
     def __init__(self,
@@ -79,7 +79,7 @@ class IOCNet(nn.Module):
         n_classes:int,            # C
         hidden:int=512,           # H, width of each branch
         dropout:float=.8,         # fraction of hidden units dropped in training
-        kernel:int=1,             # snippets that the hidden layers see at once: 1 or 3
+        kernel:int=3,             # snippets that the hidden layers see at once: 1 or 3
     ):
         super().__init__()
         self.widths = dict(widths)
@@ -111,10 +111,10 @@ def build_network(
     "The network of a configuration."
     return IOCNet(widths, config.n_classes, config.hidden, config.dropout, config.kernel)
 
-# %% ../nbs/12_iocnet.ipynb #ebb4dd00
+# %% ../nbs/12_iocnet.ipynb #4cd1d94b
 class Film(NamedTuple):
     "Several videos one behind the other."
-    streams:list[torch.Tensor] # (S, D) of each stream, blanks included
+    streams:list[torch.Tensor] # (L, D) of each stream, L snippets of all videos and blanks
     first:np.ndarray           # where each video begins
 
 def film(

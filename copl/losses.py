@@ -136,7 +136,7 @@ def loss_c(
              for h, (own, other) in zip(out.hidden, kinds, strict=True)]
     return torch.stack(terms).mean(0)
 
-# %% ../nbs/13_losses.ipynb #984484b7
+# %% ../nbs/13_losses.ipynb #5e26634e
 def _contrast(hidden, own, other, tau):
     "(B,) the four triples of one branch."
     A = (own + other)/2
@@ -147,8 +147,8 @@ def _contrast(hidden, own, other, tau):
                                           for g, r in zip(groups, ranks, strict=True))
     all_there = torch.stack([g.any(-1) for g in groups]).all(0)
     to_sure = info_nce(unsure_a, sure_a, sure_b, tau) + info_nce(unsure_b, sure_b, sure_a, tau)
-    to_unsure = info_nce(sure_a, unsure_a, unsure_b,
-                         tau) + info_nce(sure_b, unsure_b, unsure_a, tau)
+    to_unsure = (info_nce(sure_a, unsure_a, unsure_b, tau) +
+                 info_nce(sure_b, unsure_b, unsure_a, tau))
     return (to_sure + to_unsure)*all_there
 
 # %% ../nbs/13_losses.ipynb #48b36d01
@@ -161,7 +161,7 @@ def loss_co(
     attention = ((student.attention - teacher.attention.detach())**2).mean(0)
     return (classes + attention).mean(-1)
 
-# %% ../nbs/13_losses.ipynb #1918be32
+# %% ../nbs/13_losses.ipynb #e49b9ee9
 class Minibatch(NamedTuple):
     "What a loss may look at."
     student:Outputs        # of B videos, from augmented features
@@ -171,44 +171,54 @@ class Minibatch(NamedTuple):
     top:torch.Tensor       # (B, k, C) snippets that stand for each class
     config:Config
 
+# %% ../nbs/13_losses.ipynb #c686666a
 def term_cls(
     b:Minibatch,
 )->torch.Tensor: # (B,)
-    "L_cls of the videos in P."
+    "L_cls; 0 for the videos in U."
     return b.selected*loss_cls(b.student, b.top, b.targets)
 
-def term_asl(b:Minibatch)->torch.Tensor:
-    "L_asl of the videos in P."
+def term_asl(
+    b:Minibatch,
+)->torch.Tensor: # (B,)
+    "L_asl; 0 for the videos in U."
     return b.selected*loss_asl(b.student, b.top, b.targets, b.config.q)
 
-def term_ci(b:Minibatch)->torch.Tensor:
-    "L_CI."
+def term_ci(
+    b:Minibatch,
+)->torch.Tensor: # (B,)
+    "L_CI, of all videos."
     return loss_ci(b.student)
 
-def term_c(b:Minibatch)->torch.Tensor:
-    "lambda_1 L_C."
+# %% ../nbs/13_losses.ipynb #67609a17
+def term_c(
+    b:Minibatch,
+)->torch.Tensor: # (B,)
+    "L_C times lambda_1, of all videos."
     return b.config.lambda1*loss_c(b.student)
 
-def term_co(b:Minibatch)->torch.Tensor:
-    "lambda_2 L_CO."
+def term_co(
+    b:Minibatch,
+)->torch.Tensor: # (B,)
+    "L_CO times lambda_2, of all videos."
     return b.config.lambda2*loss_co(b.student, b.teacher)
 
-# %% ../nbs/13_losses.ipynb #9963eba5
+# %% ../nbs/13_losses.ipynb #3dab97d3
 Loss = Callable[[Minibatch], torch.Tensor]
 
-LOSSES:dict[str, Loss] = {'cls': term_cls, 'asl': term_asl, 'CI': term_ci, 'C': term_c,
-                          'CO': term_co}
+LOSSES:dict[str, Loss] = {
+    'cls': term_cls, 'asl': term_asl, 'CI': term_ci, 'C': term_c, 'CO': term_co}
 
-# %% ../nbs/13_losses.ipynb #94bc1331
+# %% ../nbs/13_losses.ipynb #6e765f04
 def chosen_losses(
     config:Config,
     losses:Mapping[str, Loss]|None=None, # instead of those that the configuration names
 )->dict[str, Loss]:
     "The terms of a configuration; raises `CoplError` for an unknown one."
-    return dict(losses) if losses is not None else {n: named(LOSSES, n, 'losses')
-                                                    for n in config.losses}
+    return (dict(losses) if losses is not None
+            else {n: named(LOSSES, n, 'losses') for n in config.losses})
 
-# %% ../nbs/13_losses.ipynb #a432321a
+# %% ../nbs/13_losses.ipynb #2f29d155
 def total_loss(
     student:Outputs,           # of a batch of B videos, from augmented features
     teacher:Outputs,           # from the original features
@@ -217,8 +227,7 @@ def total_loss(
     config:Config,
     losses:Mapping[str, Loss], # as `chosen_losses` gives
 )->dict[str, torch.Tensor]:    # name: mean over the batch; their sum is L_U + L_P
-    """All terms of a mini-batch (supplement, Algorithm 1 lines 23-24); raises `CoplError` for a
-    term of the wrong shape."""
+    "All terms (supplement, Algorithm 1 lines 23-24); raises `CoplError` for a wrong shape."
     b = Minibatch(student, teacher, targets, selected, top_snippets(student, config.top_k), config)
     means = {}
     for name, loss in losses.items():
@@ -230,7 +239,7 @@ def total_loss(
         means[name] = value.mean()
     return means
 
-# %% ../nbs/13_losses.ipynb #de062085
+# %% ../nbs/13_losses.ipynb #fa6a83a1
 def check_finite(
     means:Mapping[str, float], # name: mean of each loss over an epoch
     n:int,                     # round
@@ -240,7 +249,7 @@ def check_finite(
     "Raises `CoplError` that names the losses that are no longer numbers."
     broken = [name for name, value in means.items() if not math.isfinite(value)]
     if broken:
-        raise CoplError(f'round {n}, epoch {m}: loss {", ".join(map(repr, broken))} of '
-                        f'{dict(means)}, '
-                        f'expected finite numbers: try a smaller lr than {config.lr:g}')
+        raise CoplError(f'round {n}, epoch {m}: loss {", ".join(map(repr, broken))} '
+                        f'of {dict(means)}, expected finite numbers: '
+                        f'try a smaller lr than {config.lr:g}')
     return dict(means)

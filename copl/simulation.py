@@ -32,7 +32,7 @@ class Simulation:
     dim:int=64                        # channels of each stream
     max_length:int=120                # snippets; longer videos end here
     action:float=0.67                 # strength of the action, the first difficulty knob
-    ambiguity:float=1.15 # how gradual and how often imitated the action is, the second; 0: neither
+    ambiguity:float=1.15  # how gradual and how often imitated the action is, the second; 0: neither
     scene:float=1.5                   # strength of the scene
     context:float=0.5                 # strength of class-related context
     noise:float=1.0                   # strength of what varies from snippet to snippet
@@ -73,10 +73,10 @@ def _envelope(start, end, ramp, T):
     rise = max(ramp*(end - start), 1e-6)
     where = slice(max(0, int(start - rise/2 - 1)), min(T, int(end + rise/2 + 2)))
     t = np.arange(where.start, where.stop) + 0.5
-    height = np.clip(np.minimum(t - start, end - t)/rise + 0.5, 0,
-                     1)*((t > start - 0.5) & (t < end + 0.5))
-    return where, height.astype(np.float32)[:, None], np.clip((t - start)/(end - start)*3, 0,
-                                                              2).astype(int)
+    height = (np.clip(np.minimum(t - start, end - t)/rise + 0.5, 0, 1)*
+              ((t > start - 0.5) & (t < end + 0.5)))
+    return (where, height.astype(np.float32)[:, None],
+            np.clip((t - start)/(end - start)*3, 0, 2).astype(int))
 
 # %% ../nbs/03_simulation.ipynb #177d0f08
 _HIDDEN = 64 # dimensions of each stream before the projection
@@ -93,7 +93,7 @@ class _World:
         self.spec = spec
         self.seed = seed
         self.grid = TimeGrid()
-        self.stats = _TIMELINES[ spec.timelines]
+        self.stats = _TIMELINES[spec.timelines]
         self.names = list(self.stats['classes'])[:spec.n_classes]
         self.tables = [self.stats['classes'][n] for n in self.names]
         rng = generator(seed, 'simulated look')
@@ -106,9 +106,9 @@ class _World:
         # where a class tends to be filmed; classes share scenes
         self.class_scenes = rng.integers(3*C, size=(C, 4))
         rng = generator(seed, 'simulated projection')
-        self.projection = {s: rng.standard_normal((_HIDDEN, spec.dim),
-                                                  np.float32)/np.float32(np.sqrt(_HIDDEN))
-                                                  for s in ('rgb', 'flow')}
+        self.projection = {
+            s: rng.standard_normal((_HIDDEN, spec.dim), np.float32)/np.float32(np.sqrt(_HIDDEN))
+            for s in ('rgb', 'flow')}
 
     def labels(self, part, n):
         "(n,) class of each video of a subset, in the data set's proportions."
@@ -143,8 +143,8 @@ class _World:
             where, height, _ = _envelope(2*s - e, 2*e - s, 0.5, T)
             near[where] = np.maximum(near[where], height)
         camera = _smooth(rng.standard_normal((T, 3), np.float32), 5) @ normal(3)
-        x = {'rgb': spec.scene*(scene + 0.3*_smooth(normal(T), 9)) + spec.context*near*
-             self.context[label],
+        x = {'rgb': (spec.scene*(scene + 0.3*_smooth(normal(T), 9)) +
+                     spec.context*near*self.context[label]),
              'flow': 0.5*spec.scene*camera + 0.5*spec.context*near*self.context[label]}
         lengths = segments[:, 1] - segments[:, 0]
         n = rng.poisson(0.5*(T - lengths.sum())/lengths.mean()) if spec.ambiguity else 0
@@ -156,10 +156,10 @@ class _World:
             for s, e, c, much in [(*span, c, 1.0)
                                   for span, c in zip(segments, classes, strict=True)] + imitations:
                 where, height, phase = _envelope(s, e, 0.5*spec.ambiguity, T)
-                x[stream][where] += np.float32(spec.action*strength*
-                                               much)*height*(self.action[stream][c, phase] + own)
-            x[stream] = np.maximum((x[stream] + spec.noise*_smooth(normal(T))) @
-                                   self.projection[stream] - 1, 0)
+                x[stream][where] += (np.float32(spec.action*strength*much)*height*
+                                     (self.action[stream][c, phase] + own))
+            x[stream] = np.maximum(
+                (x[stream] + spec.noise*_smooth(normal(T))) @ self.projection[stream] - 1, 0)
         return x['rgb'], x['flow']
 
 # %% ../nbs/03_simulation.ipynb #0e40dea1
@@ -180,8 +180,8 @@ def simulated(
     lengths = [T for T, _, _ in times]
     features = (world.features(i, c, *time)
                 for i, (c, time) in enumerate(zip(labels, times, strict=True)))
-    return names, lengths, features, world.grid, _truth(world, names, parts, labels, times,
-                                                        f'sim:{name}')
+    return (names, lengths, features, world.grid,
+            _truth(world, names, parts, labels, times, f'sim:{name}'))
 
 # %% ../nbs/03_simulation.ipynb #22edd133
 def _truth(world, names, parts, labels, times, source):
