@@ -33,8 +33,9 @@ setup(
     extras_require={'video': cfg['video_requirements'].split(),
                     'hdf5': cfg['hdf5_requirements'].split(),
                     'tensorboard': cfg['tensorboard_requirements'].split(),
+                    'parquet': cfg['parquet_requirements'].split(),
                     'dev': ' '.join(cfg[f'{extra}_requirements'] for extra in
-                                    ('dev', 'video', 'tensorboard')).split()},
+                                    ('dev', 'video', 'tensorboard', 'parquet')).split()},
     entry_points={'console_scripts': cfg['console_scripts'].split()},
     zip_safe=False,
 )

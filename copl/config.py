@@ -7,13 +7,13 @@ __all__ = ['PRESETS', 'world', 'atomic_write', 'cache_folder', 'find_device', 'g
            'Checked', 'ClusterConfig', 'ScoreConfig', 'TrainConfig', 'LocalizeConfig', 'Config', 'config_from_dict',
            'config_to_dict', 'read_yaml', 'load_config', 'save_config']
 
-# %% ../nbs/02_config.ipynb #17455875
+# %% ../nbs/02_config.ipynb #7136002b
 import dataclasses
 import difflib
 import math
 import os
+import secrets
 import sys
-import tempfile
 import typing
 import zlib
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ def world()->tuple[int, int]:
     if not torch.distributed.is_initialized(): return 0, 1
     return torch.distributed.get_rank(), torch.distributed.get_world_size()
 
-# %% ../nbs/02_config.ipynb #d54c40fa
+# %% ../nbs/02_config.ipynb #5b341237
 def atomic_write(
     path:str|Path,              # the file to write
     write:Callable[[Path],None] # writes the whole content to the temporary path it is given
@@ -47,15 +47,10 @@ def atomic_write(
     if world()[0]: return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f'.{path.name}.'
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}{path.suffix}')
+        temporary.open('xb').close()               # the system gives it the usual permissions
         write(temporary)
         with open(temporary, 'rb+') as f: os.fsync(f.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except OSError as e:
         raise CoplError(f'cannot write {path}: {e.strerror or e}') from e
@@ -191,14 +186,14 @@ class ScoreConfig(Checked):
     "What the class scores of a video are."
     top_k:int=within('[1, inf)', 8)          # class scores average the T // top_k best snippets
 
-# %% ../nbs/02_config.ipynb #0d2b4bf1
+# %% ../nbs/02_config.ipynb #d881c9d2
 @dataclass(frozen=True)
 class TrainConfig(ScoreConfig):
     "What is trained, and how."
     hidden:int=within('[1, inf)', 512)       # width of the hidden layer of each branch
     kernel:Literal[1, 3]=3    # snippets the hidden layer sees at once; 1 trains in half the time
-    dropout:float=within('[0, 1)', 0.8)      # fraction of hidden units dropped in training
-    input_dropout:float=within('[0, 1)', 0.5) # fraction of the student's features dropped
+    dropout:float=within('[0, 0.99]', 0.8)   # fraction of hidden units dropped in training
+    input_dropout:float=within('[0, 0.99]', 0.5) # fraction of the student's features dropped
     shift:float=within('[0, 1]', 0.25)       # fraction of channels in temporal feature shift
     gamma:float=within('[0, 1)', 0.99)       # gamma, momentum of the teacher
     q:float=within('(0, 1]', 0.7)            # exponent of the cross-entropy in L_asl
@@ -285,12 +280,12 @@ def config_to_dict(
     values = dataclasses.asdict(config)
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
-# %% ../nbs/02_config.ipynb #05cd6996
+# %% ../nbs/02_config.ipynb #2b850773
 def read_yaml(
     path:str|Path # a YAML file
 ):                # plain values
     "What a YAML file holds; raises `CoplError` where it cannot be read."
-    try: return yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    try: return yaml.safe_load(Path(path).read_text(encoding='utf-8-sig'))
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror}') from e
     except (yaml.YAMLError, ValueError, RecursionError) as e:
         raise CoplError(f'{path}: not readable as YAML: {e}') from e

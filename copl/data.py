@@ -6,13 +6,13 @@
 __all__ = ['LengthPolicy', 'load_videos', 'match_names', 'by_stream', 'same_length', 'save_videos', 'save_flat', 'convert_videos',
            'stored_simulation', 'anet_like']
 
-# %% ../nbs/32_data.ipynb #38e0d18f
+# %% ../nbs/32_data.ipynb #3effd710
 import contextlib
 import functools
 import hashlib
 import json
+import secrets
 import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,13 +26,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from .annotations import (  # noqa: F401
-    load_annotations, load_detections, save_annotations, save_detections)
+    load_annotations, load_detections, matched_names, save_annotations, save_detections)
 from .config import atomic_write, cache_folder
 from .layouts import (
     WRITERS, LayoutName, LazyArray, Streams, find_videos, load_grid, save_rest, visible_files)
 from .simulation import Simulation, simulated
 from .videos import (  # noqa: F401
-    Annotations, CoplError, TimeGrid, VideoSet, batch, let_go, safe_name, sample_snippets)
+    Annotations, CoplError, TimeGrid, VideoSet, batch, let_go, parts_of, safe_name, sample_snippets,
+    subset_role)
 
 # %% ../nbs/32_data.ipynb #7f1f5850
 LengthPolicy = Literal['error', 'trim', 'interpolate']
@@ -80,18 +81,16 @@ def _warn_unpaired(names, truth):
     if unknown: notes.append(f'{len(unknown)} videos with features are not in it')
     if notes: warnings.warn(f'{truth.source}: ' + '; '.join(notes), stacklevel=3)
 
-# %% ../nbs/32_data.ipynb #5498c912
+# %% ../nbs/32_data.ipynb #3a4cfce3
 def match_names(
     names:list[str],        # of videos with features
-    truth:Annotations|None, # that may spell them without v_ in front
+    truth:Annotations|None, # that may spell them otherwise, as `matched_names` knows
     path:Path               # of the features, for the error
 )->list[str]:
     "The names as the annotations spell them; raises `CoplError` where they have none in common."
     if truth is None: return names
-    annotated = set(truth.videos.video)
-    if annotated & set(names): return names
-    bare = [n.removeprefix('v_') for n in names]
-    if annotated & set(bare) and len(set(bare)) == len(names): return bare
+    matched = matched_names(names, truth.videos.video)
+    if matched: return [matched.get(n, n) for n in names]
     example = f' (such as {truth.videos.video.iloc[0]!r})' if len(truth.videos) else ''
     raise CoplError(f'{truth.source}: none of its {len(truth.videos)} videos{example} '
                     f'has features in {path} (such as {names[0]!r})')
@@ -250,7 +249,7 @@ def save_flat(
         save_rest(folder, grid, widths, annotations)
     return path
 
-# %% ../nbs/32_data.ipynb #89c3074b
+# %% ../nbs/32_data.ipynb #47252cbd
 def _write_header(file, shape, dtype):
     "The beginning of a npy file."
     header = {'descr': np.dtype(dtype).str, 'fortran_order': False, 'shape': shape}
@@ -263,9 +262,9 @@ def _new_folder(path):
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f'.{path.name}.'))
+        temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}')
+        temporary.mkdir()
         yield temporary
-        with contextlib.suppress(OSError): temporary.chmod(0o755)   # some drives permit no chmod
         temporary.rename(path)
     except OSError as e: raise CoplError(f'cannot write {path}: {e.strerror or e}') from e
     finally:
@@ -296,7 +295,7 @@ def convert_videos(
         save_rest(folder, videos.grid, videos.widths, annotations, truth)
     return path
 
-# %% ../nbs/32_data.ipynb #e305c5ba
+# %% ../nbs/32_data.ipynb #81ec900c
 def _unchanged(videos)->Iterator[Streams]:
     "The streams of each video in turn, in their own number format."
     for i in range(len(videos)):
@@ -306,8 +305,10 @@ def _unchanged(videos)->Iterator[Streams]:
 
 def _for_cola(videos):
     "The videos of the training and test split under those names, and the part of each."
-    train, test = videos.split()
-    parts = dict.fromkeys(train.names, 'train') | dict.fromkeys(test.names if test else (), 'test')
+    subsets = [] if videos.annotations is None else videos.annotations.videos.subset
+    only_tested = len(subsets) and all(subset_role(s) == 'test' for s in subsets)
+    of_video = ['test']*len(videos) if only_tested else parts_of(videos)
+    parts = {name: p for name, p in zip(videos.names, of_video, strict=True) if p}
     if len(parts) < len(videos):
         warnings.warn(f'{videos.source}: {len(videos) - len(parts)} videos are in neither split '
                       'and left out', stacklevel=3)

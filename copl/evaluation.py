@@ -138,7 +138,7 @@ def check_scoring(
     if notes: warnings.warn(f'{source}: ' + '; '.join(notes), stacklevel=4)
     return tiou
 
-# %% ../nbs/16_evaluation.ipynb #0044b422
+# %% ../nbs/16_evaluation.ipynb #c74385f9
 def _one_sided(detections, annotations):
     "(how many, of what) only one of detections and annotations has."
     videos = {*annotations.videos.video, *annotations.segments.video}
@@ -149,12 +149,16 @@ def _one_sided(detections, annotations):
                          '(ignored)')
     yield (len(stray), f'detections in {stray.video.nunique()} videos without annotation '
                        '(false positives)')
+    ends = detections.video.map(annotations.videos.drop_duplicates('video')
+                                .set_index('video').duration)
+    yield ((detections.start >= ends).sum(), 'detections that begin after the end of their video '
+                                             '(are they in seconds?)')
     yield (len({*annotations.classes} - {*detections.label}),
            'annotated classes without detections (AP 0)')
     yield (len(videos - {*detections.video}),
            'annotated videos without detections (instances missed)')
 
-# %% ../nbs/16_evaluation.ipynb #903ba9ff
+# %% ../nbs/16_evaluation.ipynb #0588d222
 TIOU = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 def average_precision(
@@ -167,7 +171,7 @@ def average_precision(
     table = {}
     for label in annotations.classes:
         found = detections[detections.label == label]
-        found = found.sort_values('score', ascending=False, kind='stable')
+        found = found.iloc[found.score.to_numpy(float).argsort(kind='stable')[::-1]]
         truth = annotations.segments[annotations.segments.label == label]
         table[label] = interpolated_ap(true_positives(found, truth, tiou), len(truth))
     return pd.DataFrame(table, index=pd.Index(tiou, name='tIoU')).T.rename_axis('label')

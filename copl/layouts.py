@@ -414,10 +414,10 @@ def _read_split(path, part, streams, found):
             found.problems.append(f'{split}: video {name!r} occurs more than once')
         else: found.enter(where, name, {s: folder/s/f'{name}.npy' for s in streams}, open_npy)
 
-# %% ../nbs/31_layouts.ipynb #d79d95e5
+# %% ../nbs/31_layouts.ipynb #e22802a5
 def _lines(path):
     "The lines of a text file that hold something; raises `CoplError`."
-    try: lines = path.read_text(encoding='utf-8').splitlines()
+    try: lines = path.read_text(encoding='utf-8-sig').splitlines()
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
     except ValueError as e: raise CoplError(f'{path}: not readable as text: {e}') from e
     return [s for line in lines if (s := line.strip())]

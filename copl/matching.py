@@ -61,7 +61,7 @@ def _turns(group):
     order = np.argsort(turn, kind='stable')
     return np.split(order, np.flatnonzero(np.diff(turn[order])) + 1)
 
-# %% ../nbs/25_matching.ipynb #48125054
+# %% ../nbs/25_matching.ipynb #a5a4450b
 def average_precision(
     detections:pd.DataFrame,     # columns video, start, end (seconds), label, score
     annotations:Annotations,     # ground truth
@@ -74,7 +74,9 @@ def average_precision(
     videos = pd.Index(pd.concat([annotations.videos.video, truth.video]).unique())
     label, video = _codes(detections, classes, videos)
     label_of, video_of = _codes(truth, classes, videos)
-    ranked = np.lexsort((-detections.score.to_numpy(float), label))[(label < 0).sum():]
+    last_first = -np.arange(len(detections))
+    scores = -detections.score.to_numpy(float)
+    ranked = np.lexsort((last_first, scores, label))[(label < 0).sum():]
     label = label[ranked]
     video = video[ranked]
     sort = np.lexsort((video_of, label_of))

@@ -130,7 +130,7 @@ def test_duplicate_detections_are_false_positives(annotated, copies):
     assert mean_average_precision(doubled, truth, [.5]).item() == 1
     of_first, in_first = (t[t.label == truth.classes[0]] for t in (found, truth.segments))
     n = len(in_first)
-    extra = of_first.iloc[[0]].assign(score=2.0)
+    extra = of_first.iloc[[-1]].assign(score=2.0)          # of equal scores the last comes first
     ap = mean_average_precision(pd.concat([extra, of_first]),
                                 dataclasses.replace(truth, segments=in_first), [.5]).item()
     # one hit, then its duplicate, then the rest

@@ -40,7 +40,7 @@ def toolkit_average_precision(detections, truth, tiou):
     over the detections of a class in order of score, for each the tIoU with every instance of its
     video, most overlap first, and a table of locks per threshold and instance.
     `truth` has one row per instance; what the toolkit leaves open is decided as copl does: equal
-    scores in the order of the file, equal overlaps by heapsort."""
+    scores from the end of the file, equal overlaps by heapsort."""
     table = {label: class_average_precision(detections[detections.label == label], instances, tiou)
              for label, instances in truth.groupby('label')}
     return pd.DataFrame.from_dict(table, orient='index', columns=list(tiou)).sort_index()
@@ -50,7 +50,7 @@ def class_average_precision(detections, truth, tiou):
     "AP of one class at every threshold."
     truth, detections = (
         truth.reset_index(drop=True),
-        detections.sort_values('score', ascending=False, kind='stable').reset_index(drop=True))
+        detections.sort_values('score', kind='stable')[::-1].reset_index(drop=True))
     if detections.empty: return [0.0]*len(tiou)
     locked = np.full((len(tiou), len(truth)), False)
     true = np.zeros((len(tiou), len(detections)))

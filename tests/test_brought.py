@@ -1,0 +1,208 @@
+"What users bring: names, times, subsets, labels and drives that are not as one would have them."
+import json
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from copl import CoplError, load_videos, mean_average_precision
+from copl.annotations import (
+    Annotations,
+    load_annotations,
+    load_detections,
+    matched_names,
+    save_detections,
+)
+from copl.config import Config, atomic_write
+from copl.data import convert_videos
+from copl.evaluation import average_precision
+from copl.videos import VideoSet, subset_role
+
+
+def a_set(subsets, scored=True):
+    "One video of five snippets in each subset, annotated unless said otherwise."
+    names = [f'v{i}' for i in range(len(subsets))]
+    rows = [(n, .5, 2., 'A') for n in names] if scored else []
+    segments = pd.DataFrame(rows, columns=['video', 'start', 'end', 'label'])
+    table = pd.DataFrame({'video': names, 'subset': subsets, 'duration': np.nan})
+    return VideoSet(names, [np.ones((5, 3), np.float32)]*len(names),
+                    annotations=Annotations(segments, table))
+
+
+@pytest.mark.parametrize('subsets', [
+    ('training', 'testing'), ('train', 'val'), ('Train ', 'TEST'), ('trn', 'tst'), ('train', 'dev'),
+    ('validation', 'test'), ('training', 'validation'), ('val', 'test')])
+def test_usual_names_of_subsets_are_recognised(subsets):
+    train, test = a_set(subsets).split()
+    assert (train.names, test.names) == (['v0'], ['v1'])
+
+
+@pytest.mark.parametrize('subsets', [
+    ('train', 'fold 2'), ('a', 'b'), ('test',), ('train', 'test2'), ('entrenamiento', 'prueba')])
+def test_no_test_video_trains_in_silence(subsets):
+    with pytest.raises(CoplError, match='their names do not say'): a_set(subsets).split()
+    with warnings.catch_warnings(action='ignore'):
+        train, test = a_set(subsets).split(test=subsets[-1]) if len(subsets) > 1 else (None, None)
+    if train: assert (train.names, test.names) == (['v0'], ['v1'])
+
+
+def test_of_three_subsets_one_is_left_out_and_said():
+    with pytest.warns(UserWarning, match='1 videos are in neither'):
+        train, test = a_set(('train', 'val', 'test')).split()
+    assert (train.names, test.names) == (['v0'], ['v2'])
+
+
+def test_videos_without_a_subset_neither_train_nor_are_tested_unless_asked():
+    videos = a_set(('train', 'test', None))
+    with pytest.warns(UserWarning, match='1 videos are in neither'):
+        assert videos.split()[0].names == ['v0']
+    assert a_set((None, 'test', None)).split(test='test')[0].names == ['v0', 'v2']
+    assert a_set((None, None)).split()[0].names == ['v0', 'v1']
+
+
+def test_subsets_by_name_are_checked():
+    videos = a_set(('train', 'test'))
+    with pytest.raises(CoplError, match="no video is in subset 'dev'; there are 'train', 'test'"):
+        videos.split(test='dev')
+    with pytest.raises(CoplError, match="'train' cannot both train and be tested"):
+        videos.split('train', 'Train')
+    assert subset_role(' Validation') == 'val' and subset_role(None) is None
+
+
+def test_a_set_of_test_videos_stays_one_when_converted(tmp_path):
+    convert_videos(a_set(('test', 'test')), tmp_path/'cola', 'cola')
+    assert set(load_videos(tmp_path/'cola').annotations.videos.subset) == {'test'}
+
+
+@pytest.mark.parametrize(('names', 'known', 'expected'), [
+    (['v_abc', 'b'], ['abc', 'b'], {'v_abc': 'abc', 'b': 'b'}),
+    (['abc'], ['v_abc'], {'abc': 'v_abc'}),
+    (['abc.mp4', 'B.MKV'], ['ABC', 'b'], {'abc.mp4': 'ABC', 'B.MKV': 'b'}),
+    (['abc', 'ABC'], ['abc'], {'abc': 'abc'}),
+    (['x'], ['y'], {})])
+def test_names_are_matched_where_only_one_video_can_be_meant(names, known, expected):
+    assert matched_names(names, known) == expected
+
+
+def test_names_that_could_mean_several_videos_are_told():
+    with pytest.warns(UserWarning, match="1 names could mean several videos .* 'ab', 'aB', 'AB'"):
+        assert matched_names(['ab', 'aB'], ['AB']) == {}
+
+
+def test_endings_of_files_in_annotations_find_their_features(tmp_path):
+    (tmp_path/'rgb').mkdir()
+    for name in ('dive', 'calm'): np.save(tmp_path/f'rgb/{name}.npy', np.ones((4, 3), np.float32))
+    entry = {'subset': 'train', 'annotations': [{'segment': [0, 1], 'label': 'A'}]}
+    truth = {'database': {'v_dive.mp4': entry, 'Calm': entry}}
+    (tmp_path/'annotations.json').write_text(json.dumps(truth))
+    videos = load_videos(tmp_path)
+    assert videos.labels() == ['A', 'A'] and videos.names == ['Calm', 'v_dive.mp4']
+
+
+def test_all_errors_of_annotations_are_told_at_once(tmp_path):
+    bad = [{'segment': [2, 1], 'label': 'A'}, {'segment': [0, 'x'], 'label': 'A'},
+           {'segment': [0, 1], 'label': '\x1b[31mred'}]
+    database = {'a': {'annotations': bad}, 'b': {'duration': 0}, 'c': {'subset': 7}}
+    (tmp_path/'gt.json').write_text(json.dumps({'database': database}))
+    with pytest.raises(CoplError) as e: load_annotations(tmp_path/'gt.json')
+    lines = str(e.value).splitlines()
+    assert lines[0] == 'found 5 problems:' and len(lines) == 6 and '\x1b' not in str(e.value)
+    database = {'a': {'annotations': bad[:1]*50}}
+    (tmp_path/'gt.json').write_text(json.dumps({'database': database}))
+    with pytest.raises(CoplError, match='... and 30 more'): load_annotations(tmp_path/'gt.json')
+
+
+def test_labels_that_differ_in_blanks_or_case_are_remarked_on(tmp_path):
+    items = [{'segment': [0, 1], 'label': s} for s in ('Long Jump', 'LongJump', 'longjump', 'Golf')]
+    (tmp_path/'gt.json').write_text(json.dumps({'database': {'a': {'annotations': items}}}))
+    with pytest.warns(UserWarning, match="'Long Jump', 'LongJump', 'longjump' differ only in"):
+        load_annotations(tmp_path/'gt.json')
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path):
+    (tmp_path/'Diving_test.txt').write_text('\ufeffdive_1 3 5\n', encoding='utf-8')
+    assert load_annotations(tmp_path).segments.video.tolist() == ['dive_1']
+    (tmp_path/'gt.json').write_text('\ufeff{"database": {"a": {}}}', encoding='utf-8')
+    assert load_annotations(tmp_path/'gt.json').videos.video.tolist() == ['a']
+
+
+def detections(*rows):
+    return pd.DataFrame(rows, columns=['video', 'start', 'end', 'label', 'score'])
+
+
+@pytest.mark.parametrize('ending', ['json', 'csv', 'parquet'])
+def test_detections_by_the_ending_of_their_file(tmp_path, ending):
+    if ending == 'parquet': pytest.importorskip('pyarrow')
+    found = detections(('001', 0., 1.5, 'NA', .25), ('b', 2., 3., 'Golf', .5))
+    path = save_detections(found, tmp_path/f'd.{ending}')
+    pd.testing.assert_frame_equal(load_detections(path), found, check_dtype=False)
+
+
+def test_a_table_of_detections_says_what_is_wrong(tmp_path):
+    (tmp_path/'d.csv').write_text('video,start,end\na,0,1\n')
+    with pytest.raises(CoplError, match='expected video, start, end, label, score'):
+        load_detections(tmp_path/'d.csv')
+    (tmp_path/'d.csv').write_text('video,start,end,label,score\na,0,1,A,high\n')
+    with pytest.raises(CoplError, match=r"row 2: video 'a', score: found 'high', expected a n"):
+        load_detections(tmp_path/'d.csv')
+
+
+def test_a_score_that_is_no_number_is_called_a_score(tmp_path):
+    item = {'segment': [0, 1], 'label': 'A', 'score': 'high'}
+    (tmp_path/'d.json').write_text(json.dumps({'results': {'a': [item]}}))
+    with pytest.raises(CoplError, match="score: found 'high', expected a number$"):
+        load_detections(tmp_path/'d.json')
+
+
+def truth_of(*rows, duration=10.):
+    segments = pd.DataFrame(rows, columns=['video', 'start', 'end', 'label'])
+    videos = pd.DataFrame({'video': segments.video.unique(), 'subset': 'test',
+                           'duration': duration})
+    return Annotations(segments, videos)
+
+
+def test_of_equal_scores_the_last_detection_comes_first():
+    truth = truth_of(('a', 0, 1, 'A'))
+    found = detections(('a', 0, 1, 'A', .5), ('a', 5, 6, 'A', .5))
+    for score in (average_precision, mean_average_precision):
+        assert np.isclose(score(found, truth, [.5]).to_numpy().item(), .5)
+        assert np.isclose(score(found[::-1], truth, [.5]).to_numpy().item(), 1)
+
+
+def test_detections_beyond_the_end_of_a_video_are_counted():
+    truth = truth_of(('a', 0, 1, 'A'))
+    with pytest.warns(UserWarning, match='2 detections that begin after the end of their video'):
+        mean_average_precision(detections(('a', 0, 1, 'A', .5), ('a', 10, 12, 'A', .4),
+                                          ('a', 99, 120, 'A', .4)), truth)
+
+
+def test_annotations_are_equal_by_their_tables():
+    one = truth_of(('a', 0, 1, 'A'))
+    other = truth_of(('a', 0, 1, 'A'))
+    assert one == other and hash(one) == hash(other) and len({one, other}) == 1
+    assert one != truth_of(('a', 0, 2, 'A')) and one != 'a'
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='permissions are others there')
+def test_files_are_written_where_permissions_cannot_be_changed(tmp_path, monkeypatch):
+    def refused(*given, **options): raise PermissionError(1, 'Operation not permitted')
+    for module, name in ((os, 'chmod'), (os, 'umask'), (Path, 'chmod')):
+        monkeypatch.setattr(module, name, refused)
+    atomic_write(tmp_path/'a.txt', lambda p: p.write_text('x'))
+    convert_videos(a_set((None, None)), tmp_path/'joint', 'joint')
+    monkeypatch.undo()
+    usual = tmp_path/'usual'
+    usual.write_text('x')
+    assert (tmp_path/'a.txt').stat().st_mode == usual.stat().st_mode
+    usual = tmp_path/'usual_folder'
+    usual.mkdir()
+    assert (tmp_path/'joint').stat().st_mode == usual.stat().st_mode
+
+
+def test_a_dropout_that_bytes_cannot_give_is_refused():
+    for field in ('dropout', 'input_dropout'):
+        with pytest.raises(CoplError, match=r"expected a number in \[0, 0.99\]"):
+            Config(2, **{field: .999})
