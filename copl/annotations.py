@@ -5,17 +5,18 @@
 # %% auto #0
 __all__ = ['PICKLE', 'DETECTIONS', 'TABLES', 'ENDINGS', 'read_json', 'Problems', 'load_annotations', 'save_annotations',
            'as_text', 'load_array', 'is_pickle', 'array_header', 'load_detections', 'save_detections', 'bare_name',
-           'matched_names', 'annotation_card']
+           'matched_names', 'check_times', 'unused_time', 'annotation_card']
 
-# %% ../nbs/30_annotations.ipynb #8c98a06f
+# %% ../nbs/30_annotations.ipynb #579db660
 import functools
 import hashlib
 import json
 import math
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -432,6 +433,72 @@ def matched_names(
         warnings.warn(f'{len(unclear)} names could mean several videos and are not matched, '
                       f'such as {some}', stacklevel=2)
     return found
+
+# %% ../nbs/30_annotations.ipynb #b7fa39a8
+class _Ends(NamedTuple):
+    "Where segments end, and their features."
+    table:pd.DataFrame # columns of segments, and `features`: the second at which those end
+    slack:float        # seconds
+
+    def beyond(self, factor=1.0):
+        "Which segments end after their features, if their times are divided by a factor."
+        return self.table.end/factor > 1.05*self.table.features + self.slack
+
+def _ends(lengths, grid, annotations):
+    seconds = {video: grid.duration(n) for video, n in lengths.items()}
+    table = annotations.segments[annotations.segments.video.isin(seconds)]
+    return _Ends(table.assign(features=table.video.map(seconds)),
+                 (grid.window + grid.stride)/grid.fps)
+
+# %% ../nbs/30_annotations.ipynb #abf53687
+def check_times(
+    lengths:Mapping[str, int], # T_i by video
+    grid:TimeGrid,             # where the snippets are said to lie
+    annotations:Annotations,
+):
+    "Raises `CoplError` where segments cannot be in seconds, or the grid not that of the features."
+    ends = _ends(lengths, grid, annotations)
+    table = ends.table
+    beyond = ends.beyond()
+    if beyond.mean() > 0.1 and beyond.sum() > 2:
+        worst = table[beyond].iloc[0]
+        raise CoplError(
+            f'{annotations.source}: {beyond.sum()} of {len(table)} segments end after their '
+            f'features, such as [{worst.start:g}, {worst.end:g}] in video {worst.video!r}, whose '
+            f'{lengths[worst.video]} snippets end at {worst.features:.1f} s by stride '
+            f'{grid.stride} at {grid.fps:g} fps, expected seconds and the grid of the features: '
+            f'{_guess(ends, grid, lengths)}')
+    if len(table) > 2 and table.end.max() <= 1 and table.features.min() > 2:
+        raise CoplError(
+            f'{annotations.source}: all {len(table)} segments end within the first second of '
+            f'videos of {table.features.min():.0f} to {table.features.max():.0f} s, expected '
+            'seconds: they look like fractions of the video')
+
+# %% ../nbs/30_annotations.ipynb #ae6b50cd
+def _guess(ends, grid, lengths):
+    "What would explain segments that end too late."
+    units = {'snippets': grid.fps/grid.stride, 'frames': grid.fps, 'milliseconds': 1000.0}
+    fits = [unit for unit, factor in units.items()
+            if factor > 1 and ends.beyond(factor).mean() <= 0.02]
+    snippets = ends.table.video.map(lengths)
+    stride = math.ceil((ends.table.end*grid.fps/snippets).quantile(0.98))
+    looks = f'the segments look like {fits[0]}, or ' if fits else ''
+    return (f'{looks}the stride is about {stride} or more '
+            '(grid.yaml, or --stride, --window and --fps)')
+
+# %% ../nbs/30_annotations.ipynb #86e4fc7d
+def unused_time(
+    lengths:Mapping[str, int], # T_i by video
+    grid:TimeGrid,             # where the snippets are said to lie
+    annotations:Annotations,
+)->str|None:                   # a remark
+    "Whether the features go on so long after the last segment that the stride must be smaller."
+    table = _ends(lengths, grid, annotations).table
+    if len(table) < 10: return None
+    latest = (table.end/table.features).max()
+    if latest > 0.5: return None
+    return (f'no segment ends after {latest:.0%} of its features by stride {grid.stride} at '
+            f'{grid.fps:g} fps: is the stride smaller (about {grid.stride*latest:.0f} or more)?')
 
 # %% ../nbs/30_annotations.ipynb #390ae065
 def annotation_card(

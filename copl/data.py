@@ -6,7 +6,7 @@
 __all__ = ['LengthPolicy', 'load_videos', 'match_names', 'by_stream', 'same_length', 'save_videos', 'save_flat', 'convert_videos',
            'stored_simulation', 'anet_like']
 
-# %% ../nbs/32_data.ipynb #3effd710
+# %% ../nbs/32_data.ipynb #cc3c6c84
 import contextlib
 import functools
 import hashlib
@@ -26,10 +26,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from .annotations import (  # noqa: F401
-    load_annotations, load_detections, matched_names, save_annotations, save_detections)
+    check_times, load_annotations, load_detections, matched_names, save_annotations,
+    save_detections, unused_time)
 from .config import atomic_write, cache_folder
 from .layouts import (
-    WRITERS, LayoutName, LazyArray, Streams, find_videos, load_grid, save_rest, visible_files)
+    WRITERS, LayoutName, LazyArray, Streams, find_videos, has_grid, load_grid, save_rest,
+    visible_files)
 from .simulation import Simulation, simulated
 from .videos import (  # noqa: F401
     Annotations, CoplError, TimeGrid, VideoSet, batch, let_go, parts_of, safe_name, sample_snippets,
@@ -38,7 +40,7 @@ from .videos import (  # noqa: F401
 # %% ../nbs/32_data.ipynb #7f1f5850
 LengthPolicy = Literal['error', 'trim', 'interpolate']
 
-# %% ../nbs/32_data.ipynb #5b453a42
+# %% ../nbs/32_data.ipynb #ade77b86
 def load_videos(
     path:str|Path,                    # a folder in any layout, or the HDF5 or W-TALC file itself
     annotations:str|Path|None=None,   # for `load_annotations`; None: what lies with the features
@@ -61,12 +63,22 @@ def load_videos(
     names = match_names(list(opened), truth, path)
     if truth is not None: _warn_unpaired(names, truth)
     arrays = by_stream(path, opened)
+    assumed = grid is None and not has_grid(path)
     videos = VideoSet(names, arrays, grid or load_grid(path), truth, str(path))
+    _check_times(videos, assumed)
     videos.remembered = _remembering(videos, found, lengths)
     if verbose: print(f'{videos}, layout {found.layout}, {videos.grid}')
     return videos if subset is None else videos.subset(subset)
 
-# %% ../nbs/32_data.ipynb #8893d76c
+# %% ../nbs/32_data.ipynb #77d2e247
+def _check_times(videos, assumed):
+    "Raises `CoplError` for impossible times; a warning where an assumed grid is a strange one."
+    if videos.annotations is None: return
+    lengths = dict(zip(videos.names, videos.lengths.tolist(), strict=True))
+    check_times(lengths, videos.grid, videos.annotations)
+    remark = unused_time(lengths, videos.grid, videos.annotations) if assumed else None
+    if remark: warnings.warn(f'{videos.source}: {remark}', stacklevel=3)
+
 def _first_problem(problems):
     "What to say of several."
     more = f' (the first of {len(problems)} problems: copl inspect lists them)'
@@ -95,7 +107,7 @@ def match_names(
     raise CoplError(f'{truth.source}: none of its {len(truth.videos)} videos{example} '
                     f'has features in {path} (such as {names[0]!r})')
 
-# %% ../nbs/32_data.ipynb #ae750076
+# %% ../nbs/32_data.ipynb #fe29d741
 def by_stream(
     path:Path,                # named in the error
     opened:dict[str, Streams] # by video
@@ -107,11 +119,23 @@ def by_stream(
         if any(len(shape) != 2 for shape in shapes): continue
         rows = {shape[0] for shape in shapes}
         columns = {shape[1] for shape in shapes}
+        where = f'{path}: video {next(iter(opened))!r}, {stream}: shape {shapes[0]}'
+        meant = 'found (channels, snippets), expected (snippets, channels)'
         if len(rows) == 1 and len(columns) > 1 and len(columns) > len(shapes)/2:
-            raise CoplError(f'{path}: video {next(iter(opened))!r}, {stream}: shape {shapes[0]}, '
-                            f'and {rows.pop()} is the first number in all {len(shapes)} videos: '
-                            'found (channels, snippets), expected (snippets, channels)')
+            raise CoplError(f'{where}, and {rows.pop()} is the first number in all {len(shapes)} '
+                            f'videos: {meant}')
+        if len(set(shapes)) == 1 and len(shapes) > 3 and _on_their_sides(arrays):
+            raise CoplError(f'{where}, and the same in all videos, whose rows differ from each '
+                            f'other as channels do and whose columns do not: {meant}')
     return streams
+
+# %% ../nbs/32_data.ipynb #deb9b55b
+def _on_their_sides(arrays):
+    "Whether rows are channels: each channel has a mean of its own, the same in every video."
+    x = np.stack([np.asarray(x, np.float64) for x in arrays[:8]])
+    by_row = x.mean((0, 2)).var()*x.shape[2]
+    by_column = x.mean((0, 1)).var()*x.shape[1]
+    return bool(by_row > 10*by_column and by_row*len(x) > 10*x.var())
 
 # %% ../nbs/32_data.ipynb #d3d8e340
 def same_length(

@@ -5,8 +5,10 @@
 # %% auto #0
 __all__ = ['duration_problems', 'Inspection', 'inspect_videos']
 
-# %% ../nbs/34_inspection.ipynb #56b92b39
+# %% ../nbs/34_inspection.ipynb #759a5727
 import dataclasses
+import hashlib
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .annotations import load_annotations
+from .annotations import check_times, load_annotations, matched_names, unused_time
 from .data import LengthPolicy, by_stream, match_names, same_length
-from .layouts import LayoutName, Streams, find_videos, load_grid
+from .layouts import LayoutName, Streams, find_videos, has_grid, load_grid
 from .videos import Annotations, CoplError, TimeGrid, VideoSet
 
 # %% ../nbs/34_inspection.ipynb #63666160
@@ -38,7 +40,7 @@ def duration_problems(
                            f'stride {grid.stride} at {grid.fps:g} fps')
     return {video: problems[video] for video in lengths if video in problems}
 
-# %% ../nbs/34_inspection.ipynb #ab61058a
+# %% ../nbs/34_inspection.ipynb #6add76fa
 @dataclass
 class Inspection:
     "What lies at a path, and what is wrong with it."
@@ -49,6 +51,7 @@ class Inspection:
     channels:dict[str, list[int]]=field(default_factory=dict) # by stream, in order
     dtypes:dict[str, list[str]]=field(default_factory=dict)   # by stream
     grid:dict[str, float]=field(default_factory=dict) # stride, window, fps
+    grid_assumed:bool=False                           # nobody has said it
     annotations:str|None=None                         # where they came from
     annotations_sha256:str|None=None
     annotated:float=0.0                               # fraction of the usable videos with a segment
@@ -64,7 +67,16 @@ class Inspection:
 
     def __str__(self): return '\n'.join(f'{k:12} {v}' for k, v in _rows(self))
 
-# %% ../nbs/34_inspection.ipynb #f93a15bf
+# %% ../nbs/34_inspection.ipynb #190fef90
+def _briefly(lines):
+    "Lines that differ only in names and numbers as one, with their number."
+    groups = {}
+    for line in lines: groups.setdefault(re.sub(r"'[^']*'|\d[\d.]*", '#', line), []).append(line)
+    for group in groups.values():
+        if len(group) < 4: yield from group
+        else: yield f'{group[0]} (and {len(group) - 1} more like it)'
+
+# %% ../nbs/34_inspection.ipynb #6d298755
 def _rows(report):
     "(what, value) of each line of a report."
     yield 'path', report.path
@@ -76,23 +88,26 @@ def _rows(report):
         channels = ' or '.join(map(str, widths))
         yield 'stream', f'{stream}, {channels} channels, {" or ".join(report.dtypes[stream])}'
     if report.grid:
-        yield 'time grid', 'stride {stride}, window {window}, {fps:g} fps'.format(**report.grid)
+        assumed = ' (assumed: no grid.yaml)' if report.grid_assumed else ''
+        said = 'stride {stride}, window {window}, {fps:g} fps'.format(**report.grid)
+        yield 'time grid', said + assumed
     yield 'annotations', report.annotations or 'none'
     if report.annotations:
         yield 'annotated', f'{report.annotated:.0%} of the videos, {report.segments} segments'
     if report.classes: yield 'classes', f"{len(report.classes)}: {', '.join(report.classes)}"
-    for error in report.errors: yield 'error', error
-    for warning in report.warnings: yield 'warning', warning
+    for error in _briefly(report.errors): yield 'error', error
+    for warning in _briefly(report.warnings): yield 'warning', warning
     yield 'result', f'{len(report.errors)} errors, {len(report.warnings)} warnings'
 
-# %% ../nbs/34_inspection.ipynb #10a4ad0b
+# %% ../nbs/34_inspection.ipynb #90197984
 def inspect_videos(
     path:str|Path,                  # a folder in any layout, or the HDF5 or W-TALC file itself
     annotations:str|Path|None=None, # for `load_annotations`; None: what lies with the features
     layout:LayoutName|None=None,    # None: by the names of the files
     lengths:LengthPolicy='error',   # what happens where streams differ in length
     allow_pickle:bool=False,        # only for files that you trust
-    streams=None                    # 'rgb,flow' chooses, 'rgb:1024,flow:1024' cuts; None: all
+    streams=None,                   # 'rgb,flow' chooses, 'rgb:1024,flow:1024' cuts; None: all
+    grid:TimeGrid|None=None,        # None: grid.yaml beside the features, else 16 at 25 fps
 )->Inspection:
     "Read everything once and report what is there and all that is wrong; raises nothing itself."
     report = Inspection(str(path))
@@ -101,10 +116,12 @@ def inspect_videos(
     report.layout = found.layout
     report.errors += found.problems
     report.warnings += found.notes
-    grid = _attempt(report, lambda: load_grid(found.path)) or TimeGrid()
+    report.grid_assumed = grid is None and _attempt(report, lambda: has_grid(found.path)) is False
+    grid = grid or _attempt(report, lambda: load_grid(found.path)) or TimeGrid()
     truth = _attempt(report, lambda: _truth(annotations or found.annotations, allow_pickle))
     usable = _usable_videos(report, found, lengths)
     report.errors += _unlike_most(usable, path)
+    report.warnings += _degenerate(usable, path)
     _describe(report, usable, grid)
     if truth is not None: _describe_truth(report, found, usable, grid, truth)
     report.errors = list(dict.fromkeys(report.errors))
@@ -155,6 +172,43 @@ def _unlike_most(usable, path)->Iterator[str]:
             yield (f'{path}: video {name!r}, {stream}: {width} channels, '
                    f'expected {usual} as in most videos')
 
+# %% ../nbs/34_inspection.ipynb #81674c10
+def _degenerate(usable, path)->Iterator[str]:
+    "Remarks on videos that can be read and hold little."
+    facts = {name: _content(streams) for name, streams in usable.items()}
+    first = {}
+    for name, (digest, empty, constant) in facts.items():
+        where = f'{path}: video {name!r}'
+        if empty: yield f'{where}: all features are 0, which are like those of no video'
+        elif constant: yield f'{where}: every snippet is the same, nothing can be localized in it'
+        if not empty and first.setdefault(digest, name) != name:
+            yield f'{where}: the same features as video {first[digest]!r}'
+    yield from _scales(usable, path)
+
+def _content(streams):
+    "(hash of its numbers, whether all are 0, whether none changes in time) of a video."
+    digest = hashlib.sha256()
+    arrays = [np.asarray(x) for x in streams.values()]
+    for x in arrays: digest.update(np.ascontiguousarray(x).tobytes())
+    constant = all((x == x[:1]).all() for x in arrays)
+    return digest.digest(), not any(x.any() for x in arrays), constant
+
+# %% ../nbs/34_inspection.ipynb #fc3d4b78
+def _scales(usable, path):
+    "A remark where one stream drowns another."
+    sizes = {}
+    for streams in list(usable.values())[:50]:
+        for stream, x in streams.items():
+            norm = np.linalg.norm(np.asarray(x, np.float64).mean(0))
+            sizes.setdefault(stream, []).append(norm)
+    sizes = {stream: np.median(norms) for stream, norms in sizes.items()}
+    least = min(sizes, key=sizes.get, default=None)
+    most = max(sizes, key=sizes.get, default=None)
+    if most is not None and sizes[most] > 10*sizes[least] > 0:
+        yield (f'{path}: the features of {most} are {sizes[most]/sizes[least]:.0f} times as large '
+               f'as those of {least} and decide alone what is alike, unless each is normalised '
+               '(stream_norm=True, --stream-norm)')
+
 # %% ../nbs/34_inspection.ipynb #743bc350
 def _describe(report, usable, grid):
     "Fill in what the features are."
@@ -171,7 +225,7 @@ def _snippets(video):
     "T_i."
     return len(next(iter(video.values())))
 
-# %% ../nbs/34_inspection.ipynb #181eb172
+# %% ../nbs/34_inspection.ipynb #d4266270
 def _describe_truth(report, found, usable, grid, truth):
     "Fill in what the annotations are, and what does not pair."
     path = found.path
@@ -187,8 +241,11 @@ def _describe_truth(report, found, usable, grid, truth):
     report.annotated = inside.segments.video.nunique()/max(len(names), 1)
     lengths = dict(zip(names, map(_snippets, usable.values()), strict=True))
     report.errors += [f'{path}: {p}' for p in duration_problems(lengths, grid, truth).values()]
-    there = {n for v in found.videos for n in (v, v.removeprefix('v_'))}
-    for video in sorted(set(truth.segments.video) - there):
+    _attempt(report, lambda: check_times(lengths, grid, truth))
+    remark = unused_time(lengths, grid, truth) if report.grid_assumed else None
+    if remark: report.warnings.append(f'{path}: {remark}')
+    there = matched_names(found.videos, truth.videos.video)
+    for video in sorted(set(truth.segments.video) - {*there.values()}):
         report.warnings.append(f'{truth.source}: video {video!r} is annotated '
                                f'and has no features in {path}')
     for video in sorted(set(names) - set(truth.videos.video)):

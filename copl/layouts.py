@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LayoutName', 'LARGEST', 'READERS', 'ONE_ARRAY', 'Streams', 'WRITERS', 'Part', 'Found', 'LazyArray', 'open_npy',
-           'parse_streams', 'in_order', 'load_grid', 'load_widths', 'save_rest', 'visible_files', 'detect_layout',
-           'find_videos', 'write_folder', 'write_cola', 'write_suffix', 'write_npz_pairs', 'write_joint', 'write_plain',
-           'write_hdf5']
+           'parse_streams', 'in_order', 'load_grid', 'has_grid', 'load_widths', 'save_rest', 'visible_files',
+           'detect_layout', 'find_videos', 'write_folder', 'write_cola', 'write_suffix', 'write_npz_pairs',
+           'write_joint', 'write_plain', 'write_hdf5']
 
 # %% ../nbs/31_layouts.ipynb #fa52dfc9
 import difflib
@@ -263,7 +263,7 @@ class _Wanted:
         raise CoplError(f'{path}: found the streams {", ".join(in_order(there))}, '
                         f'expected {name!r} as {said} says: {place}{hint}')
 
-# %% ../nbs/31_layouts.ipynb #d2bc5f27
+# %% ../nbs/31_layouts.ipynb #c6c38992
 def load_grid(
     path:Path    # a folder of features, or the file that holds them
 )->TimeGrid:
@@ -272,6 +272,12 @@ def load_grid(
     values = {k: v for k, v in values.items() if k != 'streams'}
     try: return TimeGrid(**values)
     except CoplError as e: raise CoplError(f'{file}: {e}') from None
+
+def has_grid(
+    path:Path    # a folder of features, or the file that holds them
+)->bool:
+    "Whether grid.yaml says where snippets lie in time; raises `CoplError`."
+    return bool({'stride', 'window', 'fps'} & _read_grid(path)[1].keys())
 
 def load_widths(
     path:Path        # a folder of features, or the file that holds them

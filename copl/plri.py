@@ -7,7 +7,7 @@ __all__ = ['Clustering', 'CLUSTERINGS', 'Selection', 'SELECTIONS', 'rbf_affinity
            'check_enough', 'cluster_spectral', 'cluster_kmeans', 'confidence_scores', 'split_pseudolabels',
            'best_of_each_cluster', 'select_delta', 'select_quota', 'select_all', 'match_clusters']
 
-# %% ../nbs/11_plri.ipynb #c4d364f5
+# %% ../nbs/11_plri.ipynb #79480f83
 import math
 import warnings
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import KMeans, SpectralClustering
 from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 from sklearn.neighbors import kneighbors_graph
@@ -49,7 +50,7 @@ def affinity_matrix(
     graph = kneighbors_graph(F, min(10, len(F) - 1), include_self=False)
     return (graph + graph.T)/2
 
-# %% ../nbs/11_plri.ipynb #6b8e8c03
+# %% ../nbs/11_plri.ipynb #aaaddd99
 def spectral_clusters(
     F:np.ndarray,           # (N, D) L2-normalised video features
     n_clusters:int,         # C, at most N
@@ -63,16 +64,29 @@ def spectral_clusters(
     if n_clusters == len(F): return np.arange(len(F))
     W = affinity_matrix(F, affinity, beta)
     model = SpectralClustering(n_clusters, affinity='precomputed', n_init=10, random_state=seed)
-    return model.fit_predict(W).astype(np.int64)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Graph is not fully connected')
+        y = model.fit_predict(W).astype(np.int64)
+    islands = 1 if affinity == 'rbf' else connected_components(W)[0]
+    if islands > 1:
+        warnings.warn(f'the videos fall into {islands} groups without any likeness between them '
+                      f'(affinity {affinity!r}), so that {n_clusters} clusters may split or join '
+                      'them at random', stacklevel=2)
+    return y
 
+# %% ../nbs/11_plri.ipynb #fb806cf5
 def check_enough(
     F:np.ndarray,   # one row for each video
     n_clusters:int,
 ):
-    "Raises `CoplError` for more clusters than videos."
+    "Raises `CoplError` for more clusters than videos that differ."
     if n_clusters > len(F):
         raise CoplError(f'{n_clusters} clusters asked for and only {len(F)} videos found, '
                         'expected at least one video per cluster')
+    different = len({row.tobytes() for row in F.astype(np.float32).round(5) + 0})
+    if n_clusters > different:
+        raise CoplError(f'{n_clusters} clusters asked for and only {different} of the {len(F)} '
+                        'videos differ in their features, expected at least one per cluster')
 
 # %% ../nbs/11_plri.ipynb #37a877d1
 def cluster_spectral(

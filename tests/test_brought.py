@@ -19,7 +19,9 @@ from copl.annotations import (
 from copl.config import Config, atomic_write
 from copl.data import convert_videos
 from copl.evaluation import average_precision
-from copl.videos import VideoSet, subset_role
+from copl.inspection import inspect_videos
+from copl.plri import spectral_clusters
+from copl.videos import TimeGrid, VideoSet, subset_role
 
 
 def a_set(subsets, scored=True):
@@ -206,3 +208,104 @@ def test_a_dropout_that_bytes_cannot_give_is_refused():
     for field in ('dropout', 'input_dropout'):
         with pytest.raises(CoplError, match=r"expected a number in \[0, 0.99\]"):
             Config(2, **{field: .999})
+
+
+def timed(folder, factor=1., stride=16, snippets=94):
+    "Ten videos of a minute with three segments each, their times multiplied."
+    rng = np.random.default_rng(0)
+    (folder/'rgb').mkdir(parents=True)
+    database = {}
+    for i in range(10):
+        np.save(folder/f'rgb/v{i}.npy', rng.random((snippets*16//stride, 4)).astype('float32'))
+        starts = rng.random(3)*55
+        database[f'v{i}'] = {'subset': 'train', 'annotations': [
+            {'segment': [s*factor, (s + 4)*factor], 'label': 'A'} for s in starts]}
+    (folder/'annotations.json').write_text(json.dumps({'database': database}))
+    return folder
+
+
+@pytest.mark.parametrize(('factor', 'what'), [
+    (25, 'look like frames'), (25/16, 'look like snippets'), (1000, 'look like milliseconds'),
+    (1/60, 'look like fractions')])
+def test_times_in_other_units_are_refused(tmp_path, factor, what):
+    timed(tmp_path/'right')
+    load_videos(tmp_path/'right')
+    path = timed(tmp_path/'wrong', factor)
+    with pytest.raises(CoplError, match=what): load_videos(path)
+    assert any(what in e for e in inspect_videos(path).errors)
+
+
+def test_a_stride_that_does_not_match_is_refused_or_remarked_on(tmp_path):
+    path = timed(tmp_path/'64', stride=64)
+    with pytest.raises(CoplError, match=r'by stride 16 at 25 fps.*the stride is about 6\d or more'):
+        load_videos(path)
+    assert len(load_videos(path, grid=TimeGrid(64, 64))) == 10
+    (path/'grid.yaml').write_text('stride: 64')
+    assert len(load_videos(path)) == 10
+    path = timed(tmp_path/'4', stride=4)
+    with pytest.warns(UserWarning, match='is the stride smaller'): load_videos(path)
+    found = inspect_videos(path)
+    assert found.grid_assumed and 'assumed: no grid.yaml' in str(found)
+    assert any('is the stride smaller' in w for w in found.warnings)
+    found = inspect_videos(path, grid=TimeGrid(4, 4))
+    assert not found.grid_assumed and found.grid['stride'] == 4 and not found.warnings
+
+
+def test_a_few_segments_beyond_the_end_are_no_reason_to_refuse(tmp_path):
+    path = timed(tmp_path/'few')
+    truth = json.loads((path/'annotations.json').read_text())
+    for v in ('v0', 'v1', 'v2'): truth['database'][v]['annotations'][0]['segment'] = [70, 80]
+    (path/'annotations.json').write_text(json.dumps(truth))
+    assert len(load_videos(path)) == 10
+
+
+@pytest.mark.parametrize('length', ['same', 'own'])
+def test_transposed_arrays_are_recognised_without_annotations(tmp_path, length):
+    rng = np.random.default_rng(0)
+    means = rng.random(16)
+    for i in range(6):
+        x = rng.standard_normal((100 if length == 'same' else 40 + i, 16)) + means
+        for name, array in (('right', x), ('wrong', x.T)):
+            (tmp_path/name).mkdir(exist_ok=True)
+            np.save(tmp_path/f'{name}/v{i}.npy', array.astype('float32'))
+    load_videos(tmp_path/'right')
+    with pytest.raises(CoplError, match=r'found \(channels, snippets\)'):
+        load_videos(tmp_path/'wrong')
+    assert 'found (channels, snippets)' in str(inspect_videos(tmp_path/'wrong'))
+
+
+def test_inspection_remarks_on_videos_that_hold_little(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.random((9, 4)).astype('float32')
+    content = {'a': x, 'copy': x, 'zero': 0*x, 'still': np.repeat(x[:1], 9, 0), 'b': x[::-1] + 1}
+    for name, array in content.items():
+        for stream, size in (('rgb', 1), ('flow', 100)):
+            (tmp_path/stream).mkdir(exist_ok=True)
+            np.save(tmp_path/f'{stream}/{name}.npy', size*array)
+    found = '\n'.join(inspect_videos(tmp_path).warnings)
+    assert "'zero': all features are 0" in found and "'still': every snippet is the same" in found
+    assert "'copy': the same features as video 'a'" in found
+    assert 'features of flow are 100 times as large as those of rgb' in found
+
+
+def test_one_cause_in_many_videos_is_one_line(tmp_path):
+    (tmp_path/'rgb').mkdir()
+    for i in range(50): np.save(tmp_path/f'rgb/v{i}.npy', np.zeros((4, 3), np.float32))
+    found = inspect_videos(tmp_path)
+    assert len(found.warnings) == 50
+    lines = [line for line in str(found).splitlines() if line.startswith('warning')]
+    assert len(lines) == 1 and '(and 49 more like it)' in lines[0]
+
+
+def test_few_videos_that_differ_cannot_make_more_clusters():
+    rng = np.random.default_rng(0)
+    F = rng.random((3, 8))[[0, 1] + [2]*10]
+    with pytest.raises(CoplError, match='5 clusters asked for and only 3 of the 12 videos differ'):
+        spectral_clusters(F/np.linalg.norm(F, axis=1, keepdims=True), 5)
+
+
+def test_groups_without_any_likeness_are_told_in_plain_words():
+    F = np.repeat(np.eye(3), 15, 0) + .001*np.random.default_rng(0).random((45, 3))
+    with pytest.warns(UserWarning, match='fall into 3 groups without any likeness') as caught:
+        spectral_clusters(F, 2, affinity='neighbors')
+    assert not any('fully connected' in str(w.message) for w in caught)

@@ -855,7 +855,8 @@ def test_inspect_with_the_real_annotations(real_data, tmp_path, capsys):
     names = ['video_validation_0000051', 'video_test_0000004']
     truth = load_annotations(real_data('thumos14/wtalc'), allow_pickle=True)
     seconds = truth.videos.set_index('video').duration
-    arrays = [np.ones((int(seconds[n]*25/16), 4), 'float32') for n in names]
+    rng = np.random.default_rng(0)
+    arrays = [rng.random((int(seconds[n]*25/16), 4), 'float32') for n in names]
     path = convert_videos(VideoSet(names, {'rgb': arrays, 'flow': arrays}), tmp_path/'plain',
                           'plain')
     status, _, _ = copl(capsys, 'inspect', path, '--annotations', real_data('thumos14/wtalc'),
