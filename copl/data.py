@@ -6,7 +6,7 @@
 __all__ = ['LengthPolicy', 'load_videos', 'match_names', 'by_stream', 'same_length', 'save_videos', 'save_flat', 'convert_videos',
            'stored_simulation', 'anet_like']
 
-# %% ../nbs/32_data.ipynb #cc3c6c84
+# %% ../nbs/32_data.ipynb #290628e6
 import contextlib
 import functools
 import hashlib
@@ -23,15 +23,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from .annotations import (  # noqa: F401
     check_times, load_annotations, load_detections, matched_names, save_annotations,
     save_detections, unused_time)
-from .config import atomic_write, cache_folder
+from .config import atomic_write, cache_folder, progress
 from .layouts import (
-    WRITERS, LayoutName, LazyArray, Streams, find_videos, has_grid, load_grid, save_rest,
-    visible_files)
+    WRITERS, LayoutName, LazyArray, Streams, find_videos, has_grid, is_simulated, load_grid,
+    save_rest, visible_files)
 from .simulation import Simulation, simulated
 from .videos import (  # noqa: F401
     Annotations, CoplError, TimeGrid, VideoSet, batch, let_go, parts_of, safe_name, sample_snippets,
@@ -40,7 +39,7 @@ from .videos import (  # noqa: F401
 # %% ../nbs/32_data.ipynb #7f1f5850
 LengthPolicy = Literal['error', 'trim', 'interpolate']
 
-# %% ../nbs/32_data.ipynb #ade77b86
+# %% ../nbs/32_data.ipynb #caf166ff
 def load_videos(
     path:str|Path,                    # a folder in any layout, or the HDF5 or W-TALC file itself
     annotations:str|Path|None=None,   # for `load_annotations`; None: what lies with the features
@@ -65,6 +64,7 @@ def load_videos(
     arrays = by_stream(path, opened)
     assumed = grid is None and not has_grid(path)
     videos = VideoSet(names, arrays, grid or load_grid(path), truth, str(path))
+    videos.simulated = is_simulated(path)
     _check_times(videos, assumed)
     videos.remembered = _remembering(videos, found, lengths)
     if verbose: print(f'{videos}, layout {found.layout}, {videos.grid}')
@@ -226,7 +226,7 @@ def _remember(path, key, digest):
     with contextlib.suppress(CoplError):
         atomic_write(path, lambda p: p.write_text(text, encoding='utf-8'))
 
-# %% ../nbs/32_data.ipynb #112e65f4
+# %% ../nbs/32_data.ipynb #136fe2de
 def save_videos(
     videos:VideoSet,
     path:str|Path # the folder; it must not hold features yet
@@ -239,10 +239,10 @@ def save_videos(
     for stream, arrays in videos.streams.items():
         for name, x in zip(videos.names, arrays, strict=True):
             atomic_write(path/stream/f'{name}.npy', functools.partial(np.save, arr=np.asarray(x)))
-    save_rest(path, videos.grid, videos.widths, videos.annotations)
+    save_rest(path, videos.grid, videos.widths, videos.annotations, simulated=videos.simulated)
     return path
 
-# %% ../nbs/32_data.ipynb #f2258f00
+# %% ../nbs/32_data.ipynb #45cd9c92
 def save_flat(
     path:str|Path,                    # the folder; it must not exist yet
     names:Sequence[str],              # one unique name per video
@@ -253,11 +253,12 @@ def save_flat(
     annotations:Annotations|None=None,
     dtype:str='float32',              # number format on disk
     verbose:bool=False,               # a progress bar
+    simulated:bool=False,             # the features are no real ones
 )->Path:
     "Write a flat set, whole or not at all; raises `CoplError` for a folder that exists."
     path = Path(path)
     table = pd.DataFrame({'video': names, 'snippets': lengths})
-    bar = tqdm(features, unit='video', total=len(table), disable=not verbose, desc=path.name)
+    bar = progress(features, verbose=verbose, unit='video', total=len(table), desc=path.name)
     with _new_folder(path) as folder:
         with contextlib.ExitStack() as stack:
             files = {s: stack.enter_context(open(folder/f'{s}.npy', 'wb')) for s in widths}
@@ -270,7 +271,7 @@ def save_flat(
                                         f'expected {(row.snippets, widths[stream])}')
                     files[stream].write(np.ascontiguousarray(x, dtype).tobytes())
         table.to_csv(folder/'videos.csv', index=False)
-        save_rest(folder, grid, widths, annotations)
+        save_rest(folder, grid, widths, annotations, simulated=simulated)
     return path
 
 # %% ../nbs/32_data.ipynb #47252cbd
@@ -294,7 +295,7 @@ def _new_folder(path):
     finally:
         if temporary is not None: shutil.rmtree(temporary, ignore_errors=True)
 
-# %% ../nbs/32_data.ipynb #a86be8ed
+# %% ../nbs/32_data.ipynb #d8d054b1
 def convert_videos(
     videos:VideoSet,
     path:str|Path,    # the folder; it must not exist yet
@@ -310,13 +311,13 @@ def convert_videos(
         dtype = np.result_type(*{x.dtype for arrays in videos.streams.values() for x in arrays})
         features = (tuple(streams.values()) for streams in _unchanged(videos))
         return save_flat(path, videos.names, videos.lengths, features, videos.widths,
-                         videos.grid, videos.annotations, dtype)
+                         videos.grid, videos.annotations, dtype, simulated=videos.simulated)
     parts = {}
     if layout == 'cola': videos, parts = _for_cola(videos)
     with _new_folder(path) as folder:
         truth = WRITERS[layout](folder, videos.names, _unchanged(videos), parts)
         annotations = None if truth is None else videos.annotations
-        save_rest(folder, videos.grid, videos.widths, annotations, truth)
+        save_rest(folder, videos.grid, videos.widths, annotations, truth, videos.simulated)
     return path
 
 # %% ../nbs/32_data.ipynb #81ec900c
@@ -343,7 +344,7 @@ def _for_cola(videos):
         kept.annotations = replace(kept.annotations, videos=table)
     return kept, parts
 
-# %% ../nbs/32_data.ipynb #28bb0f43
+# %% ../nbs/32_data.ipynb #cf65d4c1
 def stored_simulation(
     spec:Simulation,    # what kind of videos
     seed:int,           # everything random follows from it
@@ -355,7 +356,8 @@ def stored_simulation(
     if not Path(folder).exists():
         names, lengths, features, grid, truth = simulated(spec, seed, name)
         widths = {'rgb': spec.dim, 'flow': spec.dim}
-        save_flat(folder, names, lengths, features, widths, grid, truth, verbose=verbose)
+        save_flat(folder, names, lengths, features, widths, grid, truth, verbose=verbose,
+                  simulated=True)
     videos = load_videos(folder)
     videos.source = f'sim:{name}'
     videos.annotations = replace(videos.annotations, source=f'sim:{name}', sha256='')

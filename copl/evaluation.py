@@ -119,7 +119,7 @@ def interpolated_ap(
     envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     return (envelope*hit).sum(1)/n_truth
 
-# %% ../nbs/16_evaluation.ipynb #85f77154
+# %% ../nbs/16_evaluation.ipynb #ad2892b2
 def check_scoring(
     detections:pd.DataFrame, # columns video, label and more
     annotations:Annotations, # ground truth
@@ -127,6 +127,7 @@ def check_scoring(
 )->np.ndarray:               # (J,) the thresholds
     """Raises `CoplError` without any annotated instance and for an impossible threshold; one
     warning counts what only one of detections and annotations has."""
+    _check_types(detections, annotations)
     tiou = np.asarray(list(tiou), float)
     if not len(tiou) or not ((tiou > 0) & (tiou <= 1)).all():
         raise CoplError(f'tIoU thresholds are {tiou.tolist()}, expected one or more in (0, 1]')
@@ -138,7 +139,20 @@ def check_scoring(
     if notes: warnings.warn(f'{source}: ' + '; '.join(notes), stacklevel=4)
     return tiou
 
-# %% ../nbs/16_evaluation.ipynb #c74385f9
+# %% ../nbs/16_evaluation.ipynb #784b0418
+def _check_types(detections, annotations):
+    "Raises `CoplError` for what is neither a table of detections nor ground truth."
+    columns = {'video', 'start', 'end', 'label', 'score'}
+    there = set(getattr(detections, 'columns', ()))
+    if not isinstance(detections, pd.DataFrame) or not columns <= there:
+        found = f'the columns {sorted(map(str, there))}' if there else type(detections).__name__
+        raise CoplError(f'detections: found {found}, expected a table with the columns '
+                        'video, start, end, label and score (`load_detections`)')
+    if not isinstance(annotations, Annotations):
+        raise CoplError(f'annotations: found {type(annotations).__name__}, expected Annotations '
+                        '(`load_annotations`, or the `annotations` of a set of videos)')
+
+# %% ../nbs/16_evaluation.ipynb #34e96185
 def _one_sided(detections, annotations):
     "(how many, of what) only one of detections and annotations has."
     videos = {*annotations.videos.video, *annotations.segments.video}
@@ -149,9 +163,9 @@ def _one_sided(detections, annotations):
                          '(ignored)')
     yield (len(stray), f'detections in {stray.video.nunique()} videos without annotation '
                        '(false positives)')
-    ends = detections.video.map(annotations.videos.drop_duplicates('video')
-                                .set_index('video').duration)
-    yield ((detections.start >= ends).sum(), 'detections that begin after the end of their video '
+    known = dict(zip(annotations.videos.video, annotations.videos.duration, strict=True))
+    ends = np.array([known.get(v, np.nan) for v in detections.video], float)
+    yield (int((detections.start.to_numpy(float) >= ends).sum()), 'detections that begin after the end of their video '
                                              '(are they in seconds?)')
     yield (len({*annotations.classes} - {*detections.label}),
            'annotated classes without detections (AP 0)')

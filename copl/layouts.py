@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LayoutName', 'LARGEST', 'READERS', 'ONE_ARRAY', 'Streams', 'WRITERS', 'Part', 'Found', 'LazyArray', 'open_npy',
-           'parse_streams', 'in_order', 'load_grid', 'has_grid', 'load_widths', 'save_rest', 'visible_files',
-           'detect_layout', 'find_videos', 'write_folder', 'write_cola', 'write_suffix', 'write_npz_pairs',
-           'write_joint', 'write_plain', 'write_hdf5']
+           'parse_streams', 'in_order', 'load_grid', 'is_simulated', 'has_grid', 'load_widths', 'save_rest',
+           'visible_files', 'detect_layout', 'find_videos', 'write_folder', 'write_cola', 'write_suffix',
+           'write_npz_pairs', 'write_joint', 'write_plain', 'write_hdf5']
 
 # %% ../nbs/31_layouts.ipynb #fa52dfc9
 import difflib
@@ -263,15 +263,22 @@ class _Wanted:
         raise CoplError(f'{path}: found the streams {", ".join(in_order(there))}, '
                         f'expected {name!r} as {said} says: {place}{hint}')
 
-# %% ../nbs/31_layouts.ipynb #c6c38992
+# %% ../nbs/31_layouts.ipynb #eddb5183
 def load_grid(
     path:Path    # a folder of features, or the file that holds them
 )->TimeGrid:
     "The time grid in grid.yaml, or the default where there is none; raises `CoplError`."
     file, values = _read_grid(path)
-    values = {k: v for k, v in values.items() if k != 'streams'}
+    values = {k: v for k, v in values.items() if k in ('stride', 'window', 'fps')}
     try: return TimeGrid(**values)
     except CoplError as e: raise CoplError(f'{file}: {e}') from None
+
+# %% ../nbs/31_layouts.ipynb #cc6c8569
+def is_simulated(
+    path:Path    # a folder of features, or the file that holds them
+)->bool:
+    "Whether grid.yaml says that the features are simulated; raises `CoplError`."
+    return bool(_read_grid(path)[1].get('simulated'))
 
 def has_grid(
     path:Path    # a folder of features, or the file that holds them
@@ -290,26 +297,29 @@ def load_widths(
         raise CoplError(f'{file}: streams are {shown(streams)}, expected names and widths')
     return parse_streams(streams, f'{file}: streams')
 
-# %% ../nbs/31_layouts.ipynb #fba13fa7
+# %% ../nbs/31_layouts.ipynb #c7376511
 def save_rest(
     path:Path,                     # the folder of features
     grid:TimeGrid,
     widths:dict[str, int],         # stream: channels
     annotations:Annotations|None,  # ground truth, if there is any
-    truth:Path|None=None           # where it goes; None: annotations.json
+    truth:Path|None=None,          # where it goes; None: annotations.json
+    simulated:bool=False,          # the features are no real ones
 ):
     "Write what stands beside the features."
     if annotations is not None: save_annotations(annotations, truth or path/'annotations.json')
     values = asdict(grid) | {'streams': {s: int(d) for s, d in widths.items()}}
+    if simulated: values['simulated'] = True
     text = yaml.safe_dump(values, sort_keys=False)
     atomic_write(path/'grid.yaml', lambda p: p.write_text(text, encoding='utf-8'))
 
-# %% ../nbs/31_layouts.ipynb #5aced712
+# %% ../nbs/31_layouts.ipynb #2accf787
 def _read_grid(path):
     "grid.yaml beside the features, and what it holds."
     file = (path if path.is_dir() else path.parent)/'grid.yaml'
     values = read_yaml(file) if file.exists() else {}
-    if not isinstance(values, dict) or set(values) - {'stride', 'window', 'fps', 'streams'}:
+    known = {'stride', 'window', 'fps', 'streams', 'simulated'}
+    if not isinstance(values, dict) or set(values) - known:
         raise CoplError(f'{file}: found {shown(values)}, expected stride, window, fps and streams')
     return file, values
 

@@ -217,7 +217,7 @@ def _alike(videos, annotated, subset):
     has = ', '.join(map(repr, annotated)) or 'none'
     raise CoplError(f'{videos.source}: no video is in subset {subset!r}; there are {has}')
 
-# %% ../nbs/00_videos.ipynb #669b2ae9
+# %% ../nbs/00_videos.ipynb #fae0400e
 class VideoSet:
     "Untrimmed videos as streams of snippet features; raises `CoplError` where they do not fit."
     def __init__(self,
@@ -233,6 +233,7 @@ class VideoSet:
         self.grid = grid
         self.annotations = annotations
         self.source = source
+        self.simulated = source.startswith('sim:')
         # where `load_videos` opened the set: a function that may know `sha256`
         self.remembered = None
         self._check_names()
@@ -313,6 +314,7 @@ class VideoSet:
         truth = self.annotations and self.annotations.select(names)
         part = VideoSet(names, streams, self.grid, truth, self.source)
         part.remembered = self.remembered
+        part.simulated = self.simulated
         return part
 
     def subset(self,
