@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['checkpoint_file', 'rename_clusters', 'data_hash', 'same_run', 'COPL']
 
-# %% ../nbs/23_estimator.ipynb #8a74e323
+# %% ../nbs/23_estimator.ipynb #6e8fe977
 import contextlib
 import dataclasses
 import hashlib
@@ -31,6 +31,7 @@ from .config import (
 from .devices import from_first, in_shares, launch, on_fixed_threads
 from .engine import Parts, shared_description, state_from_dict, state_to_dict, train
 from .evaluation import clustering_scores, map_clusters
+from .has import class_agnostic_attention, class_specific_attention
 from .iocnet import Outputs, build_network, full_length
 from .localization import cluster_names
 from .scale import localize_videos
@@ -255,7 +256,7 @@ def _restore(model, saved):
 def _iterations(saved):
     return [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
 
-# %% ../nbs/23_estimator.ipynb #994a230b
+# %% ../nbs/23_estimator.ipynb #239e7851
 @contextlib.contextmanager
 def one_run(
     checkpoint:str|Path|None # None: nothing is written, and nothing locked
@@ -280,7 +281,8 @@ def one_run(
     if found: raise CoplError(found)
     try: yield
     finally:
-        with contextlib.suppress(OSError): Path(lock.lock_file).unlink()   # Windows does not
+        if lock.lock_counter == 1:                     # nobody further out holds it
+            with contextlib.suppress(OSError): Path(lock.lock_file).unlink()
         lock.release()
 
 # %% ../nbs/23_estimator.ipynb #a8be9499
@@ -423,14 +425,14 @@ class _Fitted(_Parameters):
         if remark: warnings.warn(f'{videos.source}: {remark}', stacklevel=3)
         return found
 
-# %% ../nbs/23_estimator.ipynb #bfa2fe63
+# %% ../nbs/23_estimator.ipynb #5200da3c
 def _check_set(what, videos, widths=None):
     "Raises `CoplError` for what is no set of videos, or not one with the streams of training."
     if not isinstance(videos, VideoSet):
         raise CoplError(f'{what}: found {type(videos).__name__}, expected a VideoSet '
                         '(`load_videos(folder)`, or `VideoSet(names, arrays)`)')
     if widths is not None and videos.widths != widths:
-        raise CoplError(f'{videos.source}: found the streams {videos.widths}, '
+        raise CoplError(f'{videos.source}: features have {videos.widths} channels, '
                         f'expected {widths} as in training')
 
 def _without_detections(videos, found):
@@ -450,7 +452,7 @@ def _still(streams):
     "Whether every snippet of a video is the same."
     return all((x == x[:1]).all() for x in streams)
 
-# %% ../nbs/23_estimator.ipynb #4066d64a
+# %% ../nbs/23_estimator.ipynb #4a8c802b
 class _Described(_Fitted):
     "More of it."
     @on_fixed_threads
@@ -460,6 +462,26 @@ class _Described(_Fitted):
         "What the trained network says about every snippet."
         outs = (out for _, out in full_length(videos, self._fitted()))
         return [Outputs(out.cas.cpu(), out.attention.cpu()) for out in outs]
+
+    def scores(self,
+        videos:VideoSet, # any videos with the features of training
+    )->pd.DataFrame:     # video, start, end (seconds), A_cs, A_ca, attentions, probability of names
+        "What the trained network says about every snippet, as a table for figures of one's own."
+        tables = []
+        labels = [' / '.join(n) if isinstance(n, dict) else n for n in self.names_]
+        for name, out in zip(videos.names, self.outputs(videos), strict=True):
+            t = np.arange(len(out.cas) + 1)
+            columns = {'video': name, 'start': videos.grid.edges(t[:-1]),
+                       'end': videos.grid.edges(t[1:]),
+                       'A_cs': class_specific_attention(out.cas),
+                       'A_ca': class_agnostic_attention(out.attention)}
+            columns |= {f'attention_{s}': a
+                        for s, a in zip(self.widths_, out.attention, strict=True)}
+            cas = {f'cas_{c}': x for c, x in enumerate(out.cas.T)}
+            for c, x in enumerate(out.cas.softmax(-1).T):
+                cas[f'p_{c}_{labels[c]}' if labels[c] else f'p_{c}'] = x
+            tables.append(pd.DataFrame(columns | cas))
+        return pd.concat(tables, ignore_index=True)
 
     @on_fixed_threads
     def predict(self,

@@ -152,7 +152,7 @@ def _check_types(detections, annotations):
         raise CoplError(f'annotations: found {type(annotations).__name__}, expected Annotations '
                         '(`load_annotations`, or the `annotations` of a set of videos)')
 
-# %% ../nbs/16_evaluation.ipynb #34e96185
+# %% ../nbs/16_evaluation.ipynb #688d76d9
 def _one_sided(detections, annotations):
     "(how many, of what) only one of detections and annotations has."
     videos = {*annotations.videos.video, *annotations.segments.video}
@@ -165,8 +165,9 @@ def _one_sided(detections, annotations):
                        '(false positives)')
     known = dict(zip(annotations.videos.video, annotations.videos.duration, strict=True))
     ends = np.array([known.get(v, np.nan) for v in detections.video], float)
-    yield (int((detections.start.to_numpy(float) >= ends).sum()), 'detections that begin after the end of their video '
-                                             '(are they in seconds?)')
+    beyond = detections.start.to_numpy(float) >= ends
+    yield (int(beyond.sum()), 'detections that begin after the end of their video '
+                              '(are they in seconds?)')
     yield (len({*annotations.classes} - {*detections.label}),
            'annotated classes without detections (AP 0)')
     yield (len(videos - {*detections.video}),

@@ -482,13 +482,14 @@ def _read_npz_pairs(path, allow_pickle, wanted):
     open_ = functools.partial(_open_npz, keys=('feature',))
     return _read_marked(found, visible_files(path, '*.npz'), '-', open_, wanted)
 
-# %% ../nbs/31_layouts.ipynb #9ccb30e7
+# %% ../nbs/31_layouts.ipynb #031b9007
 SINGLE = 'features' # what one array is called while nobody has said more
 
 def _read_joint(path, allow_pickle, wanted):
     "<video>.npy or <video>.npz."
-    files = visible_files(path, '*.npy', '*.npz')
-    found = Found('joint', path, files=files, annotations=_json_beside(path))
+    one = path.is_file()
+    files = [path] if one else visible_files(path, '*.npy', '*.npz')
+    found = Found('joint', path, files=files, annotations=None if one else _json_beside(path))
     for f in files:
         if f.stem in found.parts:
             found.problems.append(f'{f}: video {f.stem!r} occurs more than once')
@@ -672,7 +673,7 @@ def _without_channels(found):
     streams = next(iter(found.parts.values()), {})
     return in_order(empty or ()) if len(empty or ()) < len(streams) else []
 
-# %% ../nbs/31_layouts.ipynb #43b10c0c
+# %% ../nbs/31_layouts.ipynb #3549d7db
 READERS = { # layout: (path, allow_pickle, wanted streams) -> `Found`
     'folder': _read_folder, 'flat': _read_flat, 'cola': _read_cola, 'wtalc': _read_wtalc,
     'joint': _read_joint, 'npz_pairs': _read_npz_pairs, 'suffix': _read_suffix,
@@ -685,7 +686,9 @@ def detect_layout(
     "Which layout lies at a path, by the names of its files; raises `CoplError` where it is none."
     path = Path(path)
     if path.is_file() and path.suffix in ('.h5', '.hdf5'): return 'hdf5'
-    if path.is_file() and path.suffix == '.npy': return 'wtalc'
+    if path.is_file() and path.suffix in ('.npy', '.npz'):
+        several = path.suffix == '.npy' and (is_pickle(path) or _wtalc_parts(path)[1])
+        return 'wtalc' if several else 'plain'
     if not path.is_dir():
         found = 'a file' if path.exists() else 'no folder'
         raise CoplError(f'{path}: found {found}, expected a folder of features, '
@@ -726,7 +729,7 @@ def _is_suffix(path):
     if any(stem.endswith(('_rgb', '_timestamps_ms')) for stem in stems): return True
     return len(stems) > 1 and all(stem.endswith('_flow') for stem in stems)
 
-# %% ../nbs/31_layouts.ipynb #9f818ca8
+# %% ../nbs/31_layouts.ipynb #e136de1f
 def find_videos(
     path:str|Path,               # a folder, or the HDF5 or W-TALC file itself
     layout:LayoutName|None=None, # None: as `detect_layout` says
@@ -741,7 +744,7 @@ def find_videos(
         raise CoplError(f'layout is {layout!r}, expected one of {", ".join(READERS)}')
     if not path.exists():
         raise CoplError(f'{path}: found no folder, expected one in the layout {layout}')
-    if path.is_file() and layout not in ('hdf5', 'wtalc'):
+    if path.is_file() and layout not in ('hdf5', 'wtalc', 'plain'):
         raise CoplError(f'{path}: found a file, expected a folder in the layout {layout}')
     wanted = _Wanted(asked, _noted(path))
     found = READERS[layout](path, allow_pickle, wanted)
