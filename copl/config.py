@@ -175,7 +175,7 @@ def _checked(what, hint, value):
     if isinstance(value, hint) and not (hint is int and isinstance(value, bool)): return value
     raise CoplError(f'{what}: found {shown(value)}, expected {_KINDS[hint]}')
 
-# %% ../nbs/02_config.ipynb #f909357c
+# %% ../nbs/02_config.ipynb #7d8614a5
 @dataclass(frozen=True)
 class ClusterConfig(Checked):
     "What makes global features and pseudolabels."
@@ -188,6 +188,7 @@ class ClusterConfig(Checked):
     cluster:str='spectral'    # what makes pseudolabels: spectral, kmeans
     affinity:Literal['rbf', 'cosine', 'neighbors']='rbf' # similarity for spectral clustering
     beta:float|None=within('(0, inf)', None) # bandwidth of rbf; None: mean pairwise distance
+    soft_labels:float|None=within('[0, 1]', None) # classes this probable share a label; None: no
     select:str='delta'        # what is in P: delta (confidence of delta or more), quota, all
     delta:float=within('[-1, 1]', 0.0)       # delta, least confidence s_i of a refined pseudolabel
     quota:tuple[float, ...]=within('(0, 1]', (.25, .5, .75, 1.)) # part of clusters in P, by round

@@ -6,7 +6,7 @@
 __all__ = ['HELD', 'State', 'Parts', 'new_state', 'Batches', 'train_epoch', 'shared_description', 'train', 'state_to_dict',
            'state_from_dict']
 
-# %% ../nbs/22_engine.ipynb #125a1d6d
+# %% ../nbs/22_engine.ipynb #911eb29f
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from torch import nn
 
 from .algorithm import (
     Pseudolabels, Round, Sample, at_rows, given_labels, minibatches, new_learner, pseudolabels,
-    sampled, seeded, taking_part)
+    sampled, seeded, softened, taking_part)
 from .config import Config, generator, named, torch_seed, world
 from .devices import compiled, from_first, in_shares, launch, matmul_dtype
 from .has import ATTENTIONS, Attention, attention_uniform
@@ -25,10 +25,10 @@ from .iocnet import Dropout, build_network, reach_of, shifted_channels, update_t
 from .losses import Loss, check_finite, chosen_losses, total_loss
 from .plri import CLUSTERINGS, SELECTIONS, Clustering, Selection
 from .scale import MANY
-from .trust import Description, described, untrained_agreement
+from .trust import Description, described, predicted_classes, untrained_agreement
 from .videos import CoplError, VideoSet, let_go, sample_snippets
 
-# %% ../nbs/22_engine.ipynb #3c8a96c1
+# %% ../nbs/22_engine.ipynb #4a7efa0f
 @dataclass
 class State:
     "A run between two epochs: all that it needs to go on."
@@ -42,10 +42,11 @@ class State:
     y:np.ndarray|None=None               # (N,) pseudolabels of this round, then of the last
     s:np.ndarray|None=None               # (N,) their confidence
     selected:np.ndarray|None=None        # (N,) True: in P
+    targets:np.ndarray|None=None         # (N, C) their label distributions
     log:list[dict]=field(default_factory=list) # losses of each epoch of this round
     ahead:Description|None=None          # of the training videos for the next round; not saved
 
-# %% ../nbs/22_engine.ipynb #dfa84164
+# %% ../nbs/22_engine.ipynb #19f91356
 @dataclass(frozen=True)
 class Parts:
     "The parts of the method, as functions; left out, they are those that a configuration names."
@@ -63,14 +64,20 @@ class Parts:
         select = self.select or named(SELECTIONS, config.select, 'select')
         return Parts(attention, cluster, select, chosen_losses(config, self.losses), self.network)
 
+# %% ../nbs/22_engine.ipynb #592e6629
 def new_state(
     videos:VideoSet,
     config:Config,
     device:str|torch.device='cpu', # where the network lives
     network:Callable=build_network,
+    start:nn.Module|None=None,     # a trained network to go on from; None: random weights
 )->State:
     "A run that has not begun (supplement, Algorithm 1 line 1)."
-    return State(*new_learner(videos, config, 0, network, device))
+    state = State(*new_learner(videos, config, 0, network, device))
+    if start is None: return state
+    for own in (state.student, state.teacher): own.load_state_dict(start.state_dict())
+    state.y = predicted_classes(videos, start, config)
+    return state
 
 # %% ../nbs/22_engine.ipynb #c248ce23
 HELD = 2*2**30 # bytes: sets up to this size are held in the main memory
@@ -201,7 +208,7 @@ def _shares(state, read, kept, config):
                  reach_of(state.teacher))
         yield indices[mine], n, len(indices), X
 
-# %% ../nbs/22_engine.ipynb #7dbd1ac8
+# %% ../nbs/22_engine.ipynb #9ed43882
 def shared_description(
     videos:VideoSet,
     network:nn.Module,   # the teacher
@@ -210,14 +217,14 @@ def shared_description(
 )->Description:
     "`described`, divided among the processes of a run."
     F = np.empty((len(videos), sum(videos.widths.values())), np.float32)
-    said = np.empty(len(videos), np.int64)
+    p = np.empty((len(videos), config.n_classes), np.float32)
     def work(indices): return described(videos[indices], network, attention, config)
     for indices, part in in_shares(work, len(videos)):
         F[indices] = part.F
-        said[indices] = part.said
-    return Description(F, said)
+        p[indices] = part.p
+    return Description(F, p)
 
-# %% ../nbs/22_engine.ipynb #baa42f58
+# %% ../nbs/22_engine.ipynb #49d2a0f5
 def train(
     videos:VideoSet,                # V, the training videos
     config:Config,
@@ -238,7 +245,7 @@ def train(
     read = Batches(videos, device, matmul_dtype(config.precision, device))           # lines 2-5
     while state.n < config.iteration_num:                                            # line 6
         if state.m == 0: _begin_round(videos, state, config, parts, truth, device)   # lines 7-18
-        targets = torch.eye(config.n_classes)[state.y] if truth is None else truth.targets
+        targets = torch.from_numpy(state.targets)
         student = compiled(state.student, device) if compile else state.student
         _train_round(state, read, targets.to(device), config, parts.losses, fabric,
                      fabric.setup_module(student), after_epoch)
@@ -256,19 +263,23 @@ def _train_round(state, read, targets, config, losses, fabric, student, after_ep
         state.m += 1
         if after_epoch is not None: after_epoch(state)
 
-# %% ../nbs/22_engine.ipynb #77eff3ab
+# %% ../nbs/22_engine.ipynb #df9bfa8b
 def _begin_round(videos, state, config, parts, truth, device):
     "Lines 7-18: features, pseudolabels, the split; new weights where they are not carried."
-    attention = parts.attention if state.n else attention_uniform
+    begun = state.y is not None          # by an earlier round, or a run that this one goes on from
+    attention = parts.attention if begun else attention_uniform
     known = state.ahead or shared_description(videos, state.teacher, attention, config)
     state.F = known.F
     def labels():
         if truth is not None: return truth
-        return pseudolabels(state.F, state.y, state.n, config, parts.cluster, parts.select)
+        P_o = pseudolabels(state.F, state.y, state.n, config, parts.cluster, parts.select)
+        if not begun or config.soft_labels is None: return P_o
+        return softened(P_o, known.p, config.soft_labels)
     found:Pseudolabels = from_first(labels)
     state.y = found.y
     state.s = found.s
     state.selected = found.selected
+    state.targets = found.targets.numpy()
     state.log = []
     if state.n and not config.carry_weights:
         new = new_learner(videos, config, state.n, parts.network, device)
@@ -286,8 +297,8 @@ def _end_round(videos, unseen, state, config, parts):
         other = shared_description(unseen, state.teacher, parts.attention, config)
     return untrained_agreement(state.ahead, state.y, other, config)
 
-# %% ../nbs/22_engine.ipynb #b2c2694d
-_ARRAYS = ('F', 'y', 's', 'selected')
+# %% ../nbs/22_engine.ipynb #b88180a3
+_ARRAYS = ('F', 'y', 's', 'selected', 'targets')
 
 def state_to_dict(
     state:State,

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['checkpoint_file', 'rename_clusters', 'data_hash', 'same_run', 'COPL']
 
-# %% ../nbs/23_estimator.ipynb #6e8fe977
+# %% ../nbs/23_estimator.ipynb #48ed6088
 import contextlib
 import dataclasses
 import hashlib
@@ -29,7 +29,8 @@ from .config import (
     Config, LocalizeConfig, TrainConfig, atomic_write, config_from_dict, config_to_dict,
     find_device, progress, world)
 from .devices import from_first, in_shares, launch, on_fixed_threads
-from .engine import Parts, shared_description, state_from_dict, state_to_dict, train
+from .engine import (
+    Parts, new_state, shared_description, state_from_dict, state_to_dict, train)
 from .evaluation import clustering_scores, map_clusters
 from .has import class_agnostic_attention, class_specific_attention
 from .iocnet import Outputs, build_network, full_length
@@ -109,15 +110,17 @@ def rename_clusters(
     _write_checkpoint(path, saved)
     return saved['names']
 
-# %% ../nbs/23_estimator.ipynb #758ae441
+# %% ../nbs/23_estimator.ipynb #6f1d0501
 def _read_checkpoint(path):
     "A checkpoint's contents; raises `CoplError`."
     try: saved = torch.load(path, map_location='cpu', weights_only=True)
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
     except Exception as e: # torch raises many kinds here
         raise CoplError(f'{path}: not readable as a checkpoint: {_first_line(e)}') from e
-    ours = isinstance(saved, dict) and saved.get('format') == _FORMAT and _KEYS <= saved.keys()
-    if not ours: raise CoplError(f'{path}: found no {_FORMAT!r}, expected a file that copl wrote')
+    found = saved.get('format') if isinstance(saved, dict) else None
+    if found != _FORMAT or not _KEYS <= saved.keys():
+        raise CoplError(f'{path}: found {shown(found)}, expected {_FORMAT!r}: a file that this '
+                        'version of copl wrote')
     config_from_dict(saved['config'], str(path))
     with _fitting(path):
         wrong = next((what for what, right in _facts(saved) if not right), None)
@@ -210,7 +213,7 @@ def data_hash(
         found += hashlib.sha256(targets.tobytes()).hexdigest()
     return found if unseen is None else found + unseen.sha256
 
-# %% ../nbs/23_estimator.ipynb #3839be8a
+# %% ../nbs/23_estimator.ipynb #dac631d2
 def same_run(
     config:Config,
     data:str,      # as `data_hash` gives
@@ -223,7 +226,8 @@ def same_run(
     differs = [f'{k}: {shown(then[k])} then, {shown(v)} now'
                for k, v in config_to_dict(config).items() if k not in _AGAIN and then[k] != v]
     if differs:
-        raise CoplError(f'{path}: cannot resume with another configuration ({"; ".join(differs)})')
+        raise CoplError(f'{path}: cannot resume with another configuration '
+                        f'({"; ".join(differs)}); to go on from a finished run: start')
     found = saved['data_sha256']
     if found != data:
         raise CoplError(f'{path}: cannot resume with other data: sha256 {found} then, {data} now')
@@ -541,7 +545,20 @@ def _say(row):
     line = ', '.join([f'{row.n_P:.0f} in P, {row.n_U:.0f} in U', *figures])
     print(f'round {row["round"]:.0f}: {line}', file=sys.stderr)
 
-# %% ../nbs/23_estimator.ipynb #db42f6ce
+# %% ../nbs/23_estimator.ipynb #e5e94283
+def _start_of(path, model, videos):
+    "The finished run that another goes on from; raises `CoplError` where it cannot."
+    start = type(model).load(path, model.device, model.parts.network)
+    if start.widths_ != videos.widths:
+        raise CoplError(f'start: {path} was trained on {start.widths_} channels, '
+                        f'expected {videos.widths} as {videos.source} has')
+    theirs = vars(start.config)
+    differs = [f'{k}: {theirs[k]} there, {v} here' for k, v in vars(model.config).items()
+               if k in ('n_classes', 'hidden', 'kernel') and theirs[k] != v]
+    if differs: raise CoplError(f'start: {path} has another network ({"; ".join(differs)})')
+    return start
+
+# %% ../nbs/23_estimator.ipynb #d25b9294
 class _Trained(_Resumed):
     "The rounds of a run, one after the other."
     def _train(self, videos, unseen, saved, checkpoint, data, after_round, tensorboard, fabric):
@@ -551,9 +568,14 @@ class _Trained(_Resumed):
             network = self.parts.network
             with _fitting(checkpoint):
                 state = state_from_dict(saved['state'], videos, config, self.device, network)
+        elif self._given['start'] is not None:
+            start = _start_of(self._given['start'], self, videos)
+            state = new_state(videos, config, self.device, self.parts.network, start.network_)
         done = 0 if state is None else state.n*config.epoch_num + state.m
         total = config.iteration_num*config.epoch_num
         bar = progress(verbose=self.verbose, total=total, unit='epoch', initial=done)
+        if done and self.verbose and bar.disable and not world()[0]:
+            print(f'going on after epoch {done} of {total}', file=sys.stderr)
         labels = videos.labels(config.video_label)
         if config.supervision == 'weak' or all(x is None for x in labels): labels = None
         with _events(tensorboard, done) as show, bar:
@@ -588,7 +610,7 @@ class _Trained(_Resumed):
         return map_clusters(r.y[chosen], [labels[i] for i in chosen], config.n_classes,
                             config.mapping)
 
-# %% ../nbs/23_estimator.ipynb #b871abc0
+# %% ../nbs/23_estimator.ipynb #41d5392e
 class COPL(_Trained):
     "Unsupervised temporal action localization: what happens in which videos, and when."
     def __init__(self,
@@ -601,6 +623,7 @@ class COPL(_Trained):
         compile:bool=False,      # by way of torch.compile: for long runs on a GPU
         verbose:bool=False,      # progress bars
         threads:int=1,           # CPU threads; 1 repeats to the last bit; 0: the libraries' number
+        start:str|Path|None=None,# a finished run to go on from, with other settings or videos
         **options                # fields of `Config`; functions for the parts of `Parts`
     ):
         "Raises `CoplError` for an unknown option or an impossible value."
@@ -621,7 +644,7 @@ class COPL(_Trained):
         self.verbose = verbose
         self.threads = threads
         how = {'device': device, 'devices': devices, 'num_nodes': num_nodes, 'compile': compile,
-               'verbose': verbose, 'threads': threads}
+               'verbose': verbose, 'threads': threads, 'start': start}
         given = options if config is not None else {'n_classes': n_classes, **options}
         self._given = given | how
 

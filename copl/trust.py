@@ -7,7 +7,7 @@ __all__ = ['UNBELIEVED', 'BELIEVED', 'ALIKE', 'nearest_clusters', 'agreement', '
            'untrained_agreement', 'unseen_agreement', 'split_half', 'between_runs', 'trust', 'Verdict', 'verdict',
            'consensus']
 
-# %% ../nbs/18_trust.ipynb #fbd89289
+# %% ../nbs/18_trust.ipynb #dee51910
 import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from sklearn.cluster import spectral_clustering
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
-from .algorithm import taking_part, video_feature
+from .algorithm import class_probabilities, taking_part, video_feature
 from .config import Config, generator, named
 from .has import ATTENTIONS, Attention
 from .iocnet import full_length
@@ -49,39 +49,42 @@ def agreement(
                         'expected one of each for one unseen video or more')
     return float(np.mean(np.asarray(said) == np.asarray(nearest)))
 
-# %% ../nbs/18_trust.ipynb #7aff8b20
+# %% ../nbs/18_trust.ipynb #f1e2b9c3
 def predicted_classes(
     videos:VideoSet,
     network:nn.Module, # the teacher
     config:Config,
 )->np.ndarray:         # (N,) the likeliest class of each
     "What the network takes each video for, by its video-level scores."
-    outs = [out for _, out in full_length(videos, network)]
-    scores = [class_scores(out, top_snippets(out, config.top_k)) for out in outs]
-    return torch.stack(scores).argmax(-1).cpu().numpy()
+    return class_probabilities(videos, network, config).argmax(-1)
 
 class Description(NamedTuple):
     "What a network makes of N videos."
-    F:np.ndarray    # (N, D) global features, unit length
-    said:np.ndarray # (N,) the likeliest class of each
+    F:np.ndarray # (N, D) global features, unit length
+    p:np.ndarray # (N, C) how probable it finds each class in each
 
-# %% ../nbs/18_trust.ipynb #6441e8a9
+    @property
+    def said(self)->np.ndarray: # (N,)
+        "The likeliest class of each."
+        return self.p.argmax(-1)
+
+# %% ../nbs/18_trust.ipynb #1b04ef7e
 def described(
     videos:VideoSet,
     network:nn.Module,   # the teacher
     attention:Attention, # what weighs the snippets
     config:Config,
 )->Description:
-    "Feature and class of each video, seen once at full length."
+    "Feature and classes of each video, seen once at full length."
     F = []
     scores = []
     for streams, out in full_length(videos, network):
         F.append(video_feature(streams, out, attention, config))
         scores.append(class_scores(out, top_snippets(out, config.top_k)))
-    said = torch.stack(scores).argmax(-1)
-    return Description(torch.stack(F).cpu().numpy(), said.cpu().numpy())
+    p = torch.stack(scores).softmax(-1)
+    return Description(torch.stack(F).cpu().numpy(), p.cpu().numpy())
 
-# %% ../nbs/18_trust.ipynb #29344223
+# %% ../nbs/18_trust.ipynb #04c30af3
 def untrained_agreement(
     trained:Description,      # of the training videos, after training
     y:np.ndarray,             # (N,) their clusters
@@ -91,7 +94,7 @@ def untrained_agreement(
     "Agreement on all videos that no loss has seen; raises `CoplError` where there are none."
     kept = taking_part(len(y), config)
     held = np.setdiff1d(np.arange(len(y)), kept)
-    parts = [Description(trained.F[held], trained.said[held])]
+    parts = [Description(trained.F[held], trained.p[held])]
     if unseen is not None: parts.append(unseen)
     F = np.concatenate([part.F for part in parts])
     said = np.concatenate([part.said for part in parts])

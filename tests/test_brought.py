@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from copl import CoplError, load_videos, mean_average_precision
+from copl import COPL, CoplError, load_videos, mean_average_precision
 from copl.annotations import (
     Annotations,
     load_annotations,
@@ -16,11 +16,13 @@ from copl.annotations import (
     matched_names,
     save_detections,
 )
+from copl.cli import main
 from copl.config import Config, atomic_write
 from copl.data import convert_videos
 from copl.evaluation import average_precision
 from copl.inspection import inspect_videos
 from copl.plri import spectral_clusters
+from copl.simulation import Simulation, simulate
 from copl.videos import TimeGrid, VideoSet, subset_role
 
 
@@ -309,3 +311,112 @@ def test_groups_without_any_likeness_are_told_in_plain_words():
     with pytest.warns(UserWarning, match='fall into 3 groups without any likeness') as caught:
         spectral_clusters(F, 2, affinity='neighbors')
     assert not any('fully connected' in str(w.message) for w in caught)
+
+
+# The command line
+
+def typed(capsys, *args):
+    "(exit status, standard output, standard error) of a command."
+    capsys.readouterr()
+    status = main([str(a) for a in args])
+    return status, *capsys.readouterr()
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    "A finished run on simulated videos, and the videos on disk."
+    folder = tmp_path_factory.mktemp('run')
+    convert_videos(simulate(Simulation(n_train=24, n_test=12, n_classes=3, dim=8)),
+                   folder/'videos', 'folder')
+    assert main(['train', str(folder/'videos'), '--hidden', '8', '--snippets', '16', '--epoch-num',
+                 '2', '--iteration-num', '1', '--stream-norm', '--device', 'cpu', '--n-classes',
+                 '3', '--out', str(folder/'run')]) == 0
+    return folder
+
+
+def test_what_is_simulated_stays_simulated_when_converted(run):
+    assert load_videos(run/'videos').simulated
+    assert json.loads((run/'run/metrics.json').read_text())['data']['simulated'] is True
+
+
+def test_a_finished_run_leaves_no_lock(run):
+    assert not [p.name for p in (run/'run').iterdir() if p.name.startswith('.')]
+
+
+@pytest.mark.parametrize('ending', ['json', 'csv', 'parquet'])
+def test_localize_writes_what_the_ending_says(run, tmp_path, capsys, ending):
+    if ending == 'parquet': pytest.importorskip('pyarrow')
+    path = tmp_path/f'found.{ending}'
+    assert typed(capsys, 'localize', run/'run', run/'videos', '--subset', 'test', '--out',
+                 path)[0] == 0
+    found = load_detections(path)
+    assert len(found) and set(found.video) <= set(load_videos(run/'videos').subset('test').names)
+    status, out, err = typed(capsys, 'evaluate', path, run/'videos', '--json', '-')
+    assert status == 0 and 'subset test' in err and json.loads(out)['mAP']
+
+
+def test_scores_are_tables_of_every_snippet(run, tmp_path, capsys):
+    assert typed(capsys, 'scores', run/'run', run/'videos', '--subset', 'test', '--out',
+                 tmp_path/'scores')[0] == 0
+    videos = load_videos(run/'videos').subset('test')
+    for name, length in zip(videos.names, videos.lengths, strict=True):
+        table = pd.read_csv(tmp_path/f'scores/{name}.csv')
+        assert len(table) == length and table.A_cs.between(0, 1).all()
+        np.testing.assert_allclose(table.filter(regex='^p_').sum(axis=1), 1, atol=1e-4)
+    assert 'exists, expected a new folder' in typed(
+        capsys, 'scores', run/'run', run/'videos', '--out', tmp_path/'scores')[2]
+
+
+def test_clusters_get_names_by_hand_from_a_table_and_from_annotations(run, tmp_path, capsys):
+    table = tmp_path/'names.csv'
+    table.write_text('cluster,name\n1,walk\n')
+    status, out, _ = typed(capsys, 'name', run/'run', '0=long jump', table)
+    assert status == 0 and 'long jump' in out and 'walk' in out
+    path = tmp_path/'found.csv'
+    typed(capsys, 'localize', run/'run', run/'videos', '--class-threshold', '0', '--out', path)
+    assert {'long jump', 'walk'} <= set(load_detections(path).label)
+    assert 'cluster 7, expected 0 to 2' in typed(capsys, 'name', run/'run', '7=swim')[2]
+    assert "cluster 'x', expected a number" in typed(capsys, 'name', run/'run', 'x=swim')[2]
+    status, out, _ = typed(capsys, 'name', run/'run', '--annotations', run/'videos')
+    assert status == 0 and 'sim_' in out and 'walk' not in out
+
+
+def test_clusters_are_mapped_to_classes_for_evaluation(run, tmp_path, capsys):
+    found = pd.DataFrame({'video': load_videos(run/'videos').subset('test').names[:1],
+                          'start': 0., 'end': 1., 'label': 'cluster_01', 'score': 1.})
+    save_detections(found, tmp_path/'found.json')
+    (tmp_path/'map.csv').write_text('cluster,name\n1,no such class\n')
+    asked = ['evaluate', tmp_path/'found.json', run/'videos', '--map']
+    ignored = '(ignored)'
+    assert ignored in typed(capsys, *asked, tmp_path/'map.csv')[2]
+    assert ignored in typed(capsys, *asked[:-1])[2]
+    assert ignored not in typed(capsys, *asked, run/'run')[2]             # by its videos
+
+
+def test_quiet_commands_print_nothing_but_errors(run, tmp_path, capsys):
+    asked = ['localize', run/'run', run/'videos', '--out', tmp_path/'found.json']
+    assert typed(capsys, '--quiet', *asked) == (0, '', '')
+    status, out, err = typed(capsys, 'localize', run/'run', 'nowhere', '--quiet')
+    assert (status, out) == (1, '') and err.startswith('copl: error: nowhere')
+
+
+def test_one_file_is_a_set_of_one_video(tmp_path, capsys):
+    np.save(tmp_path/'alone.npy', np.random.default_rng(0).random((9, 4), np.float32))
+    status, out, _ = typed(capsys, 'inspect', tmp_path/'alone.npy')
+    assert status == 0 and 'alone' in out + str(load_videos(tmp_path/'alone.npy').names)
+    assert load_videos(tmp_path/'alone.npy').lengths.tolist() == [9]
+
+
+def test_a_folder_of_a_run_loads_and_other_types_are_told(run):
+    model = COPL.load(run/'run')
+    assert len(model.localize(load_videos(run/'videos')))
+    for call in (lambda: model.localize('videos'), lambda: COPL(3).fit([1, 2]),
+                 lambda: COPL.load(3), lambda: mean_average_precision([1], None)):
+        with pytest.raises(CoplError, match='expected'): call()
+
+
+def test_videos_without_detections_are_explained(run):
+    model = COPL.load(run/'run')
+    one = VideoSet(['one'], {s: [np.ones((1, 8), np.float32)] for s in ('rgb', 'flow')})
+    with pytest.warns(UserWarning, match='1 videos have no detection.*1 have a single snippet'):
+        model.localize(one)

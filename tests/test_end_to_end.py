@@ -96,7 +96,7 @@ def test_a_killed_run_resumes_to_the_same_result(tmp_path):
     assert process.wait() == -signal.SIGKILL
     resumed = copl('train', 'sim:tiny', *slow, '--out', tmp_path/'killed', '--resume').stderr
     # it went on, and had something left to do
-    assert 0 < int(re.search(r'(\d+)/80', resumed)[1]) < 80
+    assert 0 < int(re.search(r'after epoch (\d+) of 80', resumed)[1]) < 80
     for name in ('detections.json', 'rounds.csv', 'pseudolabels.csv'):
         assert ((tmp_path/'killed'/name).read_bytes() ==
                 (tmp_path/'whole'/name).read_bytes())
@@ -108,7 +108,7 @@ def test_a_killed_run_resumes_to_the_same_result(tmp_path):
     (['train', 'sim:tiny', '--lr', '1e20', '--hidden', '8', '--epoch-num', '2'], 1,
      'expected finite numbers'),
     (['train', 'sim:tiny', '--n-classes', '1'], 1, "'n_classes': found 1"),
-    (['train', 'sim:tiny', '--n-classes', '500'], 1, '500 clusters asked for and only 72 videos'),
+    (['train', 'sim:tiny', '--n-classes', '500'], 1, '500 classes asked for and only 72 videos'),
     (['evaluate', 'none.json', 'none.json'], 1, 'cannot read none.json'),
     (['train'], 2, 'DATA'), (['fly'], 2, 'fly'),
     (['train', 'sim:tiny', '--detla', '0'], 2, 'detla')])

@@ -32,7 +32,7 @@ from copl.iocnet import (
     update_teacher,
 )
 from copl.losses import LOSSES, Minibatch, total_loss
-from copl.plri import CLUSTERINGS, SELECTIONS
+from copl.plri import CLUSTERINGS, SELECTIONS, match_clusters
 from copl.scale import cluster_many, landmark_clusters
 from copl.simulation import Simulation, simulate
 from copl.videos import VideoSet
@@ -332,6 +332,59 @@ def test_weak_supervision_is_the_same_in_both_loops():
                           strict=True):
         assert one[3].all() and (one[1] == other[1]).all()
         for k in (4, 5): torch.testing.assert_close(other[k], one[k], atol=1e-6, rtol=0)
+
+
+def test_soft_labels_are_the_same_in_both_loops():
+    videos = some_videos()
+    config = Config(n_classes=3, soft_labels=.1, **SMALL)
+    hard = rounds(train(videos, Config(n_classes=3, **SMALL)))
+    plain = rounds(algorithm_1(videos, config))
+    fast = rounds(train(videos, config))
+    for one, other in zip(plain, fast, strict=True):
+        for k in (4, 5): torch.testing.assert_close(other[k], one[k], atol=1e-6, rtol=0)
+    torch.testing.assert_close(fast[0][4], hard[0][4])        # the first round knows no classes
+    assert (fast[1][4] - hard[1][4]).abs().max() > 1e-4
+
+
+def test_the_networks_of_a_round_do_not_change_in_the_next():
+    first, *_, last = algorithm_1(some_videos(), Config(n_classes=3, **SMALL))
+    assert (weights(first.network) - weights(last.network)).abs().max() > 1e-4
+    assert (weights(first.student) - weights(last.student)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize('kernel', [1, 3])
+@pytest.mark.parametrize('together', [1, 4, 7, 100])
+def test_a_long_video_in_pieces_is_the_same(kernel, together):
+    rng = np.random.default_rng(0)
+    videos = VideoSet(['short', 'long', 'one', 'longer'],
+                      [rng.random((n, 6), np.float32) for n in (3, 9, 1, 23)])
+    config = Config(n_classes=3, hidden=8, kernel=kernel)
+    network = build_network(videos.widths, config).eval()
+    for (x, whole), (x_, pieces) in zip(full_length(videos, network),
+                                        full_length(videos, network, together), strict=True):
+        assert torch.equal(x[0], x_[0])
+        torch.testing.assert_close(pieces[:2], whole[:2])
+
+
+def test_a_run_goes_on_from_a_finished_one(tmp_path):
+    train_set, test_set = tiny().split()
+    small = dict(n_classes=6, hidden=16, snippets=32, iteration_num=1, epoch_num=4,
+                 stream_norm=True)
+    first = COPL(**small).fit(train_set)
+    path = first.save(tmp_path/'first.pt')
+    more = COPL(**small, start=path).fit(train_set)
+    # its first round pools by the attention of the network that it goes on from
+    np.testing.assert_allclose(more.features_, first.transform(train_set), atol=1e-6)
+    # on other videos: clusters have the numbers of the classes that the network knows
+    other = COPL(**small | {'lr': 1e-9, 'weight_decay': 0.}, start=path).fit(test_set)
+    assert (other.predict(test_set) == first.predict(test_set)).all()
+    said = first.predict(test_set)
+    matched = match_clusters(said, other.pseudolabels_, 6)
+    assert (other.pseudolabels_ == said).sum() == (matched == said).sum()
+    with pytest.raises(CoplError, match='another network .hidden: 16 there, 32 here'):
+        COPL(**small | {'hidden': 32}, start=path).fit(train_set)
+    with pytest.raises(CoplError, match='to go on from a finished run: start'):
+        COPL(**small | {'lr': 1e-5}).fit(train_set, path, resume=True)
 
 
 # Random numbers
