@@ -122,7 +122,7 @@ def open_truth(
             raise
     return load_annotations(beside, subset, allow_pickle)
 
-# %% ../nbs/41_cli.ipynb #7f777306
+# %% ../nbs/41_cli.ipynb #897d0dce
 def _percent(mAP):
     "mAP as it is written everywhere: percent, by threshold, and the average."
     return {'mAP': {f'{t:.2f}': round(100*v, 2) for t, v in mAP.items()},
@@ -146,7 +146,7 @@ def _card(model, videos, test, opened):
             'annotations': (None if truth is None
                             else {'source': truth.source, 'path': _absolute(truth.source),
                                   'sha256': truth.sha256}),
-            'start': None if (start := model.get_params()['start']) is None else _absolute(str(start)),
+            'start': _absolute(str(start)) if (start := model.get_params()['start']) else None,
             'device': str(model.device),
             'processor': platform.processor() or platform.machine(),
             'versions': versions, 'seconds': round(model.seconds_, 1)}
