@@ -21,7 +21,7 @@ from .videos import Annotations, CoplError, TimeGrid, VideoSet
 # %% ../nbs/03_simulation.ipynb #2b275b78
 _TIMELINES = json.loads((files('copl')/'timelines.json').read_text(encoding='utf-8'))
 
-# %% ../nbs/03_simulation.ipynb #13839dfe
+# %% ../nbs/03_simulation.ipynb #827a9a22
 @dataclass(frozen=True)
 class Simulation:
     "What kind of videos to simulate; raises `CoplError` on impossible values."
@@ -39,7 +39,7 @@ class Simulation:
     activities:float=0.0              # strength of background activities, of the action's; 0: none
     own:float=0.8                     # how differently two videos show an action or an activity
     crowding:float=0.0                # how much a few scenes hold most videos: Zipf's exponent
-    spread:float=0.0                  # how unequal scenes are in strength: standard deviation of log
+    spread:float=0.0                  # how unequal scenes are in strength: deviation of its log
 
     def __post_init__(self):
         if self.timelines not in _TIMELINES:
