@@ -99,7 +99,7 @@ class Scale:
                      f'torch {all_of("torch")}, {all_of("date")}')
         return '\n'.join(lines)
 
-# %% ../nbs/50_experiments.ipynb #0f2b172d
+# %% ../nbs/50_experiments.ipynb #da806afd
 def _real(name, seed):
     return load_videos(Path(os.environ['COPL_DATA'])/name)
 
@@ -111,6 +111,7 @@ def _small_anet(seed): # 20 of 100 classes, half the videos of each
 def _first_edition(seed):
     return simulate(Simulation('thumos14', 200, 210, 20, 128, 3000), seed, 'first-edition')
 
+# %% ../nbs/50_experiments.ipynb #00872cd8
 # simulated streams differ in scale
 _QUICK = dict(hidden=32, snippets=48, epoch_num=6, stream_norm=True)
 
