@@ -12,6 +12,8 @@ from . import estimator as estimator
 from . import evaluation as evaluation
 from . import experiments as experiments
 from . import extraction as extraction
+from . import figure_a as figure_a
+from . import figure_b as figure_b
 from . import figures as figures
 from . import has as has
 from . import inspection as inspection
@@ -23,8 +25,11 @@ from . import matching as matching
 from . import n_classes as n_classes
 from . import plri as plri
 from . import report as report
+from . import reproduction as reproduction
 from . import scale as scale
 from . import simulation as simulation
+from . import table_a as table_a
+from . import table_b as table_b
 from . import trust as trust
 from . import videos as videos
 from .algorithm import algorithm_1 as algorithm_1
