@@ -574,7 +574,7 @@ def paired_differences(
     groups = difference.groupby('method', sort=False)
     return pd.DataFrame({c: groups[c].apply(cell, factor=f) for c, f in columns.items()})
 
-# %% ../nbs/50_experiments.ipynb #c566a919
+# %% ../nbs/50_experiments.ipynb #85d44be4
 def paired_interval(
     final:pd.DataFrame,   # one row per method and seed
     a:str,                # a method
@@ -594,8 +594,9 @@ def paired_steps(
 )->pd.DataFrame:                      # one row per step: 'mean [low, high]', and what it says
     "What each step adds, within each seed; 'more' and 'less' where the interval leaves 0 out."
     def cell(a, b, c, factor):
-        mean, low, high, _ = paired_interval(final, a, b, c, factor)
+        mean, low, high, n = paired_interval(final, a, b, c, factor)
         digits = 1 if factor == 100 else 3
+        if n < 2: return f'{mean:+.{digits}f}, one seed' if n else '-'
         said = 'more' if low > 0 else 'less' if high < 0 else 'undecided'
         return f'{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}] {said}'
     return pd.DataFrame({name: {c: cell(a, b, c, f) for c, f in columns.items()}

@@ -1,15 +1,19 @@
 "Simulated sets and experiments: what crosses modules, files and environment variables."
+import itertools
 import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from copl import CoplError, anet_like, save_videos, simulate, thumos_like, tiny
+from copl.cli import main
 from copl.data import stored_simulation
-from copl.experiments import holding, mean_std, measure, scale
+from copl.experiments import Scale, best_of, holding, kept, mean_std, measure, paired, scale
+from copl.reproduction import known_set
 from copl.simulation import Simulation
 
 from . import timelines
@@ -84,3 +88,115 @@ def test_raw_rows_are_by_todays_code_or_by_code_listed_as_harmless(path):
     runs = rows.groupby(['set', 'method', 'seed'])
     assert (runs['round'].apply(lambda r: sorted(map(int, r)) == list(range(len(r))))).all()
     assert (runs[['code', 'fields', 'commit']].nunique() == 1).all(axis=None)
+
+
+def test_what_figures_are_made_of_is_by_todays_code():
+    for path in (Path(__file__).parents[1]/'nbs/results').glob('5[1-5]_*.csv'):
+        table = pd.read_csv(path, dtype=str)
+        if 'code' in table: assert set(table.code) <= holding(), path.name
+
+
+def few(seed=0):
+    return simulate(Simulation(n_train=8, n_test=4, n_classes=2, dim=4, max_length=20), seed)
+
+
+AT = Scale('small', {'thumos': few}, {'thumos': dict(hidden=4, snippets=8, epoch_num=1,
+                                                     iteration_num=1)}, {'thumos': (0, 1)})
+
+
+@pytest.fixture
+def beside(tmp_path, monkeypatch):
+    "A folder of notebooks that keeps rows."
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('COPL_CACHE', str(tmp_path/'cache'))
+    monkeypatch.delenv('COPL_SCALE', raising=False)
+    return tmp_path
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_rows_are_measured_where_asked_and_shown_elsewhere(beside, monkeypatch):
+    with pytest.raises(CoplError, match=r"rows-small-thumos.csv: no rows of set 'thumos', "
+                                        r"method 'COPL', seed 0 .* COPL_SCALE=small measures"):
+        measure(AT, 'thumos', {'COPL': {}}, keep=True)
+    monkeypatch.setenv('COPL_SCALE', 'small')
+    made = measure(AT, 'thumos', {'COPL': {}}, keep=True)
+    monkeypatch.delenv('COPL_SCALE')
+    monkeypatch.setattr('copl.experiments.run', None)            # nothing can be measured
+    shown = measure(AT, 'thumos', {'COPL': {}}, keep=True)
+    assert shown.purity.tolist() == pytest.approx(made.purity.tolist())
+    assert shown.truth_sha256.str.len().eq(64).all()
+    # rows of other code are shown, and measured again where asked
+    path = beside/'results/rows-small-thumos.csv'
+    path.write_text(path.read_text().replace(made.code.iloc[0], 'f'*12))
+    assert set(measure(AT, 'thumos', {'COPL': {}}, keep=True).code) == {'f'*12}
+    monkeypatch.setenv('COPL_SCALE', 'small')
+    with pytest.raises(TypeError): measure(AT, 'thumos', {'COPL': {}}, keep=True)
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_rows_of_other_options_do_not_pass(beside):
+    measure(AT, 'thumos', {'COPL': {}}, (0,), keep=beside/'results')
+    with pytest.raises(CoplError, match='with these options'):
+        measure(AT, 'thumos', {'COPL': dict(alpha=.2)}, (0,), keep=True)
+
+
+def test_what_a_figure_is_made_of_is_kept(beside, monkeypatch):
+    table = pd.DataFrame({'x': [1., 2.]})
+    with pytest.raises(CoplError, match='COPL_SCALE=small makes it'): kept('figure', AT)
+    monkeypatch.setenv('COPL_SCALE', 'small')
+    kept('figure', AT, lambda: table)
+    monkeypatch.delenv('COPL_SCALE')
+    shown = kept('figure', AT, lambda: pytest.fail('made again'))
+    assert shown.x.tolist() == [1, 2] and set(shown.code) <= holding()
+
+
+def test_paired_videos_keep_their_subsets_and_truth():
+    videos = few()
+    pairs = paired(videos, 3)
+    assert len(pairs) == 6 and paired(videos, 3).names == pairs.names != paired(videos, 4).names
+    assert set(pairs.annotations.videos.subset.value_counts().items()) == {('train', 4),
+                                                                           ('test', 2)}
+    for name in pairs.names:
+        a, b = name.split('+')
+        alone = videos.annotations.segments
+        n = (alone.video == a).sum()
+        own = pairs.annotations.select([name]).segments
+        first = alone[alone.video == a]
+        second = alone[alone.video == b]
+        later = videos.grid.duration(int(videos.lengths[videos.names.index(a)]))
+        assert own.start[:n].tolist() == first.start.tolist()
+        assert own.end[n:].tolist() == pytest.approx((second.end + later).tolist())
+        assert own.label.tolist() == [*first.label, *second.label]
+
+
+def test_the_best_of_five_is_the_mean_over_all_choices():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({'method': 'a', 'seed': range(7), 'agreement': rng.random(7),
+                         'purity': rng.random(7)})
+    by_hand = [rows.loc[rows.agreement[list(c)].idxmax(), 'purity']
+               for c in itertools.combinations(range(7), 5)]
+    assert best_of(rows, {'purity': 100}).purity['a'] == pytest.approx(100*np.mean(by_hand))
+
+
+def test_a_data_set_is_known_by_its_classes():
+    assert known_set(few()) == 'thumos'
+    assert known_set(simulate(Simulation('anet12', 4, 2, 2, 2))) == 'anet'
+    videos = few()
+    other = replace(videos.annotations, segments=videos.annotations.segments.assign(label='Juggle'))
+    videos.annotations = other
+    with pytest.raises(CoplError, match="'Juggle'; expected those of THUMOS'14 or ActivityNet"):
+        known_set(videos)
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_reproduce_from_the_command_line(beside, capsys):
+    save_videos(few(), beside/'features')
+    told = ['reproduce', '--data', str(beside/'features'), '--out', str(beside/'out'), '--seeds',
+            '1', '--epoch-num', '1']
+    assert main(told) == 0
+    page = (beside/'out/index.html').read_text()
+    assert 'SIMULATED' in page and 'as PUBLISHED' in page and page.count('<img') == 4
+    rows = pd.read_csv(beside/'out/rows-stand-in-thumos.csv')
+    assert rows.groupby('method').seed.nunique().eq(1).all() and rows.method.nunique() == 14
+    assert main([*told[:2], str(beside/'nothing'), *told[3:]]) == 1
+    assert 'nothing' in capsys.readouterr().err
