@@ -680,7 +680,7 @@ class Report:
             if self.data or self.annotations: raise
             return None, str(e)
 
-# %% ../nbs/41_cli.ipynb #12e17e74
+# %% ../nbs/41_cli.ipynb #df1a5544
 @dataclass(frozen=True)
 class Extract:
     "Features of your own videos, as a folder that copl train reads."
@@ -699,6 +699,8 @@ class Extract:
     batch_size:int=8                      # snippets at a time
     device:str='auto'                     # auto, cpu, cuda, ...
     share:str|None=None  # such as 2/4, second of 4 shares of the videos; torchrun: one per process
+    flow:Literal['tvl1', 'dis']|None=None  # optical flow; default: tvl1 for i3d, dis for lite0
+    workers:int=1                         # processes
 
     def __call__(self):
         "Extract; raises `CoplError` at the end where a video could not be used."
@@ -707,7 +709,7 @@ class Extract:
         done, kept, failed = copl.extraction.extract(
             self.videos, self.out, self.backbone, self.weights_rgb, self.weights_flow,
             TimeGrid(self.stride, self.window, self.fps), self.short_side, self.crop,
-            self.batch_size, self.device, True, self.share)
+            self.batch_size, self.device, True, self.share, self.flow, self.workers)
         print(f'{len(done)} videos extracted, {len(kept)} there already, '
               f'{len(failed)} unusable: {self.out}', copl.extraction.NOTES[self.backbone == 'i3d'],
               sep='\n')
