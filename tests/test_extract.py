@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from copl.annotations import save_annotations
 from copl.extraction import (
     I3D,
     Backbone,
+    I3DBackbone,
     Lite0Backbone,
     UnreadableVideo,
     extract,
@@ -150,6 +152,46 @@ def test_a_folder_holds_one_kind_of_features(tmp_path):
     with pytest.raises(CoplError,
                        match=r'backbone means, flow: found shape \(1, 2\), expected \(1, 5\)'):
         extract(tmp_path/'v', tmp_path/'g', Wrong(), **SMALL)
+
+
+def test_flow_is_asked_for_and_named(tmp_path):
+    moving_shapes(tmp_path/'videos', n=1, seconds=4)
+    made = {}
+    for flow in (None, 'dis'):
+        out = tmp_path/str(flow)
+        extract(tmp_path/'videos', out, Means(), **SMALL, flow=flow)
+        made[flow] = [np.load(out/f'{s}/shape_00.npy') for s in ('rgb', 'flow')]
+    assert json.loads((tmp_path/'dis/extract.json').read_text())['flow'] == 'dis'
+    np.testing.assert_array_equal(made[None][0], made['dis'][0])
+    assert 0 < abs(made[None][1] - made['dis'][1]).max() < abs(made[None][1]).max()
+    assert Lite0Backbone.motion == 'dis' and I3DBackbone.motion == 'tvl1'
+    with pytest.raises(CoplError, match="flow: found 'tvl1', expected 'dis' as asked now"):
+        extract(tmp_path/'videos', tmp_path/'None', Means(), **SMALL, flow='dis')
+    with pytest.raises(CoplError, match="flow is 'raft', expected one of tvl1, dis"):
+        extract(tmp_path/'videos', tmp_path/'raft', Means(), flow='raft')
+    # folders of before there was a choice
+    card = json.loads((tmp_path/'None/extract.json').read_text())
+    del card['flow']
+    (tmp_path/'None/extract.json').write_text(json.dumps(card))
+    assert extract(tmp_path/'videos', tmp_path/'None', Means(), **SMALL).kept == ['shape_00']
+
+
+def test_several_processes_write_the_same_and_name_what_fails(tmp_path, capsys):
+    moving_shapes(tmp_path/'videos', n=3, seconds=2)
+    (tmp_path/'videos/torn.mp4').write_bytes(b'no video')
+    for n in (1, 2):
+        result = extract(tmp_path/'videos', tmp_path/f'{n}', Means(), **SMALL, flow='dis',
+                         workers=n, verbose=True)
+        assert result.done == ['shape_00', 'shape_01', 'shape_02']
+        assert [Path(f).name for f in result.failed] == ['torn.mp4']
+    for name in result.done:
+        for stream in ('rgb', 'flow'):
+            one, two = ((tmp_path/f'{n}'/stream/f'{name}.npy').read_bytes() for n in (1, 2))
+            assert one == two
+    told = capsys.readouterr().err
+    assert '4 videos, 0.1 minutes of video, dis flow: about ' in told and 'with 2 processes' in told
+    with pytest.raises(CoplError, match='workers is 0, expected at least 1'):
+        extract(tmp_path/'videos', tmp_path/'0', Means(), workers=0)
 
 
 def test_two_videos_of_one_name_are_refused(tmp_path):
