@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['run_metrics', 'report']
 
-# %% ../nbs/40_report.ipynb #202e6ed0
+# %% ../nbs/40_report.ipynb #f4578cac
 import base64
 import dataclasses
 import functools
@@ -16,8 +16,10 @@ import re
 import sys
 import warnings
 from collections.abc import Mapping
+from html import escape
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -36,7 +38,7 @@ from .losses import class_scores, top_snippets
 from .trust import BELIEVED, UNBELIEVED
 from .videos import CoplError, VideoSet, shown
 
-# %% ../nbs/40_report.ipynb #fa950ae4
+# %% ../nbs/40_report.ipynb #b5d46c77
 def run_metrics(
     run:str|Path # results folder of `copl train`, or of one method of `copl demo`
 )->dict:         # what its metrics.json holds
@@ -44,8 +46,10 @@ def run_metrics(
     path = Path(run)/'metrics.json'
     try: metrics = json.loads(path.read_text(encoding='utf-8'))
     except OSError as e:
+        inside = sorted(p.parent.name for p in Path(run).glob('*/metrics.json'))
+        which = f', such as {Path(run)/inside[0]} (of {len(inside)} there)' if inside else ''
         raise CoplError(f'cannot read {path}: {e.strerror}; '
-                        'expected the results folder of a finished run') from e
+                        f'expected the results folder of a finished run{which}') from e
     except (ValueError, RecursionError) as e:
         raise CoplError(f'{path}: not readable as JSON: {e}') from e
     if not isinstance(metrics, dict):
@@ -477,7 +481,53 @@ def _page(run, metrics, model, labels, index, grid, missing):
             'frames': grid is not None and grid.fps == 1,
             'start': 0.0 if grid is None else float(grid.edges(0)), **_captions(model, labelled)}
 
-# %% ../nbs/40_report.ipynb #9fe44224
+# %% ../nbs/40_report.ipynb #01270ba4
+def _runs(run):
+    "The section about several runs, where there are any, and the link to it."
+    files = [run/name for name in ('runs.csv', 'options.csv', 'likeness.csv')]
+    if not files[0].exists(): return {'__RUNS__': '', '__RUNS_LINK__': ''}
+    runs = pd.read_csv(files[0], dtype=str, keep_default_na=False)
+    shown = [_table(runs, run)]
+    if files[1].exists():
+        options = pd.read_csv(files[1], dtype=str, keep_default_na=False)
+        if len(options) > 1: shown.append(f'<h3>By option</h3>{_table(options, run)}')
+    if files[2].exists(): shown.append(_alike(pd.read_csv(files[2], index_col=0)))
+    about = ('<p class="soft">The bold one was chosen, without labels, and is what the rest of '
+             'this page shows.</p>')
+    return {'__RUNS__': f'<section id="runs"><h2>Runs</h2>{about}{"".join(shown)}</section>',
+            '__RUNS_LINK__': '<a href="#runs">Runs</a>'}
+
+def _scrolled(table):
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="Runs, table">{table}</div>'
+
+def _table(rows, run):
+    "A table of runs or options, the chosen row bold, with links to the runs' own pages."
+    columns = [c for c in rows if c != 'chosen' and (rows[c] != '').any()]
+    def cell(name, value):
+        try: text = f'{float(value):.3f}' if '.' in value else value
+        except ValueError: text = value
+        text = escape(text)
+        page = Path(value)/'report.html'
+        return f'<a href="{quote(page.as_posix())}">{text}</a>' if name == 'run' and (
+            run/page).exists() else text
+    lines = ''
+    for _, row in rows.iterrows():
+        bold = '<b>{}</b>' if row.get('chosen') == 'True' else '{}'
+        lines += f'<tr>{"".join(f"<td>{bold.format(cell(c, row[c]))}</td>" for c in columns)}</tr>'
+    head = ''.join(f'<th>{escape(c)}</th>' for c in columns)
+    return _scrolled(f'<table><tr>{head}</tr>{lines}</table>')
+
+def _alike(likeness):
+    "How alike the runs' clusters are, 1: the same."
+    def cell(v): return (f'<td style="background:rgba(42,120,214,{max(v, 0)*.6:.2f})">{v:.2f}</td>'
+                         if np.isfinite(v) else '<td></td>')
+    head = ''.join(f'<th>{escape(str(c))}</th>' for c in likeness)
+    lines = ''.join(f'<tr><th>{escape(str(name))}</th>{"".join(map(cell, row))}</tr>'
+                    for name, row in zip(likeness.index, likeness.to_numpy(), strict=True))
+    return ('<details><summary>How alike the clusters of the runs are</summary>'
+            + _scrolled(f'<table><tr><th></th>{head}</tr>{lines}</table>') + '</details>')
+
+# %% ../nbs/40_report.ipynb #f0f560f4
 def report(
     run:str|Path,             # results folder of `copl train`, or of one method of `copl demo`
     data:VideoSet|None=None,  # the videos of the run, training and test; None: no timelines
@@ -504,7 +554,7 @@ def report(
     page |= {'labels': list(index), 'videos': entries}
     clusters = [_text(model.names_[c]) for c in model.pseudolabels_]
     figures = _figures(model, labels if page['labelled'] else clusters)
-    return _write(out or run/'report.html', figures, page, makers, max_mb, points)
+    return _write(out or run/'report.html', figures | _runs(run), page, makers, max_mb, points)
 
 # %% ../nbs/40_report.ipynb #e5f0abf2
 def _write(path, figures, page, makers, max_mb, points):

@@ -516,3 +516,25 @@ def test_the_program_of_the_page_can_be_read():
     if node is None: pytest.skip('needs node on the PATH')
     said = subprocess.run([node, '--check', PARTS[2]], capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_the_page_of_several_runs_shows_them_all(tmp_path, capsys):
+    out = tmp_path/'runs'
+    quick = ('--hidden 8 --snippets 16 --epoch-num 1 --iteration-num 2 --stream-norm --runs 2 '
+             '--n-classes 6').split()
+    assert main(['train', 'sim:tiny', *quick, '--out', str(out)]) == 0
+    assert main(['report', str(out/'seed-0')]) == 0 and main(['report', str(out)]) == 0
+    page = (out/'report.html').read_text(encoding='utf-8')
+    section = page[page.index('<section id="runs">'):page.index('<section id="rounds">')]
+    runs = pd.read_csv(out/'runs.csv')
+    assert '<a href="seed-0/report.html">' in section and 'seed-1/report.html' not in section
+    assert section.count('<b>') == len(runs.columns) - 1 - runs.isna().all().sum()
+    [chosen] = runs[runs.chosen].agreement
+    assert f'<b>{chosen:.3f}</b>' in section and 'How alike' in section
+    assert '__RUNS' not in page and '<a href="#runs">' in page
+    alone = (out/'seed-0/report.html').read_text(encoding='utf-8')
+    assert 'id="runs"' not in alone and '__RUNS' not in alone
+    capsys.readouterr()
+    assert main(['report', str(tmp_path)]) == 1
+    assert f'such as {out} (of 1 there)' in capsys.readouterr().err
