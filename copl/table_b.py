@@ -32,7 +32,7 @@ PUBLISHED = {'thumos': {'w/o PLRI': (32.2, 40.1), '-0.10': (32.3, 40.6), '-0.05'
 SEEDS = {('small', 'thumos'): range(5), ('small', 'anet'): range(3),
          ('clips', 'clips'): range(5)} # measured beside the book; elsewhere: those of the scale
 
-# %% ../nbs/52_table_b.ipynb #a46cc4d0
+# %% ../nbs/52_table_b.ipynb #568dfe0f
 def delta_table(
     rows:pd.DataFrame, # as `measure` gives
 )->pd.DataFrame:       # a row per threshold
@@ -45,7 +45,8 @@ def delta_table(
         table[f'kept in {word} round'] = kept_in
     table['mAP, best of five'] = best_of(last_round(rows), {'mAP': 100}).mAP.round(1)
     shown = pd.DataFrame(PUBLISHED.get(key, {}), index=[f'{at_tiou} PUBLISHED', 'mAP PUBLISHED']).T
-    table = table.join(shown if len(shown) else None).reindex(list(SWEEP)).astype(object)
+    if len(shown): table = table.join(shown)
+    table = table.reindex(list(SWEEP)).astype(object)
     return table.where(table.notna(), '')
 
 # %% ../nbs/52_table_b.ipynb #58c1d585
