@@ -134,7 +134,7 @@ SCALES = {
     'first-edition': lambda: replace(scale('small'), name='first-edition',
                                      sets={'thumos': _first_edition})} # name: what makes the scale
 
-# %% ../nbs/50_experiments.ipynb #64842d22
+# %% ../nbs/50_experiments.ipynb #518363c1
 def _real_scale():
     root = os.environ.get('COPL_DATA')
     if root is None:
@@ -148,6 +148,7 @@ def _real_scale():
     return Scale('real', sets, {'thumos': {}, 'anet': PRESETS['activitynet']},
                  dict.fromkeys(sets, range(3)))
 
+# %% ../nbs/50_experiments.ipynb #87ace61e
 def _clips_scale():
     root = Path(os.environ.get('COPL_DATA', '.'))/'ucf101_clips/set1'
     options = dict(hidden=128, snippets=128)
@@ -168,7 +169,7 @@ def _pairs_scale():
                  {'thumos': small.options['thumos'], 'clips': clips.options['clips']},
                  dict.fromkeys(('thumos', 'clips'), range(5)))
 
-# %% ../nbs/50_experiments.ipynb #ac1f84f6
+# %% ../nbs/50_experiments.ipynb #4c803cbf
 def paired(
     videos:VideoSet,    # with annotations and subsets
     seed:int=0,         # which two come together follows from it
@@ -184,6 +185,7 @@ def paired(
     truth = _paired_truth(videos, pairs, names)
     return VideoSet(names, streams, videos.grid, truth, f'{videos.source}, paired')
 
+# %% ../nbs/50_experiments.ipynb #ba5d87b5
 def _paired_truth(videos, pairs, names):
     "Both videos' ground truth, the second's later by the duration of the first."
     table, facts = videos.annotations.segments, videos.annotations.videos.set_index('video')
@@ -199,7 +201,7 @@ def _paired_truth(videos, pairs, names):
                        pd.DataFrame(about, columns=['video', 'subset', 'duration']),
                        f'{videos.annotations.source}, paired')
 
-# %% ../nbs/50_experiments.ipynb #d369e921
+# %% ../nbs/50_experiments.ipynb #091b242e
 def scale(
     name:str|None=None, # one of `SCALES`; None: what COPL_SCALE says, else tiny
 )->Scale:
@@ -215,6 +217,7 @@ def asked(
     "Whether COPL_SCALE says to measure at this scale."
     return os.environ.get('COPL_SCALE') == name
 
+# %% ../nbs/50_experiments.ipynb #9bb492fb
 def world_of(
     at:Scale,
     key:str, # 'thumos', 'anet' or 'clips'
@@ -574,7 +577,7 @@ def paired_differences(
     groups = difference.groupby('method', sort=False)
     return pd.DataFrame({c: groups[c].apply(cell, factor=f) for c, f in columns.items()})
 
-# %% ../nbs/50_experiments.ipynb #85d44be4
+# %% ../nbs/50_experiments.ipynb #c37c487a
 def paired_interval(
     final:pd.DataFrame,   # one row per method and seed
     a:str,                # a method
@@ -587,6 +590,7 @@ def paired_interval(
     difference = factor*(one - other).dropna()
     return (difference.mean(), *bootstrap_interval(difference), len(difference))
 
+# %% ../nbs/50_experiments.ipynb #c488b798
 def paired_steps(
     final:pd.DataFrame,               # one row per method and seed
     steps:Mapping[str, tuple[str, str]], # name: (method, the one taken away from it)

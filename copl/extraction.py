@@ -747,7 +747,7 @@ def extract(
                 bar.update()
     return result
 
-# %% ../nbs/33_extraction.ipynb #97b33319
+# %% ../nbs/33_extraction.ipynb #a9f6b7f4
 def _extract_one(path, out, *how):
     "Write both streams of a video; None, or why it cannot be used."
     try: streams = video_streams(path, *how)
@@ -756,12 +756,14 @@ def _extract_one(path, out, *how):
         atomic_write(Path(out)/stream/f'{path.stem}.npy', functools.partial(np.save, arr=x))
     return None
 
+# %% ../nbs/33_extraction.ipynb #9b85d40c
 def _seconds(path):
     "Of a video, as its container says; 0 where it does not."
     try:
         with _need('av').open(str(path)) as container: return (container.duration or 0)/1e6
     except (OSError, ValueError): return 0
 
+# %% ../nbs/33_extraction.ipynb #acd6b2e9
 def _estimate(wanted, workers, backbone, grid, short_side, crop, batch_size, flow):
     "How long it will take, by the first snippets of the first video that can be read."
     seconds = sum(map(_seconds, wanted))

@@ -481,7 +481,7 @@ def _page(run, metrics, model, labels, index, grid, missing):
             'frames': grid is not None and grid.fps == 1,
             'start': 0.0 if grid is None else float(grid.edges(0)), **_captions(model, labelled)}
 
-# %% ../nbs/40_report.ipynb #01270ba4
+# %% ../nbs/40_report.ipynb #f6053696
 def _runs(run):
     "The section about several runs, where there are any, and the link to it."
     files = [run/name for name in ('runs.csv', 'options.csv', 'likeness.csv')]
@@ -497,6 +497,7 @@ def _runs(run):
     return {'__RUNS__': f'<section id="runs"><h2>Runs</h2>{about}{"".join(shown)}</section>',
             '__RUNS_LINK__': '<a href="#runs">Runs</a>'}
 
+# %% ../nbs/40_report.ipynb #134f1401
 def _scrolled(table):
     return f'<div class="scroll" tabindex="0" role="region" aria-label="Runs, table">{table}</div>'
 
@@ -517,6 +518,7 @@ def _table(rows, run):
     head = ''.join(f'<th>{escape(c)}</th>' for c in columns)
     return _scrolled(f'<table><tr>{head}</tr>{lines}</table>')
 
+# %% ../nbs/40_report.ipynb #717467f9
 def _alike(likeness):
     "How alike the runs' clusters are, 1: the same."
     def cell(v): return (f'<td style="background:rgba(42,120,214,{max(v, 0)*.6:.2f})">{v:.2f}</td>'

@@ -102,7 +102,7 @@ def _page(at, key, out, a, b):
     return atomic_write(out/'index.html',
                         lambda p: p.write_text(_html(world, parts, cards), encoding='utf-8'))
 
-# %% ../nbs/58_reproduction.ipynb #d785cda2
+# %% ../nbs/58_reproduction.ipynb #ea892e73
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
 body { max-width: 75rem; margin: 2rem auto; padding: 0 1rem }
@@ -120,6 +120,7 @@ bootstrap over seeds, and "undecided" where the interval holds 0: three seeds de
 the methods themselves. No checkpoint and no option was chosen on test labels; published numbers of
 this family probably were. Values marked PUBLISHED are from the supplement of the paper."""
 
+# %% ../nbs/58_reproduction.ipynb #457be2bc
 def _shown(part):
     "A table or figure as HTML."
     if isinstance(part, pd.DataFrame): return part.to_html(border=0)
