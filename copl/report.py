@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['run_metrics', 'report']
 
-# %% ../nbs/40_report.ipynb #f4578cac
+# %% ../nbs/40_report.ipynb #efb4dafd
 import base64
 import dataclasses
 import functools
 import hashlib
 import io
+import itertools
 import json
 import re
 import sys
@@ -60,7 +61,7 @@ def run_metrics(
         raise CoplError(f'{path}: expected what copl train writes, found a gap ({e!r})') from e
     return metrics
 
-# %% ../nbs/40_report.ipynb #c6fea4fb
+# %% ../nbs/40_report.ipynb #b5f701ed
 def _check_metrics(metrics):
     "Raises an error of some kind where something is missing that the page shows."
     for key in ('config', 'data', 'versions'):
@@ -69,6 +70,11 @@ def _check_metrics(metrics):
                             'expected names and values')
     if not isinstance(metrics['data'].get('source'), str):
         raise CoplError("found no source under 'data', expected what copl train writes")
+    for part, key in itertools.product(('data', 'annotations'),
+                                       ('path', 'source', 'layout', 'lengths', 'streams')):
+        found = (metrics.get(part) or {}).get(key) or ''
+        if not isinstance(found, str):
+            raise CoplError(f'found {shown(found)} as {key!r} of {part!r}, expected text')
     if not isinstance(metrics.get('trust', {}), dict):
         raise CoplError(f"found {shown(metrics['trust'])} under 'trust', expected names and values")
     if not isinstance(metrics.get('seed'), int):
