@@ -217,7 +217,7 @@ def asked(
     "Whether COPL_SCALE says to measure at this scale."
     return os.environ.get('COPL_SCALE') == name
 
-# %% ../nbs/50_experiments.ipynb #9bb492fb
+# %% ../nbs/50_experiments.ipynb #cb3187ba
 def world_of(
     at:Scale,
     key:str, # 'thumos', 'anet' or 'clips'
@@ -226,7 +226,7 @@ def world_of(
     data = {'thumos': "THUMOS'14", 'anet': 'ActivityNet v1.2', 'clips': 'clips'}[key]
     if at.name == 'real': return f'{data}, your features'
     if key == 'clips': return 'real clips, composed'
-    return f'{data}-like, simulated'
+    return f'{data}-like, simulated' + ', full size'*(at.name == 'full')
 
 def scales(
     *names:str, # those that a notebook speaks of

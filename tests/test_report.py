@@ -466,6 +466,18 @@ def test_a_number_that_the_page_does_not_know_has_no_explanation(page_file, tmp_
     assert ['AMI', '0.500'] in content['tiles'] and 'AMI' not in dict(content['meanings'])
 
 
+@pytest.mark.parametrize(('part', 'key'), [('data', 'path'), ('annotations', 'path'),
+                                           ('annotations', 'source'), ('data', 'streams')])
+def test_a_place_that_is_no_text_is_refused_by_name(page_file, tmp_path, capsys, part, key):
+    shutil.copytree(page_file.parent, tmp_path/'run')
+    metrics = json.loads((tmp_path/'run/metrics.json').read_text(encoding='utf-8'))
+    metrics.setdefault(part, {'source': 'there'})[key] = 9223372036854775808
+    (tmp_path/'run/metrics.json').write_text(json.dumps(metrics), encoding='utf-8')
+    assert main(['report', str(tmp_path/'run')]) == 1
+    assert f"metrics.json: found 9223372036854775808 as '{key}' of '{part}', expected text" in (
+        capsys.readouterr().err)
+
+
 # of classes, streams and figures, and of the caution at the top
 COLORS = ("[...Array(10).keys()].map(i => getComputedStyle(document.documentElement)"
           ".getPropertyValue(`--c${i}`)).concat(getComputedStyle("
