@@ -611,7 +611,7 @@ def draw_flow(
     magnitude = (x*x).sum(1, keepdim=True).sqrt()
     return torch.cat([x, 2*magnitude - 1], 1).clamp(-1, 1)
 
-# %% ../nbs/33_extraction.ipynb #163d7963
+# %% ../nbs/33_extraction.ipynb #72139ce0
 SUFFIXES = frozenset( # what counts as a video in a folder
     '.avi .flv .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv .3gp'.split())
 
@@ -623,8 +623,10 @@ def find_videos(
     for item in [what] if isinstance(what, str | Path) else what:
         files = _video_files(item)
         if not files:
+            below = Path(item, '**/*')
+            hint = f'; there are some further down: {below}' if _video_files(below) else ''
             raise CoplError(f'{item}: found no video, expected a video file, a folder with videos '
-                            'or a pattern that matches some')
+                            f'or a pattern that matches some{hint}')
         for file in files:
             first = found.setdefault(safe_name(file, file.stem), file)
             if first.resolve() != file.resolve():
@@ -632,7 +634,7 @@ def find_videos(
                                 f'{file.stem!r}, expected names that differ')
     return [found[name] for name in sorted(found)]
 
-# %% ../nbs/33_extraction.ipynb #3b227c17
+# %% ../nbs/33_extraction.ipynb #f0dedbc8
 def _video_files(item):
     "The files that one item means."
     path = Path(item)
@@ -640,7 +642,10 @@ def _video_files(item):
         return [p for p in path.iterdir()
                 if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith('.')]
     if path.exists(): return [path]
-    return [p for match in glob.glob(str(item), recursive=True) if (p := Path(match)).is_file()]
+    there = next((p for p in path.parents if p.is_dir()), Path()) # its brackets are no pattern
+    matches = glob.glob(str(path.relative_to(there)), root_dir=there, recursive=True)
+    return [p for match in matches if (p := there/match).is_file()
+            and (p.suffix.lower() in SUFFIXES or path.suffix)]
 
 # %% ../nbs/33_extraction.ipynb #6300ab7d
 @torch.inference_mode()
