@@ -66,7 +66,7 @@ class Found:
         if len(there) < len(files): return
         self.parts[name] = {s: Part(f, functools.partial(open_, f)) for s, f in there.items()}
 
-# %% ../nbs/31_layouts.ipynb #9fa89b11
+# %% ../nbs/31_layouts.ipynb #c3d23614
 class LazyArray:
     "An array in a file: shape and type are known, values are read at every access."
     def __init__(self,
@@ -90,7 +90,9 @@ class LazyArray:
 
     def __len__(self): return self.shape[0]
     def __getitem__(self, i): return self._read()[i]
-    def __array__(self, dtype=None, copy=None): return np.array(self._read(), dtype, copy=copy)
+    def __array__(self, dtype=None, copy=None):
+        x = np.asarray(self._read(), dtype)
+        return x.copy() if copy else x
 
     def map(self,
         change:Callable,      # array -> array
