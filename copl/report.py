@@ -61,7 +61,7 @@ def run_metrics(
         raise CoplError(f'{path}: expected what copl train writes, found a gap ({e!r})') from e
     return metrics
 
-# %% ../nbs/40_report.ipynb #b5f701ed
+# %% ../nbs/40_report.ipynb #5b15015b
 def _check_metrics(metrics):
     "Raises an error of some kind where something is missing that the page shows."
     for key in ('config', 'data', 'versions'):
@@ -82,6 +82,7 @@ def _check_metrics(metrics):
     _tiles(metrics)
     _card(metrics)
 
+# %% ../nbs/40_report.ipynb #a339aefb
 def _labels(run, names):
     "Each training video's label as the run wrote it, None without."
     path = Path(run)/'pseudolabels.csv'
