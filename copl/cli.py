@@ -655,15 +655,16 @@ class Report:
     allow_pickle:bool=False  # read W-TALC's pickled arrays, which can run any code: only if trusted
     max_mb:float=5.0  # megabytes of the page; timelines get coarser, then fewer, to fit
     device:str='auto'                     # auto, cpu, cuda, ...
+    videos:Path|None=None  # folder of the video files: the page shows what the clusters hold
 
     def __call__(self):
         "Write the page, and say where."
-        videos, reason = self._videos(copl.report.run_metrics(self.run))
-        path = copl.report.report(self.run, videos, self.out, reason, self.max_mb,
-                                  device=self.device)
+        data, reason = self._data(copl.report.run_metrics(self.run))
+        path = copl.report.report(self.run, data, self.out, reason, self.max_mb,
+                                  device=self.device, videos=self.videos)
         print(f'{path}: {path.stat().st_size/1e6:.2f} MB')
 
-    def _videos(self, metrics):
+    def _data(self, metrics):
         "(videos of the run, '') or (None, why not); raises `CoplError` only for ones asked for."
         source = self.data or metrics['data'].get('path', metrics['data']['source'])
         truth = self.annotations

@@ -18,10 +18,11 @@ function svg(tag, attributes = {}, ...children) {
   return make(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children)
 }
 
+const typed = new Map() // names of clusters that the reader has given, by number
 const number = (x, digits = 3) => (x === null || x === undefined ? '' : x.toFixed(digits))
 const percent = x => (100 * x).toFixed(0) + ' %'
 const clock = s => (D.frames ? s.toFixed(0) : s.toFixed(s < 100 ? 1 : 0) + ' s')
-const called = c => D.clusters[c].name ?? 'no name'
+const called = c => typed.get(c) ?? D.clusters[c].name ?? 'no name'
 
 function tableHead(cells) {
   const heads = cells.map(([text, kind]) => html('th', {scope: 'col', class: kind}, text))
@@ -68,17 +69,57 @@ function link(text, attributes, action) {
   return button
 }
 
+function picture(jpeg, alt) {
+  return html('img', {src: `data:image/jpeg;base64,${jpeg}`, alt})
+}
+
 function jump(i) {
-  const name = D.videos[i].name
-  return html(
-    'div',
-    {},
-    link(name, {}, () => {
-      reset(0, '')
-      choose(i, true)
-      $('viewer').scrollIntoView()
-    }),
-  )
+  const v = D.videos[i]
+  const show = () => {
+    reset(0, '')
+    choose(i, true)
+    $('viewer').scrollIntoView()
+  }
+  const best = v.frames[v.best]
+  if (!best) return html('div', {}, link(v.name, {}, show))
+  const button = link('', {title: v.name}, show)
+  button.append(picture(best[1], ''), html('span', {}, v.name))
+  return html('div', {class: 'seen'}, button)
+}
+
+// Names that the reader gives, and the file of them that copl name reads
+let saved = true
+
+function nameField(k) {
+  const label = `Name of cluster ${k}`
+  const field = html('input', {type: 'text', 'aria-label': label, placeholder: 'name it'})
+  field.oninput = () => {
+    const name = field.value.trim()
+    if (name) typed.set(k, name)
+    else typed.delete(k)
+    saved = typed.size === 0
+    $('save-names').disabled = saved
+    $('names-note').textContent = ''
+    field.closest('td').querySelector('button').textContent = `${k}: ${called(k)}`
+    fillSelects()
+    list()
+  }
+  return field
+}
+
+function saveNames() {
+  const quoted = text => `"${text.replaceAll('"', '""')}"`
+  const rows = [...typed].sort(([a], [b]) => a - b).map(([k, name]) => `${k},${quoted(name)}\n`)
+  const file = new Blob(['cluster,name\n', ...rows], {type: 'text/csv'})
+  const address = URL.createObjectURL(file)
+  html('a', {href: address, download: 'names.csv'}).click()
+  URL.revokeObjectURL(address)
+  saved = true
+  $('names-note').textContent = 'names.csv: copl name RUN names.csv gives them to the run.'
+}
+
+function warnOfNames(event) {
+  if (!saved) event.preventDefault()
 }
 
 function clusterRow(c, k) {
@@ -95,7 +136,7 @@ function clusterRow(c, k) {
   return html(
     'tr',
     {},
-    html('td', {class: 'wide'}, show),
+    html('td', {class: 'wide'}, show, nameField(k)),
     ...figures.map(([h, v]) => html('td', {class: 'num', 'data-head': h}, v)),
     html('td', {class: 'names', 'data-head': 'Most confident'}, ...c.most.map(jump)),
     html('td', {class: 'names', 'data-head': 'Least confident'}, ...c.least.map(jump)),
@@ -478,9 +519,19 @@ function lanes(v, t, best) {
   ]
 }
 
+function showFrames(v) {
+  $('frames').hidden = !v?.frames.length
+  if (!v?.frames.length) return
+  const seen = ([s, jpeg]) =>
+    html('figure', {}, picture(jpeg, `Frame at ${clock(s)}`), html('figcaption', {}, clock(s)))
+  $('frames-note').textContent = D.frames_note
+  $('strip').replaceChildren(...v.frames.map(seen))
+}
+
 function draw() {
   const v = state.at === null ? null : D.videos[state.at]
   const t = v && v.timeline
+  showFrames(v)
   $('name').textContent = v ? v.name : 'No video matches'
   $('timeline').hidden = !t
   $('facts').textContent = v ? facts(v, t) : 'Change the cluster or the search.'
@@ -657,6 +708,8 @@ function listenToControls() {
   $('later').onclick = () => shift(0.5)
   $('whole').onclick = whole
   $('top').oninput = draw
+  $('save-names').onclick = saveNames
+  window.onbeforeunload = warnOfNames
   document.onkeydown = onKey
   window.onhashchange = readAddress
 }

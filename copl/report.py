@@ -27,12 +27,14 @@ import pandas as pd
 from matplotlib import cycler, rc_context
 from matplotlib.figure import Figure
 
-from .config import atomic_write
+from .annotations import matched_names
+from .config import atomic_write, progress
 from .data import load_detections
 from .estimator import COPL
 from .evaluation import purity
 from .figures import plot_confidence, plot_rounds, plot_tsne
-from .has import class_specific_attention, has_attention
+from .extraction import UnreadableVideo, find_videos, frame_at, jpeg
+from .has import ATTENTIONS, attention_uniform, class_specific_attention, has_attention
 from .iocnet import Outputs, full_length
 from .localization import ClusterName, cluster_names, localize
 from .losses import class_scores, top_snippets
@@ -212,7 +214,9 @@ def _seen(out, model, grid, duration):
     kept = None
     if model.config.attention == 'has':
         kept = (has_attention(out.cas, out.attention, model.config.alpha) > 0).numpy()
-    return {'likeliest': int(p.argmax()), 'classes': classes, 'has': kept,
+    weigh = ATTENTIONS.get(model.config.attention, attention_uniform)
+    weights = weigh(out.cas, out.attention, model.config).numpy()
+    return {'likeliest': int(p.argmax()), 'classes': classes, 'has': kept, 'weights': weights,
             'proposals': found[found.cluster.isin(classes)],
             'streams': out.attention.numpy(), 'cs': class_specific_attention(out.cas).numpy(),
             'cas': out.cas.softmax(-1).numpy().T[classes]}
@@ -254,7 +258,7 @@ def _training_list(model, labels, index):
                model.selected_.tolist(), labels, strict=True)
     return [{'name': name, 'split': 0, 'cluster': y, 'rank': round(s, 4), 'selected': in_P,
              'label': _number(label, index), 'duration': None, 'snippets': None, 'end': None,
-             'timeline': None} for name, y, s, in_P, label in rows]
+             'timeline': None, 'moments': [], 'frames': []} for name, y, s, in_P, label in rows]
 
 def _rows(table, index, score):
     "(start, end[, score], label number) of each row, rounded."
@@ -286,7 +290,8 @@ def _timelines(videos, model, found, index):
         facts = {'name': name, 'split': 1, 'cluster': seen['likeliest'], 'selected': None,
                  'rank': rows[0][2] if rows else None, 'label': _number(label, index),
                  'duration': duration, 'snippets': len(out.cas),
-                 'end': float(grid.edges(len(out.cas)))}
+                 'end': float(grid.edges(len(out.cas))),
+                 'moments': _moments(seen['weights'], grid)}
         yield facts, functools.partial(_encoded, seen, duration, rows, instances)
 
 # %% ../nbs/40_report.ipynb #7b7ae513
@@ -296,14 +301,62 @@ def _videos(run, model, train, test, labels, index):
     if train is None: return entries, []
     makers = []
     for entry, (facts, maker) in zip(entries, _timelines(train, model, None, index), strict=True):
-        entry.update({k: facts[k] for k in ('duration', 'snippets', 'end')})
+        entry.update({k: facts[k] for k in ('duration', 'snippets', 'end', 'moments')})
         makers.append(maker)
     if test is None: return entries, makers
     written = load_detections(Path(run)/'detections.json')
     for facts, maker in _timelines(test, model, written, index):
-        entries.append(facts | {'timeline': None})
+        entries.append(facts | {'timeline': None, 'frames': []})
         makers.append(maker)
     return entries, makers
+
+# %% ../nbs/40_report.ipynb #5c12d29d
+_FRAMES = 4 # of a video, at most
+
+def _moments(weights, grid):
+    "Seconds of the best-weighted snippet in each part of those that weigh, the best first."
+    kept = np.flatnonzero(weights > 0)
+    best = [part[weights[part].argmax()] for part in np.array_split(kept, _FRAMES) if len(part)]
+    seconds = grid.centers(len(weights))
+    return [round(float(seconds[t]), 2) for t in sorted(best, key=lambda t: -weights[t])]
+
+# %% ../nbs/40_report.ipynb #926a8933
+def _frame(path, seconds):
+    "A frame as the page holds it: JPEG in base64."
+    return base64.b64encode(jpeg(frame_at(path, seconds, 72))).decode()
+
+def _add_frames(page, moments, where, room):
+    "Give the videos that the clusters name their frames, and say which have none."
+    entries = page['videos']
+    named = [i for c in page['clusters'] for i in c['most'] + c['least'] if moments[i]]
+    files = {path.stem: path for path in find_videos(where)}
+    spelt = matched_names([entries[i]['name'] for i in named], files)
+    there = [i for i in named if entries[i]['name'] in spelt]
+    failed = []
+    for i in progress(there, unit='video'):
+        path = files[spelt[entries[i]['name']]]
+        try: entries[i]['frames'] = [(t, _frame(path, t)) for t in moments[i]]
+        except UnreadableVideo as e: failed.append(str(e))
+    _fit_frames(entries, room)
+    _say_frames(where, [entries[i]['name'] for i in named if i not in there], failed)
+
+# %% ../nbs/40_report.ipynb #865a7f1d
+def _fit_frames(entries, room):
+    "Keep the best frames of each video such that all have at most `room` bytes."
+    n = _FRAMES
+    while n and sum(len(x) for e in entries for _, x in e['frames'][:n]) > room: n -= 1
+    for e in entries:
+        best_first = e['frames'][:n]
+        e['frames'] = sorted(best_first)
+        e['best'] = e['frames'].index(best_first[0]) if best_first else None
+
+def _say_frames(where, missing, failed):
+    "Warn of videos without a file, and of files that cannot be read."
+    if missing:
+        warnings.warn(f'{where}: found no file of {len(missing)} videos that the page names, '
+                      f'such as {missing[0]!r}: they are shown without frames', stacklevel=4)
+    if failed:
+        warnings.warn(f'{len(failed)} videos are shown without frames: {failed[0]}', stacklevel=4)
 
 # %% ../nbs/40_report.ipynb #e548fa51
 def _classes(
@@ -482,11 +535,18 @@ def _page(run, metrics, model, labels, index, grid, missing):
             'simulated': caution if metrics['data'].get('simulated') else None,
             'missing': missing, 'tiles': tiles,
             'card': card, 'config': config,
+            'frames_note': _frames_note(model),
             'streams': list(model.widths_), 'rounds': _rounds(model.rounds_),
             'clusters': _clusters(model, labels, index), 'labelled': labelled,
             'clusters_note': _note(model, labelled), 'foot': _foot(0, 0, 0),
             'frames': grid is not None and grid.fps == 1,
             'start': 0.0 if grid is None else float(grid.edges(0)), **_captions(model, labelled)}
+
+# %% ../nbs/40_report.ipynb #40774570
+def _frames_note(model):
+    "What stands above the frames of a video."
+    if model.config.attention == 'has': return 'Frames of the snippets that HAS keeps'
+    return 'Frames of the snippets with most attention'
 
 # %% ../nbs/40_report.ipynb #f6053696
 def _runs(run):
@@ -545,6 +605,7 @@ def report(
     max_mb:float=5.0,         # megabytes of the page; timelines get coarser, then fewer, to fit
     points:int=600,           # points of each score sequence, at most
     device:str='auto',        # 'auto' takes a GPU where there is one
+    videos:str|Path|None=None,# folder of the video files, whose frames are shown; needs `data`
 )->Path:                      # the page
     "Show a finished run as one HTML page; raises `CoplError` for no run, or no room."
     run, metrics = Path(run), run_metrics(run)
@@ -557,23 +618,29 @@ def report(
     train, test = None, None
     if data is not None: train, test, reason = _same_data(metrics, data)
     missing = None if train else f'No timelines: {reason}.'
-    if missing: warnings.warn(f'{run}: the report has no timelines: {reason}', stacklevel=2)
+    what = 'timelines' if videos is None else 'timelines and no frames'
+    if missing: warnings.warn(f'{run}: the report has no {what}: {reason}', stacklevel=2)
     page = _page(run, metrics, model, labels, index, data and data.grid, missing)
     entries, makers = _videos(run, model, train, test, labels, index)
+    moments = [entry.pop('moments') for entry in entries]
     page |= {'labels': list(index), 'videos': entries}
     clusters = [_text(model.names_[c]) for c in model.pseudolabels_]
-    figures = _figures(model, labels if page['labelled'] else clusters)
-    return _write(out or run/'report.html', figures | _runs(run), page, makers, max_mb, points)
+    figures = _figures(model, labels if page['labelled'] else clusters) | _runs(run)
+    if videos is not None:
+        room = max_mb*1e6 - len(_text_of(figures, page).encode())
+        _add_frames(page, moments, videos, room/2)
+    return _write(out or run/'report.html', figures, page, makers, max_mb, points)
 
 # %% ../nbs/40_report.ipynb #e5f0abf2
 def _write(path, figures, page, makers, max_mb, points):
     "The page with the timelines that it has room for; raises `CoplError` for no room."
-    def text(): return _filled(figures | {'__DATA__': _json(page)})
-    size = len(text().encode())
+    size = len(_text_of(figures, page).encode())
     if size > max_mb*1e6:
         raise CoplError(f'report: the page without any timeline has {size/1e6:.2f} MB, '
                         f'expected room for it in max_mb = {max_mb:g}')
     if makers:
         fitted = _fit(page['videos'], makers, max_mb*1e6 - size - 300, points)
         page['foot'] = _foot(*fitted, len(makers))
-    return atomic_write(path, lambda p: p.write_text(text(), encoding='utf-8'))
+    return atomic_write(path, lambda p: p.write_text(_text_of(figures, page), encoding='utf-8'))
+
+def _text_of(figures, page): return _filled(figures | {'__DATA__': _json(page)})

@@ -2,11 +2,14 @@
 import hashlib
 import http.server
 import json
+import struct
 import subprocess
 import sys
 import threading
 import warnings
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,8 +23,10 @@ from copl.extraction import (
     I3DBackbone,
     Lite0Backbone,
     UnreadableVideo,
+    _timed,
     extract,
     find_weights,
+    frame_at,
     load_weights,
     moving_shapes,
     read_frames,
@@ -212,24 +217,128 @@ def test_snippets_follow_the_clock_whatever_the_rate(tmp_path, rate, seconds):
     assert abs(brightness - middles).max() < 12
 
 
-def test_short_videos_turned_videos_and_overlap(tmp_path):
+@pytest.mark.parametrize('suffix, codec', [('avi', 'mpeg4'), ('mp4', 'libx264'),
+                                           ('mkv', 'libx264')])
+def test_the_picture_of_each_moment(tmp_path, suffix, codec):
+    for rate in (10, 30):
+        path = write_video(tmp_path/f'a.{suffix}', grey(2*rate), rate, codec)
+        brightness = [x.mean() for x in read_frames(path, short_side=48)]
+        expected = [20 + 200*(k*rate//25)//(2*rate) for k in range(50)]
+        assert abs(np.array(brightness) - expected).max() < 4.5 # a picture of 10 per second: 10
+        for k in (0, 7, 31, 49):
+            assert frame_at(path, k/25 + .001, 48).mean() == brightness[k]
+        assert frame_at(path, 99, 48).mean() == brightness[-1]
+
+
+def test_short_videos_and_overlap(tmp_path):
     short = write_video(tmp_path/'short.mp4', grey(4))
     assert [x.shape for x in video_streams(short, Means(), **SMALL)] == [(1, 3), (1, 2)]
     assert len(video_streams(write_video(tmp_path/'b.mp4', grey(40)), Means(), TimeGrid(stride=4),
                              **SMALL)[0]) == 7
-    half = np.zeros((48, 64, 3), np.uint8)
-    half[:24] = 200
-    with av.open(str(tmp_path/'turned.mp4'), 'w') as container:
+
+
+def noted(path, matrix, aspect=None):
+    "A video of four quarters, darker to brighter, whose file says how it is to be shown."
+    quarters = np.repeat(np.repeat([[40, 100], [160, 220]], 24, 0), 32, 1).astype(np.uint8)
+    with av.open(str(path), 'w') as container:
         stream = container.add_stream('libx264', rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
-        if not hasattr(stream, 'set_display_rotation'): pytest.skip('PyAV here cannot write it')
-        stream.set_display_rotation(-90)
-        for _ in range(5): container.mux(stream.encode(av.VideoFrame.from_ndarray(half, 'rgb24')))
+        if aspect: stream.codec_context.sample_aspect_ratio = aspect
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(
+                np.repeat(quarters[..., None], 3, 2), 'rgb24')))
         container.mux(stream.encode())
-    turned = next(read_frames(tmp_path/'turned.mp4', short_side=48))
-    assert turned.shape == (64, 48, 3)
-    # turned clockwise: what was above is at the right
-    assert turned[:, -5].mean() > 150 > 50 > turned[:, 5].mean()
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b'tkhd') + 44 # the display matrix of MP4's track header, in 1/65536
+    a, b, c, d = (65536*x for x in matrix)
+    raw[at:at + 36] = struct.pack('>9i', a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(raw)
+    return path
+
+
+# by what QuickTime says of the matrix: a point (x, y) is shown at (ax + cy, bx + dy)
+@pytest.mark.parametrize('matrix, expected', [
+    ((1, 0, 0, 1), [[40, 100], [160, 220]]),
+    ((0, 1, -1, 0), [[160, 40], [220, 100]]),   # a phone held upright: turned clockwise
+    ((-1, 0, 0, -1), [[220, 160], [100, 40]]),
+    ((0, -1, 1, 0), [[100, 220], [40, 160]]),
+    ((-1, 0, 0, 1), [[100, 40], [220, 160]]),   # a front camera: mirrored
+    ((1, 0, 0, -1), [[160, 220], [40, 100]]),
+    ((0, 1, 1, 0), [[40, 160], [100, 220]]),
+    ((0, -1, -1, 0), [[220, 100], [160, 40]])])
+def test_pictures_are_turned_and_mirrored_as_their_file_says(tmp_path, matrix, expected):
+    shown = next(read_frames(noted(tmp_path/'a.mp4', matrix), short_side=48))
+    h, w = (64, 48) if matrix[0] == 0 else (48, 64)
+    assert shown.shape == (h, w, 3)
+    found = shown[h//4::h//2, w//4::w//2].mean(-1)
+    assert abs(found - np.array(expected)).max() < 12
+
+
+def test_pixels_that_are_not_square_are_stretched_to_what_they_show(tmp_path):
+    for aspect, turned, size in ((2, (1, 0, 0, 1), (48, 128)), (2, (0, 1, -1, 0), (128, 48)),
+                                 ('1/2', (1, 0, 0, 1), (72, 48)), ('4/3', (1, 0, 0, 1), (48, 85))):
+        path = noted(tmp_path/'a.mp4', turned, Fraction(aspect))
+        assert next(read_frames(path, short_side=48)).shape[:2] == size
+
+
+@pytest.mark.parametrize('suffix', ['mp4', 'mkv', 'mov'])
+def test_seconds_are_those_of_the_player_where_the_pictures_set_in_late(tmp_path, suffix):
+    path = tmp_path/f'a.{suffix}'
+    with av.open(str(path), 'w') as container:
+        video = container.add_stream('libx264', rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, 'yuv420p'
+        sound = container.add_stream('aac', rate=48000, layout='mono')
+        packets = []
+        for i in range(4*48000//1024):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), 'fltp', 'mono')
+            frame.rate, frame.pts = 48000, 1024*i
+            packets += sound.encode(frame)
+        for i, x in enumerate(grey(50)):
+            frame = av.VideoFrame.from_ndarray(x, 'rgb24')
+            frame.pts, frame.time_base = 50 + i, Fraction(1, 25)
+            packets += video.encode(frame)
+        for packet in sorted([*packets, *video.encode(), *sound.encode()],
+                             key=lambda p: p.dts*p.time_base): container.mux(packet)
+    brightness = np.array([x.mean() for x in read_frames(path, short_side=48)])
+    assert len(brightness) == 100
+    expected = np.concatenate([np.full(50, 20), np.linspace(20, 220, 51)[:50]])
+    assert abs(brightness - expected).max() < 8
+
+
+@pytest.mark.parametrize('suffix, codec', [('ts', 'libx264'), ('mpg', 'mpeg2video')])
+def test_a_clock_that_begins_anew_goes_on(tmp_path, suffix, codec):
+    part = write_video(tmp_path/f'part.{suffix}', grey(50), codec=codec).read_bytes()
+    joined = tmp_path/f'joined.{suffix}'
+    joined.write_bytes(part + part)
+    brightness = np.array([x.mean() for x in read_frames(joined, short_side=48)])
+    assert len(brightness) == 100
+    assert abs(brightness - np.tile(np.linspace(20, 220, 51)[:50], 2)).max() < 8
+
+
+class Container:
+    "Frames with the time stamps asked for, and a format that may or may not jump."
+    def __init__(self, stamps, jumps, start=None):
+        self.stamps, self.start_time = stamps, start
+        self.format = SimpleNamespace(flags=int(av.format.Flags.ts_discont.value)*jumps)
+
+    def decode(self, stream):
+        return [SimpleNamespace(pts=t, duration=1) for t in self.stamps]
+
+
+@pytest.mark.parametrize('stamps, jumps, start, expected', [
+    ([7, 8, 9, 20], False, None, [0, 1, 2, 13]),
+    ([7, 8, 9, 9000], True, None, [0, 1, 2, 3]),         # cut: the clock leaps
+    ([7, 8, 9, 9000], False, None, [0, 1, 2, 8993]),     # a picture that stands still
+    ([7, 8, 9, 1, 2], False, None, [0, 1, 2, 3, 4]),     # joined
+    ([10, 30, 29, 31], False, None, [0, 20, 21]),        # a stamp out of order
+    ([7, None, 9], False, None, [0, 1, 2]),
+    ([50, 51], False, 0, [50, 51]),                      # late pictures
+    ([9000, 9001], True, 0, [0, 1]),                     # another clock than the sound's
+    ([1, 2], False, 0, [0, 1])])                         # less than a picture late
+def test_the_clock(stamps, jumps, start, expected):
+    stream = SimpleNamespace(time_base=Fraction(1, 25), average_rate=Fraction(25))
+    found = [25*at for _, at, _ in _timed(Container(stamps, jumps, start), stream, Fraction(25))]
+    assert found == expected
 
 
 STAGES = {

@@ -4,14 +4,17 @@ import json
 import re
 import shutil
 import subprocess
+import warnings
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from copl import COPL, VideoSet, save_videos, tiny
+from copl import COPL, VideoSet, load_videos, save_videos, tiny
 from copl.cli import SIMULATED, main
+from copl.extraction import frame_at, moving_shapes
+from copl.has import has_attention
 from copl.report import report
 from copl.videos import Annotations
 
@@ -440,6 +443,113 @@ def test_an_address_opens_its_video(opened, tmp_path, monkeypatch):
         page.reload()
         assert chosen(page) == name
         assert page.locator('[aria-selected=true]').get_attribute('title') == name
+
+
+@pytest.fixture(scope='module')
+def moving(tmp_path_factory):
+    "A run on features of small synthetic videos, `run`, and their files, `videos`."
+    pytest.importorskip('av')
+    folder = tmp_path_factory.mktemp('moving')
+    truth = moving_shapes(folder/'videos', n=9, seconds=4)
+    rng = np.random.default_rng(0)
+    names = [p.stem for p in sorted((folder/'videos').iterdir())]
+    streams = {s: [rng.normal(size=(6, 8)).astype(np.float32) for _ in names]
+               for s in ('rgb', 'flow')}
+    save_videos(VideoSet(names, streams, annotations=truth), folder/'features')
+    assert main(['train', str(folder/'features'), '--n-classes', '2', *QUICK,
+                 '--out', str(folder/'run')]) == 0
+    return folder
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_frames_of_the_surest_and_the_most_doubtful(opened, moving, tmp_path, capsys):
+    cv2 = pytest.importorskip('cv2')
+    path = tmp_path/'page.html'
+    assert main(['report', str(moving/'run'), '--videos', str(moving/'videos'), '--device', 'cpu',
+                 '--out', str(path)]) == 0
+    content = _content(path)
+    named = {i for c in content['clusters'] for i in c['most'] + c['least']}
+    model = COPL.load(moving/'run/checkpoint.pt', 'cpu')
+    data = load_videos(moving/'features')
+    for i, v in enumerate(content['videos']):
+        assert bool(v['frames']) == (i in named) and len(v['frames']) <= 4
+        if not v['frames']: continue
+        out, = model.outputs(data[[data.names.index(v['name'])]])
+        weights = has_attention(out.cas, out.attention, model.config.alpha).numpy()
+        kept = data.grid.centers(len(weights))[weights > 0].round(2)
+        seconds = [t for t, _ in v['frames']]
+        assert seconds == sorted(seconds) and set(seconds) <= set(kept)
+        assert seconds[v['best']] == round(float(data.grid.centers(6)[weights.argmax()]), 2)
+        t, text = v['frames'][0]
+        found = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), 1)[..., ::-1]
+        expected = frame_at(moving/f'videos/{v["name"]}.mp4', t, 72)
+        assert found.shape == expected.shape
+        assert abs(found.astype(float) - expected).mean() < 5
+    page = opened(path)
+    assert page.locator('#cluster-table img').count() == len(named)
+    page.locator('#cluster-table .names button').first.click()
+    best = next(v for v in content['videos'] if v['name'] == chosen(page))
+    assert page.locator('#strip img').count() == len(best['frames'])
+    assert 'HAS keeps' in page.locator('#frames').text_content()
+    assert page.locator('#strip img').first.evaluate('e => e.naturalHeight') == 72
+    page.set_viewport_size({'width': 390, 'height': 844})
+    assert page.evaluate('document.documentElement.scrollWidth') <= 390
+
+
+@pytest.mark.filterwarnings('ignore:the image of')
+def test_videos_that_are_missing_or_torn_are_said_and_the_page_keeps_its_size(moving, tmp_path):
+    names = [p.stem for p in sorted((moving/'videos').iterdir())]
+    data = load_videos(moving/'features')
+    some = tmp_path/'some'
+    some.mkdir()
+    for name in names[:-4]: shutil.copy(moving/f'videos/{name}.mp4', some/f'v_{name}.MP4')
+    for name in names[-4:-2]: (some/f'{name}.mp4').write_bytes(b'torn')
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        path = report(moving/'run', data, tmp_path/'a.html', device='cpu', videos=some)
+    said = ' '.join(str(w.message) for w in caught)
+    content = _content(path)
+    shown = {content['videos'][i]['name']
+             for c in content['clusters'] for i in c['most'] + c['least']}
+    missing = shown & {*names[-2:]}
+    torn = shown & {*names[-4:-2]}
+    assert missing and f'found no file of {len(missing)} videos' in said
+    assert torn and f'{len(torn)} videos are shown without frames: ' in said
+    assert {v['name'] for v in content['videos'] if v['frames']} == shown - missing - torn
+    sizes = {}
+    for room in (.3, .15):
+        path = report(moving/'run', data, tmp_path/'b.html', device='cpu', max_mb=room,
+                      videos=moving/'videos')
+        sizes[room] = max(len(v['frames']) for v in _content(path)['videos'])
+        assert path.stat().st_size <= room*1e6
+    assert 4 >= sizes[.3] > sizes[.15]
+    with pytest.warns(UserWarning, match='no timelines and no frames: no videos were given'):
+        report(moving/'run', None, tmp_path/'c.html', device='cpu', videos=moving/'videos')
+
+
+def test_clusters_are_named_in_the_page(opened, page_file, tmp_path, capsys):
+    page = opened(page_file)
+    save = page.get_by_role('button', name='Save names')
+    assert save.is_disabled()
+    page.get_by_label('Name of cluster 3').fill('Be "quick", 跳')
+    page.get_by_label('Name of cluster 1').fill('  ')
+    page.get_by_label('Name of cluster 0').fill('x')
+    page.get_by_label('Name of cluster 0').fill('')
+    option = page.locator('#cluster option[value="3"]').text_content()
+    assert option.startswith('3: Be "quick", 跳 (')
+    assert page.locator('#cluster-table').get_by_role('button', name='3: Be').count() == 1
+    page.evaluate('window.asked = !dispatchEvent(new Event("beforeunload", {cancelable: true}))')
+    assert page.evaluate('window.asked')             # names that are not saved are not lost
+    with page.expect_download() as download: save.click()
+    assert download.value.suggested_filename == 'names.csv'
+    table = pd.read_csv(download.value.path(), dtype=str)
+    assert table.to_dict('records') == [{'cluster': '3', 'name': 'Be "quick", 跳'}]
+    page.evaluate('window.asked = !dispatchEvent(new Event("beforeunload", {cancelable: true}))')
+    assert not page.evaluate('window.asked')
+    shutil.copytree(page_file.parent, tmp_path/'run')
+    capsys.readouterr()
+    assert main(['name', str(tmp_path/'run'), str(download.value.path())]) == 0
+    assert '3  Be "quick", 跳' in capsys.readouterr().out
 
 
 def test_tiles_and_card_explain_themselves(opened, page_file):
