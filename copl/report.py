@@ -120,7 +120,9 @@ _STYLE = {'svg.fonttype': 'none', 'font.size': 11, 'legend.fontsize': 10, 'legen
 
 def _svg(name, plot, height=3.4, math=True):
     "What `plot(ax)` draws, as SVG that takes the page's colours."
-    with rc_context(_STYLE | {'svg.hashsalt': name, 'text.parse_math': math}):
+    with warnings.catch_warnings(), rc_context(
+            _STYLE | {'svg.hashsalt': name, 'text.parse_math': math}):
+        warnings.filterwarnings('ignore', 'Glyph|no installed font') # the browser has its own
         fig = Figure((4.8, height), layout='constrained')
         plot(fig.add_subplot())
         out = io.StringIO()

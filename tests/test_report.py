@@ -10,10 +10,12 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from copl import COPL, VideoSet, load_videos, save_videos, tiny
 from copl.cli import SIMULATED, main
 from copl.extraction import frame_at, moving_shapes
+from copl.figures import plot_timeline
 from copl.has import has_attention
 from copl.report import report
 from copl.videos import Annotations
@@ -339,6 +341,22 @@ def test_names_are_text_and_nothing_else(opened, tmp_path, monkeypatch):
     assert page.evaluate('window.hit') is None
     assert (page.locator('script').count() == 2 and
             page.locator('img, #videos b, #clusters b, #rounds b').count() == 0)
+
+
+def test_names_in_any_script_give_no_stream_of_warnings(tmp_path, monkeypatch, capsys):
+    names = {'sim_Billiards': '跳高', 'sim_BaseballPitch': 'कूद'}
+    path = _made(tmp_path/'run', _named([], names), monkeypatch)
+    said = capsys.readouterr().err
+    assert 'Glyph' not in said and 'font' not in said
+    text = path.read_text(encoding='utf-8')
+    space = text[text.index('t-SNE of the videos'):]
+    assert '跳高' in space[:space.index('</svg>')]     # the browser has a font of its own
+    found = pd.DataFrame({'start': [1.], 'end': [2.], 'label': ['跳高 \U0003fff0'], 'score': [.5]})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        plot_timeline(None, found, ax=Figure().add_subplot()).figure.savefig(tmp_path/'a.png')
+    [said] = [str(w.message) for w in caught]
+    assert said.startswith('no installed font shows ') and '\U0003fff0' in said
 
 
 def test_one_snippet_no_labels_no_test_split(opened, tmp_path, capsys):
