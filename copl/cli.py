@@ -923,6 +923,16 @@ def _quietly(argv):
         if status and not line.startswith('copl: warning: '): print(line, file=sys.stderr)
     return status
 
+# %% ../nbs/41_cli.ipynb #ab27ecd1
+def _stop(error, text):
+    "Say why a command ends, once for all its processes; the exit status."
+    rank, processes = world()
+    if rank and isinstance(error, copl.devices.ProcessStopped): return 1  # the first one says it
+    which = f' (process {rank})' if rank else ''
+    print(f'copl: error: {text}{which}', file=sys.stderr)
+    if processes > 1: copl.devices.end_processes()
+    return 1
+
 # %% ../nbs/41_cli.ipynb #0ff609f9
 def main(
     argv:list[str]|None=None # arguments; None: those of the process
@@ -940,15 +950,13 @@ def main(
             parsed = tyro.cli(OmitSubcommandPrefixes[meant], prog=f'copl {name}'.strip(),
                               args=given, description=about, **options)
             return parsed() or 0
-        except CoplError as e:
-            which = f' (process {world()[0]})' if world()[0] else ''
-            print(f'copl: error: {e}{which}', file=sys.stderr)
-            return 1
+        except CoplError as e: return _stop(e, str(e))
         except BrokenPipeError: # whoever reads has had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
-        except OSError as e:
-            print(f'copl: error: {e.filename or "a file"}: {e.strerror or e}', file=sys.stderr)
-            return 1
+        except OSError as e: return _stop(e, f'{e.filename or "a file"}: {e.strerror or e}')
+        except RuntimeError as e:
+            if world()[1] == 1: raise
+            return _stop(e, f'{e}: one of the other processes may have stopped')
         except KeyboardInterrupt: return 130
         except SystemExit as e: return e.code or 0

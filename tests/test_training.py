@@ -576,3 +576,35 @@ def test_three_processes_reach_the_clusters_and_losses_of_one(tmp_path, monkeypa
         assert (y == y2).all() and (selected == selected2).all()
         np.testing.assert_allclose(F2, F, atol=1e-5)
         for name in losses: np.testing.assert_allclose(losses2[name], losses[name], atol=1e-4)
+
+
+FAILING = '''
+import sys
+import copl.devices
+import copl.engine
+from copl.cli import main
+from copl.config import world
+from copl.videos import CoplError
+def failing(own, rank):
+    def method(*args, **options):
+        if world()[0] == rank: raise CoplError("video 'x': found it torn")
+        return own(*args, **options)
+    return method
+where, rank = sys.argv[1], int(sys.argv[2])
+setattr(copl.engine, where, failing(getattr(copl.engine, where), rank))
+sys.exit(main(['train', 'sim:tiny', '--devices', '3', '--device', 'cpu', '--epoch-num', '1',
+               '--iteration-num', '1', '--hidden', '8', '--snippets', '16', '--out', 'run']))
+'''
+
+
+@pytest.mark.parametrize('where, rank', [('pseudolabels', 0), ('described', 1), ('total_loss', 2)])
+def test_where_a_process_stops_all_do_and_it_is_said_once(tmp_path, where, rank):
+    # in what the first does for all, in a share of some work, between two gradients
+    (tmp_path/'run.py').write_text(FAILING)
+    done = subprocess.run([sys.executable, 'run.py', where, str(rank)], cwd=tmp_path, text=True,
+                          env=os.environ | {'OMP_NUM_THREADS': '1'}, timeout=120,
+                          capture_output=True)
+    which = f' (process {rank})' if rank else ''
+    assert done.returncode != 0
+    assert done.stderr.count(f"copl: error: video 'x': found it torn{which}\n") == 1, done.stderr
+    assert 'Traceback' not in done.stderr
