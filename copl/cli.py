@@ -36,7 +36,7 @@ from .config import (
     save_config, world)
 from .annotations import load_annotations, load_detections, matched_names, save_detections
 from .data import LengthPolicy, anet_like, convert_videos, load_videos
-from .inspection import duration_problems, inspect_videos
+from .inspection import duration_problems, inspect_videos, remarks
 from .layouts import LayoutName, find_videos, has_grid, load_grid
 from .simulation import thumos_like, tiny
 from .videos import Annotations, CoplError, TimeGrid, VideoSet
@@ -344,6 +344,7 @@ class Train:
         with fabric.rank_zero_first():
             for part in (train, test):
                 if part is not None: part.check()
+        if fabric.is_global_zero: _remark(videos)
         with copl.devices.fixed_threads(self.threads):
             config = self.method.config(self.data, videos)
         out = self.out or Path('runs')/f'{self._name}-{config.seed}'
@@ -444,6 +445,11 @@ def _warn_of_durations(videos):
         warnings.warn(f'{videos.source}: {len(found)} durations are over 5 % off '
                       f'(copl inspect lists them): {found[0]}', stacklevel=3)
 
+def _remark(videos):
+    "A warning line for each thing that may spoil a result."
+    if videos.simulated: return
+    for text in remarks(videos): warnings.warn(text, stacklevel=3)
+
 # %% ../nbs/41_cli.ipynb #b124b8e7
 @dataclass(frozen=True)
 class Again:
@@ -486,6 +492,7 @@ class Localize:
                            self.allow_pickle, self.streams, self.grid.of(self.data))
         if self.subset is not None: videos = videos.subset(self.subset)
         videos.check()
+        _remark(videos)
         found = model.localize(videos)
         path = self.out or self.run/'localized.json'
         save_detections(found, path, videos.names)
