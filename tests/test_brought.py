@@ -290,6 +290,29 @@ def test_inspection_remarks_on_videos_that_hold_little(tmp_path):
     assert 'features of flow are 100 times as large as those of rgb' in found
 
 
+def test_training_and_localization_remark_on_them_too(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    usual = {f'v{i}': rng.normal(size=(20, 4)).astype(np.float32) for i in range(8)}
+    odd = {'zero': np.zeros((20, 4), np.float32), 'copy': usual['v3'].copy(),
+           'still': np.repeat(usual['v0'][:1], 20, 0), 'nearly': usual['v4'].copy(),
+           'waits': np.vstack([usual['v1'][:1], usual['v2'][1:19], usual['v1'][:1]])}
+    odd['nearly'][5, 2] += 1
+    (tmp_path/'features').mkdir()
+    for name, x in (usual | odd).items(): np.save(tmp_path/f'features/{name}.npy', x)
+    quick = ['--epoch-num', '1', '--iteration-num', '1', '--hidden', '8', '--snippets', '16']
+    assert main(['train', str(tmp_path/'features'), '--n-classes', '2', *quick,
+                 '--out', str(tmp_path/'run')]) == 0
+    trained = capsys.readouterr().err
+    assert main(['localize', str(tmp_path/'run'), str(tmp_path/'features')]) == 0
+    for said in (trained, capsys.readouterr().err):
+        remarks = [line.partition('video ')[2] for line in said.splitlines()
+                   if 'warning: ' in line and "video '" in line]
+        assert {*remarks} == {"'zero': all features are 0, which are like those of no video",
+                              "'v3': the same features as video 'copy'",
+                              "'still': every snippet is the same, nothing can be localized in it"}
+        assert 'nearly' not in said and 'waits' not in said
+
+
 def test_one_cause_in_many_videos_is_one_line(tmp_path):
     (tmp_path/'rgb').mkdir()
     for i in range(50): np.save(tmp_path/f'rgb/v{i}.npy', np.zeros((4, 3), np.float32))
