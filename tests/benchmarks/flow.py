@@ -1,6 +1,10 @@
-"TV-L1 and DIS flow: time of a pair at 340 x 256, and what clusters of drawn videos lose."
+"""TV-L1 and DIS flow: the time of a pair at 340 x 256, and what clusters of drawn videos lose.
+
+    python -m tests.benchmarks.flow --size thumos --out tests/benchmarks/results/flow.json
+
+`thumos` is five sets of drawn videos, `tiny` one."""
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,41 +13,55 @@ from copl import CLUSTERINGS, Config, load_videos
 from copl.evaluation import clustering_scores
 from copl.extraction import FLOWS, extract, moving_shapes, read_frames
 
+from . import compare, main, measure
 
-def pair_seconds(folder, n=4):
-    "Median seconds of a pair, by the kind of flow; pairs alternate."
+SETS = {'tiny': 1, 'thumos': 5}
+
+
+def pair(folder):
+    "Two pictures in which a shape moves."
     moving_shapes(folder/'large', n=1, seconds=3, size=(340, 256))
-    frames = list(read_frames(folder/'large/shape_00.mp4', 25, 256))[20:20 + n + 1]
-    took = {name: [] for name in FLOWS}
-    for before, after in zip(frames[:-1], frames[1:], strict=True):
-        for name, flow in FLOWS.items():
-            began = time.perf_counter()
-            flow(before, after)
-            took[name].append(time.perf_counter() - began)
-    return {name: float(np.median(t)) for name, t in took.items()}
+    return list(read_frames(folder/'large/shape_00.mp4', 25, 256))[20:22]
 
 
-def purities(folder, seeds=3):
-    "Purity of spectral clusters of mean-pooled features of drawn videos, for each seed."
-    found = {name: [] for name in FLOWS}
-    for seed in range(seeds):
-        truth = moving_shapes(folder/f'{seed}/videos', n=16, seconds=10, seed=seed)
+def purity(folder, labels, streams):
+    "Of spectral clusters of mean-pooled features."
+    videos = load_videos(folder)
+    F = np.stack([np.concatenate([np.asarray(videos.streams[s][i]).mean(0) for s in streams])
+                  for i in range(len(videos))])
+    F /= np.linalg.norm(F, axis=1, keepdims=True)
+    y = CLUSTERINGS['spectral'](F, Config(4))
+    return clustering_scores(y, list(labels[videos.names]))['purity']
+
+
+def purities(folder, flow, sets):
+    "(both streams, flow alone) of each set of sixteen drawn videos of four motions."
+    found = []
+    for seed in range(sets):
+        here = folder/f'{flow}-{seed}'
+        truth = moving_shapes(here/'videos', n=16, seconds=10, seed=seed)
+        extract(here/'videos', here/'features', short_side=72, crop=64, flow=flow)
         labels = truth.segments.groupby('video').label.first()
-        for name in FLOWS:
-            extract(folder/f'{seed}/videos', folder/f'{seed}/{name}', short_side=72, crop=64,
-                    flow=name, workers=1)
-            videos = load_videos(folder/f'{seed}/{name}')
-            F = np.stack([np.concatenate([x.mean(0) for x in v]) for v in videos])
-            F /= np.linalg.norm(F, axis=1, keepdims=True)
-            y = CLUSTERINGS['spectral'](F, Config(4, seed=seed))
-            found[name].append(clustering_scores(y, list(labels[videos.names]))['purity'])
+        found.append([purity(here/'features', labels, s) for s in (('rgb', 'flow'), ('flow',))])
     return found
 
 
-if __name__ == '__main__':
+def column(which, found):
+    "Purity of each set, rounded."
+    return [round(float(row[which]), 3) for row in found]
+
+
+def benchmark(size, repeats):
+    "Both kinds of flow in turn on one pair, then the clusters that each gives."
     with tempfile.TemporaryDirectory() as name:
-        took = pair_seconds(Path(name))
-        print({k: f'{v:.3f} s' for k, v in took.items()},
-              f'ratio {took["tvl1"]/took["dis"]:.0f}x')
-        for kind, values in purities(Path(name)).items():
-            print(kind, 'purity by seed', np.round(values, 3), f'mean {np.mean(values):.3f}')
+        folder = Path(name)
+        pictures = pair(folder)
+        tvl1, dis = (partial(FLOWS[kind], *pictures) for kind in ('tvl1', 'dis'))
+        yield compare('a pair of 340 x 256, TV-L1 and DIS', tvl1, dis, repeats)
+        for kind in FLOWS:
+            yield measure(f'extraction of {SETS[size]} sets, {kind}',
+                          partial(purities, folder, kind, SETS[size]),
+                          purity=partial(column, 0), purity_of_flow=partial(column, 1))
+
+
+if __name__ == '__main__': main(benchmark, tuple(SETS))
