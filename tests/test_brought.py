@@ -15,6 +15,7 @@ from copl.annotations import (
     load_detections,
     matched_names,
     save_detections,
+    unused_time,
 )
 from copl.cli import main
 from copl.config import Config, atomic_write
@@ -251,6 +252,17 @@ def test_a_stride_that_does_not_match_is_refused_or_remarked_on(tmp_path):
     assert any('is the stride smaller' in w for w in found.warnings)
     found = inspect_videos(path, grid=TimeGrid(4, 4))
     assert not found.grid_assumed and found.grid['stride'] == 4 and not found.warnings
+
+
+def test_long_quiet_ends_are_believed_where_durations_confirm_the_grid(tmp_path):
+    path = timed(tmp_path/'4', stride=4)
+    truth = json.loads((path/'annotations.json').read_text())
+    videos = load_annotations(path/'annotations.json')
+    lengths = dict.fromkeys(truth['database'], 400)
+    assert 'is the stride smaller' in unused_time(lengths, TimeGrid(), videos)
+    for duration, said in ((256., False), (64., True)):
+        videos.videos['duration'] = duration
+        assert bool(unused_time(lengths, TimeGrid(), videos)) == said
 
 
 def test_a_few_segments_beyond_the_end_are_no_reason_to_refuse(tmp_path):
