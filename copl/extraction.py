@@ -175,6 +175,8 @@ def _rounding(stream):
 def _may_jump(container): return bool(container.format.flags
                                       & _need('av').format.Flags.ts_discont.value)
 
+
+# %% ../nbs/33_extraction.ipynb #8fbd2416
 def _timed(container, stream, fps, begin=None):
     "(picture, when it appears, how long it lasts), by a clock that only moves forward."
     lasts = 1/(stream.average_rate or fps)

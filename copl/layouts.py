@@ -12,6 +12,7 @@ __all__ = ['LayoutName', 'LARGEST', 'READERS', 'ONE_ARRAY', 'Streams', 'WRITERS'
 import difflib
 import functools
 import importlib
+import itertools
 import math
 import os
 import zipfile
@@ -221,9 +222,9 @@ def _parse_stream(where, text):
 
 def _check_stream(where, name, width):
     "Raises `CoplError` for what cannot be a stream."
-    if not isinstance(name, str) or not name.isidentifier():
-        raise CoplError(f'{where}: found the stream {shown(name)}, '
-                        'expected a name of letters, digits and underscores')
+    if not isinstance(name, str) or not name.isidentifier() or len(name.encode()) > 100:
+        raise CoplError(f'{where}: found the stream {shown(name)}, expected a name of letters, '
+                        'digits and underscores, at most 100 bytes long')
     whole = isinstance(width, int) and not isinstance(width, bool)
     if width is not None and not (whole and 1 <= width <= 10**6):
         raise CoplError(f'{where}: stream {name!r} has the width {shown(width)}, '
@@ -355,13 +356,31 @@ def _read_folder(path, allow_pickle, wanted):
     there = {f.parent.name for f in visible_files(path, '*/*.npy')}
     there = {s for s in there if not (path/s/'videoname.npy').exists()}      # W-TALC's annotations
     streams = wanted.choose(found, there, lambda s: path/s/'<video>.npy')
-    videos = {s: {f.stem for f in visible_files(path/s, '*.npy')} for s in streams}
-    if not set.intersection(*videos.values()):
+    videos = {s: _named(_features(found, visible_files(path/s, '*.npy')), s) for s in streams}
+    if not set.intersection(*map(set, videos.values())):
         raise CoplError(f'{path}: found no video that has all of the streams {", ".join(streams)}, '
                         'expected a sub-folder for each stream with a file for each video')
-    for name in sorted(set.union(*videos.values())):
-        found.enter(path, name, {s: path/s/f'{name}.npy' for s in streams}, open_npy)
+    _refuse_folders_of_videos(path, videos)
+    for name in sorted(set().union(*videos.values())):
+        files = {s: videos[s].get(name, path/s/f'{name}.npy') for s in streams}
+        found.enter(path, name, files, open_npy)
     return found
+
+# %% ../nbs/31_layouts.ipynb #8d1c9274
+def _named(files, stream):
+    "{video: file} of one stream's folder, whose files may all end with the stream's name too."
+    names = {f: _split_name(f.stem, m, [stream]) for m in MARKS for f in files
+             if f.stem.lower().endswith(f'{m}{stream}'.lower())}
+    if len(names) < len(files): return {f.stem: f for f in files}
+    return {video: f for f, (video, _) in names.items()}
+
+def _refuse_folders_of_videos(path, videos):
+    "Raises `CoplError` for <video>/rgb.npy."
+    names = set().union(*videos.values())
+    if not {n.lower() for n in names} <= {'rgb', 'flow'}: return
+    one = next(iter(videos))
+    raise CoplError(f'{path}: found a sub-folder for each video, such as {one}/{min(names)}.npy, '
+                    f'expected one for each stream, such as {min(names)}/{one}.npy')
 
 # %% ../nbs/31_layouts.ipynb #4ee704c6
 def _read_flat(path, allow_pickle, wanted):
@@ -442,46 +461,83 @@ def _lines(path):
 
 # %% ../nbs/31_layouts.ipynb #9e6f5ba3
 BESIDE = ('fps', 'timestamps_ms')
+MARKS = ('_', '-', '.')
 
-def _split_name(stem, mark, streams):
+def _split_name(stem, mark, streams, front=False):
     "(video, stream) of a file's name: the longest known stream at its end, else after the mark."
     for stream in sorted(streams, key=len, reverse=True):
-        if stem.endswith(mark + stream): return stem.removesuffix(mark + stream), stream
-    video, _, stream = stem.rpartition(mark)
-    return video, stream
+        n = len(mark + stream)
+        said, video = (stem[:n], stem[n:]) if front else (stem[-n:], stem[:-n])
+        if said.lower() == (stream + mark if front else mark + stream).lower(): return video, stream
+    first, _, last = stem.partition(mark) if front else stem.rpartition(mark)
+    return (last, first) if front else (first, last)
+
+def _without_beside(stem):
+    ending = next((f'_{b}' for b in BESIDE if stem.endswith(f'_{b}')), '')
+    return stem.removesuffix(ending)
+
+def _features(found, files):
+    "The files but for those that say something of another one, which are passed over."
+    stems = {f.stem for f in files}
+    said = [f for f in files if (bare := _without_beside(f.stem)) != f.stem and bare in stems]
+    if said: found.notes.append(f'{len(said)} files such as {said[0].name} hold no features')
+    return [f for f in files if f not in said]
 
 # %% ../nbs/31_layouts.ipynb #9f199685
-def _read_marked(found, files, mark, open_, wanted):
-    "Enter files called <video><mark><stream>."
+def _read_marked(found, files, mark, open_, wanted, front=False):
+    "Enter files called <video><mark><stream>, or <stream><mark><video>."
     known = {'rgb', 'flow', *wanted.asked, *wanted.noted}
-    names = {f: _split_name(f.stem, mark, {*known, *BESIDE}) for f in files}
+    names = {f: _split_name(f.stem, mark, {*known, *BESIDE}, front) for f in files}
     features = {f: n for f, n in names.items() if n[1] in known or n[1] not in BESIDE}
     sure = {video for video, stream in features.values() if stream in known}
     there = {stream for video, stream in features.values()
              if video and stream.isidentifier() and (video in sure or not sure)}
-    suffix = files[0].suffix if files else '.npy'
-    streams = wanted.choose(found, there, lambda s: found.path/f'<video>{mark}{s}{suffix}')
+    def place(stream, video='<video>'):
+        stem = f'{stream}{mark}{video}' if front else f'{video}{mark}{stream}'
+        return found.path/f'{stem}{files[0].suffix if files else ".npy"}'
+    streams = wanted.choose(found, there, place)
     passed = [f.name for f in files if f not in features or features[f][1] not in there]
     if passed:
         found.notes.append(f'{len(passed)} files such as {passed[0]} hold no stream of a video')
-    for video in sorted({video for video, stream in features.values() if stream in streams}):
-        paths = {s: found.path/f'{video}{mark}{s}{suffix}' for s in streams}
-        name = video.removeprefix('v_') if mark == '-' else video
-        if name in found.parts:
-            found.problems.append(f'{found.path}: video {name!r} occurs more than once')
-        else: found.enter(found.path, name, paths, open_)
+    _enter_marked(found, features, streams, place, open_)
     return found
 
+
+# %% ../nbs/31_layouts.ipynb #05034783
+def _enter_marked(found, features, streams, place, open_):
+    "Enter each video with its files, or say what occurs twice or is missing."
+    videos = {}
+    for f, (video, stream) in features.items():
+        if stream in streams: videos.setdefault(video, {}).setdefault(stream, []).append(f)
+    for video, files in sorted(videos.items()):
+        name = video.removeprefix('v_') if found.layout == 'npz_pairs' else video
+        if name in found.parts or any(len(same) > 1 for same in files.values()):
+            found.problems.append(f'{found.path}: video {name!r} occurs more than once')
+            continue
+        there = {s: files[s][0] if s in files else place(s, video) for s in streams}
+        found.enter(found.path, name, there, open_)
+
 def _read_suffix(path, allow_pickle, wanted):
-    "<video>_<stream>.npy."
+    "<video>_<stream>.npy, or another order or mark."
     found = Found('suffix', path, annotations=_json_beside(path))
-    return _read_marked(found, visible_files(path, '*.npy'), '_', open_npy, wanted)
+    files = visible_files(path, '*.npy', '*.npz')
+    mark, front = _form([f.stem for f in files]) or ('_', False)
+    return _read_marked(found, files, mark, _open_joint, wanted, front)
+
+# %% ../nbs/31_layouts.ipynb #de417ebc
+def _form(stems):
+    "(mark, whether the stream is in front) where two names differ in rgb and flow alone, or None."
+    for mark, front in itertools.product(MARKS, (False, True)):
+        split = [_split_name(stem, mark, ('rgb', 'flow'), front) for stem in stems]
+        rgb, flow = ({v for v, s in split if s == stream} for stream in ('rgb', 'flow'))
+        if rgb & flow: return mark, front
+    return None
 
 # %% ../nbs/31_layouts.ipynb #3756004b
 def _read_npz_pairs(path, allow_pickle, wanted):
     "v_<video>-<stream>.npz."
     found = Found('npz_pairs', path, annotations=_json_beside(path))
-    open_ = functools.partial(_open_npz, keys=('feature',))
+    open_ = functools.partial(_open_npz, keys=('feature', 'feats', 'features'))
     return _read_marked(found, visible_files(path, '*.npz'), '-', open_, wanted)
 
 # %% ../nbs/31_layouts.ipynb #031b9007
@@ -491,8 +547,9 @@ def _read_joint(path, allow_pickle, wanted):
     "<video>.npy or <video>.npz."
     one = path.is_file()
     files = [path] if one else visible_files(path, '*.npy', '*.npz')
-    found = Found('joint', path, files=files, annotations=None if one else _json_beside(path))
-    for f in files:
+    found = Found('joint', path, annotations=None if one else _json_beside(path))
+    found.files = _features(found, files)
+    for f in found.files:
         if f.stem in found.parts:
             found.problems.append(f'{f}: video {f.stem!r} occurs more than once')
         else: found.parts[f.stem] = {SINGLE: Part(f, functools.partial(_open_joint, f))}
@@ -559,22 +616,55 @@ def _h5py():
                         "pip install 'copl[hdf5]'") from e
 
 def _read_hdf5(path, allow_pickle, wanted):
-    "One dataset for each video."
+    "One dataset for each video, or a group of them."
     files = [path] if path.is_file() else visible_files(path, '*.h5', '*.hdf5')
     if len(files) != 1:
         raise CoplError(f'{path}: found {len(files)} HDF5 files, expected one (give its path)')
     file = files[0]
-    hard = _h5py().HardLink
     found = Found('hdf5', path, files=files, annotations=_json_beside(file.parent))
-    kinds = _in_hdf5(file, lambda f: {name: type(f.get(name, getlink=True)) for name in f})
-    for name, kind in kinds.items():
+    links, groups = _in_hdf5(file, _named_in)
+    for name, kind in links.items():
         safe_name(file, name)
-        if kind is hard:
-            found.parts[name] = {SINGLE: Part(file, functools.partial(_open_dataset, file, name))}
-        else:
+        if kind is not _h5py().HardLink:
             found.problems.append(f'{file}: video {name!r} is a {kind.__name__} to elsewhere, '
                                   'expected a dataset in this file')
+        elif name not in groups: found.parts[name] = _datasets(file, {SINGLE: name})
+    _read_groups(found, file, groups, wanted)
     return found
+
+# %% ../nbs/31_layouts.ipynb #0058fedd
+def _named_in(f):
+    "{name: kind of link} of a file, and {name: names in it} of its groups."
+    h5py = _h5py()
+    links = {name: type(f.get(name, getlink=True)) for name in f}
+    hard = [name for name, kind in links.items() if kind is h5py.HardLink]
+    groups = {name: f[name] for name in hard if isinstance(f[name], h5py.Group)}
+    return links, {name: [x for x in group if type(group.get(x, getlink=True)) is h5py.HardLink]
+                   for name, group in groups.items()}
+
+def _datasets(file, names):
+    "Parts from {stream: name of its dataset}."
+    return {s: Part(file, functools.partial(_open_dataset, file, x)) for s, x in names.items()}
+
+
+# %% ../nbs/31_layouts.ipynb #d1e5e218
+def _read_groups(found, file, groups, wanted):
+    "Enter the videos that are groups, or lie in a group for each stream."
+    if groups and {name.lower() for name in groups} <= {'rgb', 'flow'}:
+        videos = {}
+        for stream, inside in groups.items():
+            for video in inside: videos.setdefault(video, {})[stream.lower()] = f'{stream}/{video}'
+    else: videos = {v: {s: f'{v}/{s}' for s in inside} for v, inside in groups.items()}
+    if all(len(inside) == 1 for inside in videos.values()) and not wanted.asked:
+        videos = {v: {SINGLE: next(iter(inside.values()))} for v, inside in videos.items()}
+    there = set().union(*videos.values())
+    streams = wanted.choose(found, there, lambda s: f'{file}: <video>/{s}') if videos else []
+    for video, inside in sorted(videos.items()):
+        safe_name(file, video)
+        lacking = [s for s in streams if s not in inside]
+        found.problems += [f'{file}: video {video!r} has no {s} features, expected a dataset '
+                           f'{video}/{s}' for s in lacking]
+        if not lacking: found.parts[video] = _datasets(file, {s: inside[s] for s in streams})
 
 # %% ../nbs/31_layouts.ipynb #9dd76316
 def _in_hdf5(file, use):
@@ -723,12 +813,16 @@ def _all_marked(path, pattern, mark):
     ends = tuple(mark + s for s in (*_noted(path), *BESIDE))
     return bool(stems) and bool(_noted(path)) and all(stem.endswith(ends) for stem in stems)
 
+
+# %% ../nbs/31_layouts.ipynb #45a2bd89
 def _is_suffix(path):
     "Whether the names of files end with streams; a video may happen to be called lava_flow."
-    if visible_files(path, '*.npz'): return False
-    stems = [f.stem for f in visible_files(path, '*.npy')]
+    if visible_files(path, '*.npz') and visible_files(path, '*.npy'): return False
+    stems = [f.stem.lower() for f in visible_files(path, '*.npy', '*.npz')]
     if _noted(path): return _all_marked(path, '*.npy', '_')
-    if any(stem.endswith(('_rgb', '_timestamps_ms')) for stem in stems): return True
+    if _form(stems) or any(stem.endswith('_rgb') for stem in stems): return True
+    beside = [stem for stem in stems if stem.endswith('_timestamps_ms')]
+    if beside: return not all(stem.removesuffix('_timestamps_ms') in stems for stem in beside)
     return len(stems) > 1 and all(stem.endswith('_flow') for stem in stems)
 
 # %% ../nbs/31_layouts.ipynb #e136de1f
@@ -754,7 +848,8 @@ def find_videos(
     except CoplError as e: found.problems.insert(0, str(e))
     if not found.parts and not found.problems:
         raise CoplError(f'{path}: found no video in the layout {layout}, expected at least one')
-    found.videos = (_cut if layout in ONE_ARRAY else _checked)(found, wanted)
+    single = layout in ONE_ARRAY and all(SINGLE in parts for parts in found.parts.values())
+    found.videos = (_cut if single else _checked)(found, wanted)
     return found
 
 # %% ../nbs/31_layouts.ipynb #52193af2

@@ -227,7 +227,7 @@ def test_the_picture_of_each_moment(tmp_path, suffix, codec):
         assert abs(np.array(brightness) - expected).max() < 4.5 # a picture of 10 per second: 10
         for k in (0, 7, 31, 49):
             assert frame_at(path, k/25 + .001, 48).mean() == brightness[k]
-        assert frame_at(path, 99, 48).mean() == brightness[-1]
+        assert abs(frame_at(path, 99, 48).mean() - 20 - 200*(2*rate - 1)//(2*rate)) < 4.5
 
 
 def test_short_videos_and_overlap(tmp_path):

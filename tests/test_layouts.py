@@ -327,8 +327,8 @@ def test_wtalc_annotations_need_the_switch_too(make):
 
 
 @pytest.mark.parametrize('change, message', [
-    (lambda p: np.savez(p, features=np.ones((1, 21, 3))),
-     "found the keys ['features'], expected 'feature'"),
+    (lambda p: np.savez(p, x=np.ones((1, 21, 3))),
+     "found the keys ['x'], expected 'feature' or 'feats'"),
     (lambda p: np.savez(p, feature=np.ones((2, 21, 3))),
      'shape (2, 21, 3), expected (snippets, channels)'),
     (lambda p: p.write_bytes(b'no archive'), 'not readable as an npz archive')])
@@ -672,6 +672,7 @@ def test_three_streams_of_different_length(tmp_path):
     ('rgb:3,flow', 'expected a width for all or for none'),
     ('rgb,rgb', 'expected each name once'),
     ('../x', "found the stream '../x', expected a name of letters"),
+    ('é'*60, 'at most 100 bytes long'),
     ({'rgb': True}, 'width True'), ({'rgb': 1.5}, 'width 1.5'), ([], r'found \[\]'),
     ([3], 'found the stream 3'), (7, 'found 7, expected streams such as')])
 def test_what_are_no_streams(text, found):
@@ -726,6 +727,86 @@ def test_clip_features_of_the_video_features_tool(tmp_path):
         np.save(tmp_path/f'{name}_timestamps_ms.npy', np.arange(5.))
     with pytest.warns(UserWarning, match='2 files such as'): videos = load_videos(tmp_path)
     assert videos.names == ['dive', 'high_jump'] and videos.widths == {'clip': 4}
+
+
+@pytest.mark.parametrize('name', [
+    '{n}_{k}', '{n}-{k}', '{n}.{k}', '{n}_{K}', '{n}_{C}', '{k}_{n}', '{K}-{n}', '{k}.{n}',
+    '{k}/{n}_{k}', '{k}/{n}-{K}'])
+@pytest.mark.parametrize('suffix', ['npy', 'npz'])
+def test_two_files_of_a_video_are_two_streams_whatever_their_order(tmp_path, name, suffix):
+    if '/' in name and suffix == 'npz': pytest.skip('a folder for each stream holds npy files')
+    rng = np.random.default_rng(0)
+    arrays = {(n, k): rng.random((9, 3 + (k == 'flow'))).astype('f4')
+              for n in ('high_jump', 'swim-1', 'flow.x') for k in ('rgb', 'flow')}
+    for (n, k), x in arrays.items():
+        path = tmp_path/f'{name.format(n=n, k=k, K=k.upper(), C=k.capitalize())}.{suffix}'
+        path.parent.mkdir(exist_ok=True)
+        if suffix == 'npz': np.savez(path, feats=x)
+        else: np.save(path, x)
+    videos = load_videos(tmp_path)
+    assert sorted(videos.names) == ['flow.x', 'high_jump', 'swim-1']
+    assert videos.widths == {'rgb': 3, 'flow': 4}
+    for i, n in enumerate(videos.names):
+        for k in ('rgb', 'flow'): np.testing.assert_array_equal(videos.streams[k][i], arrays[n, k])
+    gone = next(tmp_path.rglob(f'*.{suffix}'))
+    gone.unlink()
+    with pytest.raises(CoplError, match=r'video .* has no (rgb|flow) features, expected '):
+        load_videos(tmp_path)
+
+
+def test_the_same_stream_twice_is_no_video(tmp_path):
+    for stem in ('a_rgb', 'a_flow', 'a_RGB', 'b_rgb', 'b_flow'):
+        np.save(tmp_path/f'{stem}.npy', np.ones((3, 2), 'f4'))
+    with pytest.raises(CoplError, match="video 'a' occurs more than once"): load_videos(tmp_path)
+
+
+def test_a_folder_for_each_video_is_told(tmp_path):
+    for n in ('a', 'b'):
+        (tmp_path/n).mkdir()
+        for k in ('rgb', 'flow'): np.save(tmp_path/n/f'{k}.npy', np.ones((3, 2), 'f4'))
+    with pytest.raises(CoplError, match='found a sub-folder for each video, such as a/flow.npy, '
+                                        'expected one for each stream, such as flow/a.npy'):
+        load_videos(tmp_path)
+
+
+@pytest.mark.parametrize('layout', ['plain', 'folder', 'suffix'])
+def test_what_an_extractor_says_beside_is_no_video(tmp_path, layout):
+    place, stem = {'plain': ('', '{}'), 'folder': ('rgb/', '{}'), 'suffix': ('', '{}_rgb')}[layout]
+    (tmp_path/'rgb').mkdir()
+    for n in ('a', 'b'):
+        np.save(tmp_path/f'{place}{stem.format(n)}.npy', np.ones((3, 2), 'f4'))
+        np.save(tmp_path/f'{place}{n}_fps.npy', np.array(25.))
+        np.save(tmp_path/f'{place}{n}_timestamps_ms.npy', np.arange(3.))
+    with pytest.warns(UserWarning, match='4 files such as a_fps.npy hold no'):
+        videos = load_videos(tmp_path)
+    assert videos.names == ['a', 'b'] and videos.lengths.tolist() == [3, 3]
+
+
+@pytest.mark.parametrize('form', ['single', 'streams', 'swapped', 'mixed'])
+def test_groups_of_an_hdf5_file(tmp_path, form):
+    h5py = pytest.importorskip('h5py')
+    x = {'rgb': np.arange(12, dtype='f4').reshape(4, 3), 'flow': np.ones((4, 2), 'f4')}
+    with h5py.File(tmp_path/'a.h5', 'w') as f:
+        for i, n in enumerate(('v_a', 'v_b')):
+            if form == 'single' or form == 'mixed' and i: f[f'{n}/c3d_features'] = x['rgb'] + i
+            elif form == 'mixed': f[n] = x['rgb']
+            else:
+                for k, a in x.items(): f[f'{n}/{k}' if form == 'streams' else f'{k}/{n}'] = a + i
+        f['v_b2'] = h5py.SoftLink('/v_b')
+    with pytest.raises(CoplError, match="video 'v_b2' is a SoftLink to elsewhere"):
+        load_videos(tmp_path/'a.h5')
+    with h5py.File(tmp_path/'a.h5', 'a') as f: del f['v_b2']
+    videos = load_videos(tmp_path/'a.h5')
+    assert videos.names == ['v_a', 'v_b']
+    two = form in ('streams', 'swapped')
+    assert videos.widths == ({'rgb': 3, 'flow': 2} if two else {'features': 3})
+    np.testing.assert_array_equal(videos.streams['rgb' if two else 'features'][1], x['rgb'] + 1)
+    if not two: return
+    gone = 'v_b/flow' if form == 'streams' else 'flow/v_b'
+    with h5py.File(tmp_path/'a.h5', 'a') as f: del f[gone]
+    with pytest.raises(CoplError, match="video 'v_b' has no flow features, expected a dataset"):
+        load_videos(tmp_path/'a.h5')
+    assert load_videos(tmp_path/'a.h5', streams='rgb').widths == {'rgb': 3}
 
 
 def test_a_video_may_be_called_lava_flow(tmp_path):
