@@ -478,8 +478,9 @@ def check_times(
 def _guess(ends, grid, lengths):
     "What would explain segments that end too late."
     units = {'snippets': grid.fps/grid.stride, 'frames': grid.fps, 'milliseconds': 1000.0}
+    latest = (ends.table.end/ends.table.features).max()
     fits = [unit for unit, factor in units.items()
-            if factor > 1 and ends.beyond(factor).mean() <= 0.02]
+            if factor > 1 and ends.beyond(factor).mean() <= 0.02 and latest/factor > 0.5]
     snippets = ends.table.video.map(lengths)
     stride = math.ceil((ends.table.end*grid.fps/snippets).quantile(0.98))
     looks = f'the segments look like {fits[0]}, or ' if fits else ''
