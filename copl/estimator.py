@@ -423,6 +423,7 @@ class _Fitted(_Parameters):
         def work(some):
             return localize_videos(videos[some], network, self.config, self.names_, everything)
         found = pd.concat([table for _, table in in_shares(work, len(videos))])
+        if not everything: found = found[~found.video.isin(_still(videos))]
         def place(names): return names.map(number)
         found = found.sort_values('video', kind='stable', key=place, ignore_index=True)
         remark = _without_detections(videos, found)
@@ -444,17 +445,20 @@ def _without_detections(videos, found):
     silent = [i for i, name in enumerate(videos.names) if name not in {*found.video}]
     if not silent: return None
     short = [i for i in silent if videos.lengths[i] == 1]
-    still = [i for i in silent if i not in short and _still(videos[i])]
+    still = len({videos.names[i] for i in silent if i not in short} & {*_still(videos)})
     reasons = [f'{len(short)} have a single snippet' if short else '',
-               f'{len(still)} do not change in time' if still else '',
-               f'{n} have no score above min_score' if (n := len(silent) - len(short) - len(still))
+               f'{still} do not change in time' if still else '',
+               f'{n} have no score above min_score' if (n := len(silent) - len(short) - still)
                else '']
     return (f'{len(silent)} videos have no detection, such as {videos.names[silent[0]]!r}: '
             + ', '.join(filter(None, reasons)))
 
-def _still(streams):
-    "Whether every snippet of a video is the same."
-    return all((x == x[:1]).all() for x in streams)
+def _still(videos):
+    "Names of videos of which every snippet is the same: what stands out there is padding."
+    streams = list(videos.streams.values())
+    return [name for i, name in enumerate(videos.names) if all(_constant(x[i]) for x in streams)]
+
+def _constant(x): return bool(np.all(x[-1:] == x[:1]) and np.all(np.asarray(x) == x[:1]))
 
 # %% ../nbs/23_estimator.ipynb #4a8c802b
 class _Described(_Fitted):

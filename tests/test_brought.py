@@ -455,3 +455,19 @@ def test_videos_without_detections_are_explained(run):
     one = VideoSet(['one'], {s: [np.ones((1, 8), np.float32)] for s in ('rgb', 'flow')})
     with pytest.warns(UserWarning, match='1 videos have no detection.*1 have a single snippet'):
         model.localize(one)
+
+
+def test_what_does_not_change_in_time_has_no_detection(run):
+    model = COPL.load(run/'run')
+    rng = np.random.default_rng(0)
+    usual = {s: rng.normal(size=(30, 8)).astype(np.float32) for s in ('rgb', 'flow')}
+    frozen = {s: np.repeat(x[:1], 30, 0) for s, x in usual.items()}
+    half = {'rgb': usual['rgb'], 'flow': frozen['flow']}
+    names = ['usual', 'frozen', 'half']
+    videos = VideoSet(names, {s: [usual[s], frozen[s], half[s]] for s in usual})
+    with pytest.warns(UserWarning, match="'frozen': 1 do not change in time"):
+        found = model.localize(videos)
+    assert {*found.video} == {'usual', 'half'}
+    alone = model.localize(videos[[0]])
+    pd.testing.assert_frame_equal(found[found.video == 'usual'].reset_index(drop=True), alone)
+    assert model.localize(videos, everything=True).video.tolist() == names

@@ -9,9 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from copl import CoplError, anet_like, save_videos, simulate, thumos_like, tiny
+from copl import (
+    CoplError,
+    anet_like,
+    load_videos,
+    save_videos,
+    simulate,
+    thumos_like,
+    tiny,
+)
 from copl.cli import main
 from copl.data import stored_simulation
+from copl.estimator import _still
 from copl.experiments import Scale, best_of, holding, kept, mean_std, measure, paired, scale
 from copl.reproduction import known_set
 from copl.simulation import Simulation
@@ -88,6 +97,13 @@ def test_raw_rows_are_by_todays_code_or_by_code_listed_as_harmless(path):
     runs = rows.groupby(['set', 'method', 'seed'])
     assert (runs['round'].apply(lambda r: sorted(map(int, r)) == list(range(len(r))))).all()
     assert (runs[['code', 'fields', 'commit']].nunique() == 1).all(axis=None)
+
+
+def test_no_measured_video_stands_still(real_data):
+    # why rows from before such videos lost their detections still hold
+    for videos in (tiny(), thumos_like(dim=8), anet_like(dim=4),
+                   load_videos(real_data('ucf101_clips/set1'))):
+        assert not _still(videos)
 
 
 def test_what_figures_are_made_of_is_by_todays_code():
