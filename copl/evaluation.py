@@ -165,8 +165,8 @@ def _one_sided(detections, annotations):
                        '(false positives)')
     known = dict(zip(annotations.videos.video, annotations.videos.duration, strict=True))
     ends = np.array([known.get(v, np.nan) for v in detections.video], float)
-    beyond = detections.start.to_numpy(float) >= ends
-    yield (int(beyond.sum()), 'detections that begin after the end of their video '
+    beyond = detections.end.to_numpy(float) > 1.05*ends + 1
+    yield (int(beyond.sum()), 'detections that end after the end of their video '
                               '(are they in seconds?)')
     yield (len({*annotations.classes} - {*detections.label}),
            'annotated classes without detections (AP 0)')

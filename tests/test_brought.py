@@ -179,8 +179,8 @@ def test_of_equal_scores_the_last_detection_comes_first():
 
 def test_detections_beyond_the_end_of_a_video_are_counted():
     truth = truth_of(('a', 0, 1, 'A'))
-    with pytest.warns(UserWarning, match='2 detections that begin after the end of their video'):
-        mean_average_precision(detections(('a', 0, 1, 'A', .5), ('a', 10, 12, 'A', .4),
+    with pytest.warns(UserWarning, match='2 detections that end after the end of their video'):
+        mean_average_precision(detections(('a', 0, 10.4, 'A', .5), ('a', 0, 12, 'A', .4),
                                           ('a', 99, 120, 'A', .4)), truth)
 
 
