@@ -218,7 +218,7 @@ def teacher_of(
 def update_teacher(
     teacher:nn.Module, # theta, changed in place
     student:nn.Module, # theta*
-    step:int,          # t, the number of this update, counted from 1
+    step:int,          # k, the number of this update, counted from 1
     gamma:float=0.99,  # momentum, in [0, 1)
 ):
     "Exponential moving average of the student's weights (supplement, Algorithm 1 line 26)."
