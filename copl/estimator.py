@@ -348,7 +348,9 @@ class _Record:
 
     def save(self, state=None):
         if state is None: self.model.seconds_ = time.perf_counter() - self.began
-        if self.checkpoint is None: return
+        if self.checkpoint is not None: from_first(lambda: self._write(state))
+
+    def _write(self, state):
         _write_checkpoint(self.checkpoint, _contents(self.model, self.rows, state, self.data))
         _write_log(self.checkpoint, self.model.log_)
 

@@ -582,6 +582,7 @@ FAILING = '''
 import sys
 import copl.devices
 import copl.engine
+import copl.estimator
 from copl.cli import main
 from copl.config import world
 from copl.videos import CoplError
@@ -590,20 +591,22 @@ def failing(own, rank):
         if world()[0] == rank: raise CoplError("video 'x': found it torn")
         return own(*args, **options)
     return method
-where, rank = sys.argv[1], int(sys.argv[2])
-setattr(copl.engine, where, failing(getattr(copl.engine, where), rank))
+module = getattr(copl, sys.argv[1])
+setattr(module, sys.argv[2], failing(getattr(module, sys.argv[2]), int(sys.argv[3])))
 sys.exit(main(['train', 'sim:tiny', '--devices', '3', '--device', 'cpu', '--epoch-num', '1',
                '--iteration-num', '1', '--hidden', '8', '--snippets', '16', '--out', 'run']))
 '''
 
 
-@pytest.mark.parametrize('where, rank', [('pseudolabels', 0), ('described', 1), ('total_loss', 2)])
+@pytest.mark.parametrize('where, rank', [
+    ('engine pseudolabels', 0), ('engine described', 1), ('engine total_loss', 2),
+    ('estimator _write_log', 0)])
 def test_where_a_process_stops_all_do_and_it_is_said_once(tmp_path, where, rank):
-    # in what the first does for all, in a share of some work, between two gradients
+    # in what the first does for all, in a share of some work, between two gradients, on a full disk
     (tmp_path/'run.py').write_text(FAILING)
-    done = subprocess.run([sys.executable, 'run.py', where, str(rank)], cwd=tmp_path, text=True,
+    done = subprocess.run([sys.executable, 'run.py', *where.split(), str(rank)], cwd=tmp_path,
                           env=os.environ | {'OMP_NUM_THREADS': '1'}, timeout=120,
-                          capture_output=True)
+                          capture_output=True, text=True)
     which = f' (process {rank})' if rank else ''
     assert done.returncode != 0
     assert done.stderr.count(f"copl: error: video 'x': found it torn{which}\n") == 1, done.stderr
