@@ -82,8 +82,8 @@ def pseudolabels(
     cluster:Clustering,
     select:Selection,
 )->Pseudolabels:
-    """Cluster, score, split (supplement, Algorithm 1 lines 12-18); raises `CoplError` for numbers
-    that are no clusters."""
+    """Cluster, score, split (supplement, Algorithm 1 lines 12-18); raises `CoplError` where the
+    clustering gives another shape, or numbers outside 0 to C - 1."""
     y = np.asarray(cluster(F, config))                                        # line 13
     if y.shape != (len(F),) or y.min() < 0 or y.max() >= config.n_classes:
         raise CoplError(f'clustering returned shape {y.shape} and values from {y.min()} to '
@@ -302,4 +302,4 @@ def algorithm_1(
             log.append(check_finite(total, n, m, config))
         losses_n = pd.DataFrame(log)
         networks = copy.deepcopy((theta, theta_star))              # they go on training
-        yield Round(n, F, y, P_o.s, P_o.selected, losses_n, *networks)             # lines 29-30
+        yield Round(n, F, y, P_o.s, P_o.selected, losses_n, *networks)                 # line 30
