@@ -226,7 +226,7 @@ def total_loss(
     selected:torch.Tensor,     # (B,) 1: in P, 0: in U
     config:Config,
     losses:Mapping[str, Loss], # as `chosen_losses` gives
-)->dict[str, torch.Tensor]:    # name: mean over the batch; their sum is L_U + L_P
+)->dict[str, torch.Tensor]:    # name: mean over all B videos; their sum: L_U + L_P
     "All terms (supplement, Algorithm 1 lines 23-24); raises `CoplError` for a wrong shape."
     b = Minibatch(student, teacher, targets, selected, top_snippets(student, config.top_k), config)
     means = {}
