@@ -144,21 +144,19 @@ def _no_compiler(device):
 class ProcessStopped(CoplError):
     "A process of the run could not go on; all of them raise this, with what it said."
 
-class _Tried:
-    "What came of some work: its result, or its error and what is said of it to all processes."
-    def __init__(self, work, *given):
-        self.result = self.error = self.said = None
-        try: self.result = work(*given)
-        except Exception as e:  # whatever it is, the others must hear of it
-            self.error = e
-            text = str(e) if isinstance(e, CoplError) else f'{type(e).__name__}: {e}'
-            self.said = f'{text} (process {world()[0]})' if world()[0] else text
-
-    def stop_where(self, said):
-        "Raise where a process could not go on: alone its own error, with others what was said."
-        if self.error is not None and world()[1] == 1: raise self.error
-        told = [x for x in said if x is not None]
-        if told: raise ProcessStopped(told[0]) from self.error
+def _gathered(work):
+    "What `work` makes in each process, in all of them; raises `ProcessStopped` where one cannot."
+    result = error = said = None
+    try: result = work()
+    except Exception as e:  # whatever it is, the others must hear of it
+        error = e
+        text = str(e) if isinstance(e, CoplError) else f'{type(e).__name__}: {e}'
+        said = f'{text} (process {world()[0]})' if world()[0] else text
+    told = [None]*world()[1]
+    torch.distributed.all_gather_object(told, (result, said))
+    stops = [said for _, said in told if said is not None]
+    if stops: raise ProcessStopped(stops[0]) from error
+    return [result for result, _ in told]
 
 # %% ../nbs/20_devices.ipynb #77fe22a2
 def in_shares(
@@ -168,21 +166,14 @@ def in_shares(
     "Work divided among the processes of a run; raises an error of one in all of them."
     rank, processes = world()
     shares = [np.arange(n)[r::processes] for r in range(processes)]
-    mine = _Tried(work, shares[rank])
-    told = [(mine.result, mine.said)]
-    if processes > 1:
-        told = [None]*processes
-        torch.distributed.all_gather_object(told, (mine.result, mine.said))
-    mine.stop_where([said for _, said in told])
-    return [(share, result) for share, (result, _) in zip(shares, told, strict=True) if len(share)]
+    def mine(): return work(shares[rank]) if len(shares[rank]) else None
+    results = [mine()] if processes == 1 else _gathered(mine)
+    return [(share, result) for share, result in zip(shares, results, strict=True) if len(share)]
 
 def from_first(
     work:Callable # without arguments
 ):
     "What the first process works out, in all processes; raises its error in all of them."
-    if world()[1] == 1: return work()
-    mine = _Tried(work) if world()[0] == 0 else _Tried(lambda: None)
-    box = [(mine.result, mine.said)]
-    torch.distributed.broadcast_object_list(box)
-    mine.stop_where([box[0][1]])
-    return box[0][0]
+    rank, processes = world()
+    if processes == 1: return work()
+    return _gathered(work if rank == 0 else lambda: None)[0]
