@@ -37,7 +37,7 @@ from .iocnet import Outputs, build_network, full_length
 from .localization import cluster_names
 from .scale import localize_videos
 from .trust import predicted_classes, unseen_agreement
-from .videos import CoplError, VideoSet, shown
+from .videos import CoplError, VideoSet, shown, unchanging
 
 # %% ../nbs/23_estimator.ipynb #b08b30f7
 def _summary(round, labels):
@@ -425,10 +425,11 @@ class _Fitted(_Parameters):
         def work(some):
             return localize_videos(videos[some], network, self.config, self.names_, everything)
         found = pd.concat([table for _, table in in_shares(work, len(videos))])
-        if not everything: found = found[~found.video.isin(_still(videos))]
+        still = [] if everything else _still(videos)
+        found = found[~found.video.isin(still)]
         def place(names): return names.map(number)
         found = found.sort_values('video', kind='stable', key=place, ignore_index=True)
-        remark = _without_detections(videos, found)
+        remark = _without_detections(videos, found, still)
         if remark: warnings.warn(f'{videos.source}: {remark}', stacklevel=3)
         return found
 
@@ -442,25 +443,22 @@ def _check_set(what, videos, widths=None):
         raise CoplError(f'{videos.source}: features have {videos.widths} channels, '
                         f'expected {widths} as in training')
 
-def _without_detections(videos, found):
+def _without_detections(videos, found, still):
     "Why some videos have no detection; None where all have one."
-    silent = [i for i, name in enumerate(videos.names) if name not in {*found.video}]
-    if not silent: return None
-    short = [i for i in silent if videos.lengths[i] == 1]
-    still = len({videos.names[i] for i in silent if i not in short} & {*_still(videos)})
-    reasons = [f'{len(short)} have a single snippet' if short else '',
-               f'{still} do not change in time' if still else '',
-               f'{n} have no score above min_score' if (n := len(silent) - len(short) - still)
-               else '']
-    return (f'{len(silent)} videos have no detection, such as {videos.names[silent[0]]!r}: '
-            + ', '.join(filter(None, reasons)))
+    lengths = dict(zip(videos.names, videos.lengths, strict=True))
+    for name in {*found.video}: del lengths[name]
+    if not lengths: return None
+    short = [name for name, n in lengths.items() if n == 1]
+    still = {*still} - {*short}
+    counts = {'have a single snippet': len(short), 'do not change in time': len(still),
+              'have no score above min_score': len(lengths) - len(short) - len(still)}
+    return (f'{len(lengths)} videos have no detection, such as {next(iter(lengths))!r}: '
+            + ', '.join(f'{n} {why}' for why, n in counts.items() if n))
 
 def _still(videos):
     "Names of videos of which every snippet is the same: what stands out there is padding."
     streams = list(videos.streams.values())
-    return [name for i, name in enumerate(videos.names) if all(_constant(x[i]) for x in streams)]
-
-def _constant(x): return bool(np.all(x[-1:] == x[:1]) and np.all(np.asarray(x) == x[:1]))
+    return [name for i, name in enumerate(videos.names) if all(unchanging(x[i]) for x in streams)]
 
 # %% ../nbs/23_estimator.ipynb #4a8c802b
 class _Described(_Fitted):

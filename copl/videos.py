@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VideoLabel', 'Streams', 'ROLES', 'SampleMode', 'CoplError', 'shown', 'TimeGrid', 'paired_iou', 'temporal_iou',
-           'Annotations', 'safe_name', 'subset_role', 'usual_parts', 'parts_of', 'VideoSet', 'let_go',
+           'Annotations', 'safe_name', 'subset_role', 'usual_parts', 'parts_of', 'VideoSet', 'let_go', 'unchanging',
            'sample_snippets', 'batch']
 
 # %% ../nbs/00_videos.ipynb #2cd3cb03
@@ -400,6 +400,14 @@ def let_go(
         while isinstance(base, np.ndarray): base = base.base
         if isinstance(base, mmap.mmap) and hasattr(base, 'madvise'):      # not on Windows
             base.madvise(mmap.MADV_DONTNEED)
+
+# %% ../nbs/00_videos.ipynb #e8fa5054
+def unchanging(
+    x:np.ndarray # (T, D), or anything that is indexed like it
+)->bool:
+    "Whether every snippet is the same."
+    first, last = x[[0, -1]]
+    return bool((first == last).all() and (np.asarray(x) == first).all())
 
 # %% ../nbs/00_videos.ipynb #53ee4ce8
 SampleMode = Literal['stratified', 'uniform', 'perturb', 'full']
