@@ -164,17 +164,18 @@ _GAP = 10               # seconds forwards, in a container whose clock may jump
 
 def _begin(container, first, lasts):
     "What the clock reads as playing begins: the pictures may come later than the sound."
-    late = first - Fraction(container.start_time or 0, 10**6)
-    if container.start_time is None or late <= lasts: return first
-    return first if late > _GAP and _may_jump(container) else first - late
+    if container.start_time is None: return first
+    start = Fraction(container.start_time, 10**6)
+    another = first - start > _GAP and _may_jump(container) # clock than the sound's
+    return first if another or first - start <= lasts else start
 
 def _rounding(stream):
     "Seconds by which a time stamp may be late: containers round them."
     return min(stream.time_base/2, Fraction(1, 1000))
 
-def _may_jump(container): return bool(container.format.flags
-                                      & _need('av').format.Flags.ts_discont.value)
-
+def _may_jump(container):
+    "Whether the format allows for a clock that leaps."
+    return bool(container.format.flags & _need('av').format.Flags.ts_discont.value)
 
 # %% ../nbs/33_extraction.ipynb #8fbd2416
 def _timed(container, stream, fps, begin=None):

@@ -86,7 +86,7 @@ def name_legend(
     families = list(plt.rcParams['font.family'])
     wanted = {ord(c) for name in names for c in name if not c.isspace()}
     missing = frozenset(wanted.difference(*map(_characters, families)))
-    if found := _covering(missing):
+    if missing and (found := _covering(missing)):
         families.append(found)
         missing -= _characters(found)
     if missing:
@@ -111,9 +111,9 @@ def _covering(missing):
     "The installed font that has the most of these characters; None where none has any."
     families = {f.name for f in fontManager.ttflist if f.style == 'normal' and f.weight == 400}
     found = {name: len(missing & _characters(name)) for name in sorted(families)
-             if not name.startswith('Last Resort')} if missing else {}
-    best = max(found, key=found.get, default=None)
-    return best if best and found[best] else None
+             if not name.startswith('Last Resort')} # which has a picture of none, for all
+    best = max(found, key=found.get)
+    return best if found[best] else None
 
 # %% ../nbs/17_figures.ipynb #f18bfaf5
 def plot_tsne(

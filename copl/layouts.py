@@ -473,15 +473,17 @@ def _split_name(stem, mark, streams, front=False):
     return (last, first) if front else (first, last)
 
 def _without_beside(stem):
+    "The name of what a file says something of; its own where it is none of `BESIDE`."
     ending = next((f'_{b}' for b in BESIDE if stem.endswith(f'_{b}')), '')
     return stem.removesuffix(ending)
 
 def _features(found, files):
     "The files but for those that say something of another one, which are passed over."
     stems = {f.stem for f in files}
-    said = [f for f in files if (bare := _without_beside(f.stem)) != f.stem and bare in stems]
-    if said: found.notes.append(f'{len(said)} files such as {said[0].name} hold no features')
-    return [f for f in files if f not in said]
+    said = {f: (bare := _without_beside(f.stem)) != f.stem and bare in stems for f in files}
+    passed = [f.name for f in files if said[f]]
+    if passed: found.notes.append(f'{len(passed)} files such as {passed[0]} hold no features')
+    return [f for f in files if not said[f]]
 
 # %% ../nbs/31_layouts.ipynb #9f199685
 def _read_marked(found, files, mark, open_, wanted, front=False):
@@ -501,7 +503,6 @@ def _read_marked(found, files, mark, open_, wanted, front=False):
         found.notes.append(f'{len(passed)} files such as {passed[0]} hold no stream of a video')
     _enter_marked(found, features, streams, place, open_)
     return found
-
 
 # %% ../nbs/31_layouts.ipynb #05034783
 def _enter_marked(found, features, streams, place, open_):
@@ -527,6 +528,7 @@ def _read_suffix(path, allow_pickle, wanted):
 # %% ../nbs/31_layouts.ipynb #de417ebc
 def _form(stems):
     "(mark, whether the stream is in front) where two names differ in rgb and flow alone, or None."
+    stems = [stem for stem in stems if 'rgb' in stem.lower() or 'flow' in stem.lower()]
     for mark, front in itertools.product(MARKS, (False, True)):
         split = [_split_name(stem, mark, ('rgb', 'flow'), front) for stem in stems]
         rgb, flow = ({v for v, s in split if s == stream} for stream in ('rgb', 'flow'))
@@ -645,7 +647,6 @@ def _named_in(f):
 def _datasets(file, names):
     "Parts from {stream: name of its dataset}."
     return {s: Part(file, functools.partial(_open_dataset, file, x)) for s, x in names.items()}
-
 
 # %% ../nbs/31_layouts.ipynb #d1e5e218
 def _read_groups(found, file, groups, wanted):
@@ -813,7 +814,6 @@ def _all_marked(path, pattern, mark):
     ends = tuple(mark + s for s in (*_noted(path), *BESIDE))
     return bool(stems) and bool(_noted(path)) and all(stem.endswith(ends) for stem in stems)
 
-
 # %% ../nbs/31_layouts.ipynb #45a2bd89
 def _is_suffix(path):
     "Whether the names of files end with streams; a video may happen to be called lava_flow."
@@ -822,7 +822,7 @@ def _is_suffix(path):
     if _noted(path): return _all_marked(path, '*.npy', '_')
     if _form(stems) or any(stem.endswith('_rgb') for stem in stems): return True
     beside = [stem for stem in stems if stem.endswith('_timestamps_ms')]
-    if beside: return not all(stem.removesuffix('_timestamps_ms') in stems for stem in beside)
+    if beside: return not all(_without_beside(stem) in stems for stem in beside)
     return len(stems) > 1 and all(stem.endswith('_flow') for stem in stems)
 
 # %% ../nbs/31_layouts.ipynb #e136de1f

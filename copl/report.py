@@ -34,7 +34,7 @@ from .estimator import COPL
 from .evaluation import purity
 from .figures import plot_confidence, plot_rounds, plot_tsne
 from .extraction import UnreadableVideo, find_videos, frame_at, jpeg
-from .has import ATTENTIONS, attention_uniform, class_specific_attention, has_attention
+from .has import ATTENTIONS, attention_uniform, class_specific_attention
 from .iocnet import Outputs, full_length
 from .localization import ClusterName, cluster_names, localize
 from .losses import class_scores, top_snippets
@@ -213,11 +213,9 @@ def _seen(out, model, grid, duration):
     p = class_scores(out, top_snippets(out, model.config.top_k)).softmax(-1).numpy()
     candidates = {*found.cluster.tolist(), int(p.argmax())}
     classes = sorted(candidates, key=lambda c: -p[c])[:5]
-    kept = None
-    if model.config.attention == 'has':
-        kept = (has_attention(out.cas, out.attention, model.config.alpha) > 0).numpy()
     weigh = ATTENTIONS.get(model.config.attention, attention_uniform)
     weights = weigh(out.cas, out.attention, model.config).numpy()
+    kept = weights > 0 if model.config.attention == 'has' else None
     return {'likeliest': int(p.argmax()), 'classes': classes, 'has': kept, 'weights': weights,
             'proposals': found[found.cluster.isin(classes)],
             'streams': out.attention.numpy(), 'cs': class_specific_attention(out.cas).numpy(),
