@@ -211,8 +211,10 @@ class TrainConfig(ScoreConfig):
     gamma:float=within('[0, 1)', 0.99)       # gamma, momentum of the teacher
     q:float=within('(0, 1]', 0.7)            # exponent of the cross-entropy in L_asl
     losses:tuple[str, ...]=('cls', 'asl', 'CI', 'C', 'CO') # which losses are on
+    lambda_streams:float=within('[0, inf)', 5.0) # in L_CI, weight of the streams' agreement
     lambda1:float=within('[0, inf)', 0.01)   # lambda_1, weight of L_C
     lambda2:float=within('[0, inf)', 1.0)    # lambda_2, weight of L_CO
+    co_classes:bool=False     # L_CO compares the class distributions too, not attention alone
     iteration_num:int=within('[1, inf)', 4)  # rounds of clustering and training
     epoch_num:int=within('[1, inf)', 10)     # epochs in each round
     hold_out:float=within('[0, 1)', 0.0)     # fraction of the videos that no loss sees

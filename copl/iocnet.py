@@ -63,13 +63,17 @@ class Branch(nn.Module):
         x:torch.Tensor # (..., T, D)
     )->tuple[torch.Tensor, torch.Tensor]: # outputs (..., T, out), hidden features (..., T, H)
         "Outputs at full precision, whatever the precision of the matmuls."
-        if self.kernel == 3:
-            x = torch.cat([Fn.pad(x, (0, 0, 1, 0))[..., :-1, :],
-                           x,
-                           Fn.pad(x, (0, 0, 0, 1))[..., 1:, :]], -1)
-        h = self.first(x).relu()
+        h = (self.first(x) if self.kernel == 1 else self._with_neighbours(x)).relu()
         out = self.last(self.drop(h))
         return (out.float(), h.float()) if out.dtype == torch.bfloat16 else (out, h)
+
+    def _with_neighbours(self, x):
+        "The hidden layer of kernel 3: one product, whose three parts are then moved in time."
+        weight = self.first.weight                                              # (H, 3 D)
+        rows = weight.unflatten(1, (3, -1)).transpose(0, 1).flatten(0, 1)       # (3 H, D)
+        before, here, after = Fn.linear(x, rows).chunk(3, -1)
+        return (here + self.first.bias.to(here.dtype) + Fn.pad(before, (0, 0, 1, -1))
+                + Fn.pad(after, (0, 0, -1, 1)))
 
 # %% ../nbs/12_iocnet.ipynb #cd0a773d
 class IOCNet(nn.Module):

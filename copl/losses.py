@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Loss', 'LOSSES', 'h_cs', 'top_snippets', 'class_scores', 'loss_cls', 'loss_asl', 'loss_ci', 'Groups',
-           'sure_and_unsure', 'group_mean', 'info_nce', 'loss_c', 'loss_co', 'Minibatch', 'term_cls', 'term_asl',
-           'term_ci', 'term_c', 'term_co', 'chosen_losses', 'total_loss', 'check_finite']
+           'sure_and_unsure', 'Members', 'best_members', 'info_nce', 'loss_c', 'loss_co', 'Minibatch', 'term_cls',
+           'term_asl', 'term_ci', 'term_c', 'term_co', 'chosen_losses', 'total_loss', 'check_finite']
 
 # %% ../nbs/13_losses.ipynb #bea0e7fd
 import itertools
@@ -66,7 +66,7 @@ def loss_asl(
     positive = ((at_top*(targets > 0)[..., None, :]).sum(-1) > 0).float()      # T+
     action = _generalised(out.attention, positive, q)
     background = _generalised(1 - out.attention, 1 - positive, q)
-    return (action + background).mean(0)
+    return (action + background).sum(0)
 
 def _generalised(p, mask, q):
     "(S, B) mean over the masked snippets of (1 - p**q)/q."
@@ -74,8 +74,9 @@ def _generalised(p, mask, q):
 
 # %% ../nbs/13_losses.ipynb #d4905cc8
 def loss_ci(
-    out:Outputs,  # of a batch of B videos
-)->torch.Tensor:  # (B,) at least 0
+    out:Outputs,               # of a batch of B videos
+    lambda_streams:float=5.0,  # weight of the agreement between streams, at least 0
+)->torch.Tensor:               # (B,) at least 0
     """Inner consistency: streams agree with each other, class-specific attention with
     class-agnostic (Eq. 11, inferred)."""
     A_cs = class_specific_attention(out.cas)
@@ -83,47 +84,54 @@ def loss_ci(
     between = 0.1*((A_cs - A_ca)**2).mean(-1)
     pairs = list(itertools.combinations(out.attention, 2))                     # (A^R, A^F)
     if not pairs: return between
-    return between + 5*torch.stack([((a - b)**2).mean(-1) for a, b in pairs]).mean(0)
+    return between + lambda_streams*torch.stack([((a - b)**2).mean(-1) for a, b in pairs]).mean(0)
 
 # %% ../nbs/13_losses.ipynb #784e765d
 class Groups(NamedTuple):
-    "Which snippets are sure and unsure, as one branch sees it; (..., T) each."
-    sure_action:torch.Tensor
-    sure_background:torch.Tensor
-    unsure_action:torch.Tensor     # action to this branch, not to the other
-    unsure_background:torch.Tensor
+    "Which snippets are sure and unsure; (..., T) each, True: in the group."
+    sure_action:torch.Tensor      # both kinds of attention say action
+    sure_background:torch.Tensor  # both say background
+    unsure:torch.Tensor           # they differ
 
 def sure_and_unsure(
-    own:torch.Tensor,   # (..., T) attention of the branch's kind
-    other:torch.Tensor, # (..., T) attention of the other kind
+    A_cs:torch.Tensor, # (..., T) class-specific attention
+    A_ca:torch.Tensor, # (..., T) class-agnostic attention
 )->Groups:
-    "The four groups of a branch: each kind of attention against its own median."
-    mine = above_median(own)
-    theirs = above_median(other)
-    return Groups(mine & theirs, ~mine & ~theirs, mine & ~theirs, ~mine & theirs)
+    "The three groups of a video: each kind of attention against its own median."
+    M_cs = above_median(A_cs)
+    M_ca = above_median(A_ca)
+    return Groups(M_cs & M_ca, ~M_cs & ~M_ca, M_cs ^ M_ca)
 
-def group_mean(
-    hidden:torch.Tensor, # (B, T, H) hidden features of a branch
-    group:torch.Tensor,  # (B, T) True: in the group
-    score:torch.Tensor,  # (B, T) what ranks its members
-    k:int,               # members that represent it at most
-)->torch.Tensor:         # (B, H) of unit length; 0 where the group is empty
-    "The mean hidden feature of the best members of a group."
+class Members(NamedTuple):
+    "The snippets that represent a group in each of B videos."
+    indices:torch.Tensor # (B, k) in time
+    there:torch.Tensor   # (B, k) False: the group has fewer members
+
+def best_members(
+    group:torch.Tensor, # (B, T) True: in the group
+    score:torch.Tensor, # (B, T) what ranks its members
+    k:int,              # members at most
+)->Members:
+    "The k members of highest score."
     best = score.masked_fill(~group, -torch.inf).topk(k, dim=-1)
-    member = best.values.isfinite().to(hidden.dtype)[..., None]
-    chosen = hidden.gather(1, best.indices[..., None].expand(-1, -1, hidden.shape[-1]))
-    return Fn.normalize((chosen*member).sum(1), dim=-1)
+    return Members(best.indices, best.values.isfinite())
 
 # %% ../nbs/13_losses.ipynb #016d8150
 def info_nce(
-    anchor:torch.Tensor, # (B, H)
-    friend:torch.Tensor, # (B, H)
-    foe:torch.Tensor,    # (B, H)
-    tau:float=0.1,       # temperature
-)->torch.Tensor:         # (B,)
-    "How much more the anchor is like its friend than like its foe (van den Oord et al., 2018)."
-    return Fn.softplus(((anchor*foe).sum(-1) - (anchor*friend).sum(-1))/tau)
+    anchor:torch.Tensor,    # (..., H) of unit length
+    positive:torch.Tensor,  # (..., H) of unit length
+    negatives:torch.Tensor, # (..., k, H) of unit length
+    there:torch.Tensor,     # (..., k) False: no such negative
+    tau:float=0.1,          # temperature
+)->torch.Tensor:            # (...,) at least 0
+    """How much more similar an anchor is to its positive than to its negatives (van den Oord et
+    al., 2018)."""
+    near = (anchor*positive).sum(-1, keepdim=True)                             # (..., 1)
+    far = (negatives @ anchor[..., None])[..., 0]                              # (..., k)
+    logits = torch.cat([near, far.masked_fill(~there, -torch.inf)], -1)/tau
+    return -logits.log_softmax(-1)[..., 0]
 
+# %% ../nbs/13_losses.ipynb #5e26634e
 def loss_c(
     out:Outputs,     # of a batch of B videos, with hidden features
     tau:float=0.1,   # temperature
@@ -131,35 +139,41 @@ def loss_c(
     "Unsure snippets are pulled to the sure ones of their side (AICL; Eq. 12, inferred)."
     A_cs = class_specific_attention(out.cas).detach()
     A_ca = class_agnostic_attention(out.attention).detach()
-    kinds = [(A_cs, A_ca)] + [(A_ca, A_cs)]*len(out.attention)
-    terms = [_contrast(h, own, other, tau)
-             for h, (own, other) in zip(out.hidden, kinds, strict=True)]
-    return torch.stack(terms).mean(0)
+    groups = sure_and_unsure(A_cs, A_ca)
+    k = max(1, A_cs.shape[-1]//20)
+    members = [best_members(groups.sure_action, A_cs, k),
+               best_members(groups.sure_background, -A_cs, k),
+               best_members(groups.unsure, A_cs, k),                  # unsure action
+               best_members(groups.unsure, -A_cs, k)]                 # unsure background
+    indices = torch.stack([m.indices for m in members], 1)            # (B, 4, k)
+    there = torch.stack([m.there for m in members], 1)                # (B, 4, k)
+    all_there = torch.stack([g.any(-1) for g in groups]).all(0)       # (B,)
+    return sum(_contrast(h, indices, there, tau) for h in out.hidden)*all_there
 
-# %% ../nbs/13_losses.ipynb #5e26634e
-def _contrast(hidden, own, other, tau):
-    "(B,) the four triples of one branch."
-    A = (own + other)/2
-    k = max(1, own.shape[-1]//20)
-    groups = sure_and_unsure(own, other)
-    ranks = (A, 1 - A, own, 1 - own)
-    sure_a, sure_b, unsure_a, unsure_b = (group_mean(hidden, g, r, k)
-                                          for g, r in zip(groups, ranks, strict=True))
-    all_there = torch.stack([g.any(-1) for g in groups]).all(0)
-    to_sure = info_nce(unsure_a, sure_a, sure_b, tau) + info_nce(unsure_b, sure_b, sure_a, tau)
-    to_unsure = (info_nce(sure_a, unsure_a, unsure_b, tau) +
-                 info_nce(sure_b, unsure_b, unsure_a, tau))
-    return (to_sure + to_unsure)*all_there
+_ANCHORS, _POSITIVES, _NEGATIVES = [2, 3, 0, 1], [0, 1, 2, 3], [1, 0, 1, 0]   # the four triples
+
+def _contrast(hidden, indices, there, tau):
+    "(B,) the four triples in the space of one branch, (B, T, H)."
+    rows = indices.flatten(1)[..., None].expand(-1, -1, hidden.shape[-1])
+    chosen = hidden.gather(1, rows).unflatten(1, indices.shape[1:])            # (B, 4, k, H)
+    mean = Fn.normalize((chosen*there[..., None]).sum(2), dim=-1)              # (B, 4, H)
+    single = Fn.normalize(chosen, dim=-1)
+    terms = info_nce(mean[:, _ANCHORS], mean[:, _POSITIVES], single[:, _NEGATIVES],
+                     there[:, _NEGATIVES], tau)
+    return terms.sum(-1)
 
 # %% ../nbs/13_losses.ipynb #48b36d01
 def loss_co(
-    student:Outputs, # of a batch of B videos, from augmented features
-    teacher:Outputs, # from the original features
-)->torch.Tensor:     # (B,) in [0, 3]
+    student:Outputs,     # of a batch of B videos, from augmented features
+    teacher:Outputs,     # from the original features
+    classes:bool=False,  # compare the class distributions too
+)->torch.Tensor:         # (B,) in [0, 1], with classes in [0, 3]
     "Outer consistency: the student says of each snippet what the teacher says (Eq. 13, inferred)."
-    classes = ((student.cas.softmax(-1) - teacher.cas.softmax(-1).detach())**2).sum(-1)
-    attention = ((student.attention - teacher.attention.detach())**2).mean(0)
-    return (classes + attention).mean(-1)
+    difference = ((student.attention - teacher.attention.detach())**2).mean(0)
+    if classes:
+        p, q = student.cas.softmax(-1), teacher.cas.softmax(-1).detach()
+        difference = difference + ((p - q)**2).sum(-1)
+    return difference.mean(-1)
 
 # %% ../nbs/13_losses.ipynb #e49b9ee9
 class Minibatch(NamedTuple):
@@ -188,7 +202,7 @@ def term_ci(
     b:Minibatch,
 )->torch.Tensor: # (B,)
     "L_CI, of all videos."
-    return loss_ci(b.student)
+    return loss_ci(b.student, b.config.lambda_streams)
 
 # %% ../nbs/13_losses.ipynb #67609a17
 def term_c(
@@ -201,7 +215,7 @@ def term_co(
     b:Minibatch,
 )->torch.Tensor: # (B,)
     "L_CO times lambda_2, of all videos."
-    return b.config.lambda2*loss_co(b.student, b.teacher)
+    return b.config.lambda2*loss_co(b.student, b.teacher, b.config.co_classes)
 
 # %% ../nbs/13_losses.ipynb #3dab97d3
 Loss = Callable[[Minibatch], torch.Tensor]
