@@ -327,8 +327,9 @@ PRESETS = { # name: fields that differ from the defaults
     'conventional': {'attention': 'class_agnostic', 'select': 'all', 'losses': ('cls', 'asl'),
                      **_NO_TEACHER},
     'feel': {'alpha': 0.05, 'cluster': 'kmeans', 'select': 'quota', 'carry_weights': False,
-             'losses': _AICL, **_NO_TEACHER},
-    'aicl-weak': {'supervision': 'weak', 'losses': _AICL, **_NO_TEACHER},
-    'asl-weak': {'supervision': 'weak', 'losses': ('cls', 'asl'), 'kernel': 1, **_NO_TEACHER},
+             'top_k': 2, 'losses': _AICL, **_NO_TEACHER},
+    'aicl-weak': {'supervision': 'weak', 'top_k': 8, 'losses': _AICL, **_NO_TEACHER},
+    'asl-weak': {'supervision': 'weak', 'top_k': 8, 'losses': ('cls', 'asl'), 'kernel': 1,
+                 **_NO_TEACHER},
     'activitynet': {'top_k': 2, 'smooth': 13,
                     'thetas': tuple(round(0.01*i, 2) for i in range(1, 16))}}

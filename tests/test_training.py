@@ -64,7 +64,8 @@ def some_videos(n=12, streams=2, seed=2):
 def test_losses_and_gradients_equal_the_plain_ones(streams, kernel, supervision):  # kills i, p, q
     torch.manual_seed(streams)
     config = Config(n_classes=4, hidden=16, lambda1=.7, lambda2=1.3, top_k=5, q=.6,
-                    supervision=supervision, kernel=kernel)
+                    supervision=supervision, kernel=kernel, lambda_streams=2.5,
+                    co_classes=streams == 2)
     widths = dict(zip('abc', (12, 8, 5)[:streams], strict=False))
     student, teacher = (IOCNet(widths, 4, hidden=16, dropout=0, kernel=kernel).double()
                         for _ in range(2))
@@ -96,7 +97,7 @@ def test_losses_and_gradients_equal_the_plain_ones(streams, kernel, supervision)
 
 def test_a_group_that_is_empty_leaves_its_video_out():
     config = Config(n_classes=2, lambda1=1)
-    network = IOCNet({'a': 3}, 2, hidden=4, dropout=0)
+    network = IOCNet({'a': 3}, 2, hidden=4, dropout=0, kernel=1)
     x = torch.rand(2, 9, 3)
     x[1] = x[1, :1]                            # a still picture: nobody is below a median
     out = network(x)

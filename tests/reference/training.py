@@ -129,31 +129,26 @@ def squared(a, b):
     return ((a - b)**2).mean()
 
 
-def contrast(hidden, own, other, tau=.1):
-    "L_C of one branch in one video, triple by triple."
-    mine = high(own)
-    theirs = high(other)
-    n = max(1, len(own)//20)
-    members = {(p, q): [t for t in range(len(mine)) if (mine[t], theirs[t]) == (p, q)]
-               for p in (True, False) for q in (True, False)}
-    if not all(members.values()): return hidden.sum()*0
-    ranks = {(True, True): own + other, (False, False): -own - other,
-             (True, False): own, (False, True): -own}
-    means = {}
-    for group, inside in members.items():
-        best = sorted(inside, key=lambda t, r=ranks[group]: -r[t].item())[:n]
-        mean = torch.stack([hidden[t] for t in best]).mean(0)
-        means[group] = mean/max(mean.norm(), 1e-12)
-    action, background, like_action, like_background = (
-        means[g] for g in ((True, True), (False, False), (True, False), (False, True)))
+def contrast(hidden, A_cs, A_ca, tau=.1):
+    "L_C in the space of one branch of one video, triple by triple, negative by negative."
+    T = len(A_cs)
+    by_cs = high(A_cs)
+    by_ca = high(A_ca)
+    action = [t for t in range(T) if by_cs[t] and by_ca[t]]
+    background = [t for t in range(T) if not by_cs[t] and not by_ca[t]]
+    unsure = [t for t in range(T) if by_cs[t] != by_ca[t]]
+    if not (action and background and unsure): return hidden.sum()*0
+    k = max(1, T//20)
+    def highest(group): return sorted(group, key=lambda t: -A_cs[t].item())[:k]
+    def lowest(group): return sorted(group, key=lambda t: A_cs[t].item())[:k]
+    CA, CB, IA, IB = highest(action), lowest(background), highest(unsure), lowest(unsure)
+    def unit(v): return v/max(v.norm(), 1e-12)
+    def mean(group): return unit(torch.stack([hidden[t] for t in group]).mean(0))
     total = 0
-    for anchor, friend, foe in ((like_action, action, background),
-                                (like_background, background, action),
-                                (action, like_action, like_background),
-                                (background, like_background, like_action)):
-        near = anchor @ friend/tau
-        far = anchor @ foe/tau
-        total = total - torch.log(near.exp()/(near.exp() + far.exp()))
+    for anchor, positive, negatives in ((IA, CA, CB), (IB, CB, CA), (CA, IA, CB), (CB, IB, CA)):
+        near = (mean(anchor) @ mean(positive)/tau).exp()
+        far = sum((mean(anchor) @ unit(hidden[t])/tau).exp() for t in negatives)
+        total = total - torch.log(near/(near + far))
     return total
 
 
@@ -174,17 +169,18 @@ def losses(student, teacher, targets, selected, config):
             return ((1 - p.clamp_min(1e-6)**config.q)/config.q).mean() if len(p) else 0
         total['cls'] += selected[b]*-(targets[b]*scores.log_softmax(0)).sum()
         total['asl'] += selected[b]*sum(generalised(a[positive]) + generalised(1 - a[~positive])
-                                        for a in attention)/len(attention)
+                                        for a in attention)
         A_cs, A_ca = actionness(cas, attention)
         pairs = [squared(a, b) for a, b in itertools.combinations(attention, 2)]
-        total['CI'] += .1*squared(A_cs, A_ca) + (5*sum(pairs)/len(pairs) if pairs else 0)
+        total['CI'] += .1*squared(A_cs, A_ca) + (
+            config.lambda_streams*sum(pairs)/len(pairs) if pairs else 0)
         A_cs, A_ca = A_cs.detach(), A_ca.detach()
-        branches = [contrast(hidden[0], A_cs, A_ca), *(contrast(x, A_ca, A_cs) for x in hidden[1:])]
-        total['C'] += config.lambda1*sum(branches)/len(branches)
+        total['C'] += config.lambda1*sum(contrast(x, A_cs, A_ca) for x in hidden)
         classes = ((cas.softmax(-1) - teacher[0][b].softmax(-1))**2).sum(-1).mean()
         total['CO'] += config.lambda2*(
-            classes + sum(squared(a, other[b])
-                          for a, other in zip(attention, teacher[1], strict=True))/len(attention))
+            config.co_classes*classes
+            + sum(squared(a, other[b])
+                  for a, other in zip(attention, teacher[1], strict=True))/len(attention))
     return {name: value/len(targets) for name, value in total.items()}
 
 
