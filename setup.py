@@ -28,7 +28,8 @@ setup(
     python_requires=f">={cfg['min_python']}",
     package_dir={'': '.'}, # so that an editable install is a path, which type checkers follow
     packages=find_packages(include=[cfg['lib_path'], f"{cfg['lib_path']}.*"]),
-    package_data={cfg['lib_path']: ['py.typed', '__init__.pyi', 'timelines.json', 'report.*']},
+    package_data={cfg['lib_path']: ['py.typed', '__init__.pyi', 'timelines.json',
+                                    'behaviour.json', 'report.*']},
     install_requires=cfg['requirements'].split(),
     extras_require={'video': cfg['video_requirements'].split(),
                     'hdf5': cfg['hdf5_requirements'].split(),

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 # %% ../nbs/53_figure_a.ipynb #458dabbd
 from .evaluation import map_clusters
-from .experiments import TIOU, Scale, bootstrap_interval, run
+from .experiments import TIOU, Scale, run
 
 # %% ../nbs/53_figure_a.ipynb #740f4fdf
 _BINS = np.linspace(-1, 1, 201)

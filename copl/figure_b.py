@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 # %% ../nbs/54_figure_b.ipynb #b1cf1e7b
 from .algorithm import video_features
-from .experiments import TIOU, Scale, bootstrap_interval, run
+from .experiments import TIOU, Scale, run
 from .has import ATTENTIONS, class_agnostic_attention, class_specific_attention
+from .statistics import as_text, t_interval
 
 # %% ../nbs/54_figure_b.ipynb #427e8614
 def unfiltered(cas, attention, config):
@@ -89,7 +90,5 @@ def silhouettes_table(
     of = part.dropna(subset='all classes').groupby('attention')['all classes']
     row = {name: f'{of.mean()[name]:.3f}' for name in KINDS}
     for b, a in zip(KINDS, list(KINDS)[1:], strict=False):
-        difference = silhouette_differences(part, a, b)
-        low, high = bootstrap_interval(difference)
-        row[f'{a} over {b}'] = f'{difference.mean():+.3f} [{low:+.3f}, {high:+.3f}]'
+        row[f'{a} over {b}'] = as_text(t_interval(silhouette_differences(part, a, b)))
     return pd.Series(row | {'seeds': of.size().iloc[0]})

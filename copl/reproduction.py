@@ -115,7 +115,8 @@ img { max-width: 100%; background: white }
 """
 
 _NOTES = """Mean ± standard deviation over seeds; differences within a seed with 95 % intervals by
-bootstrap over seeds, and "undecided" where the interval holds 0: three seeds decide little.
+Student's t and the number of seeds, n. "Undecided" means that the interval holds 0; fewer than
+eight seeds get no word.
 "conventional", "feel", "aicl-weak" and "asl-weak" are configurations of this package's loop, not
 the methods themselves. No checkpoint and no option was chosen on test labels; published numbers of
 this family probably were. Values marked PUBLISHED are from the supplement of the paper."""

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 # %% ../nbs/52_table_b.ipynb #54bbac3f
-from .experiments import best_of, bootstrap_interval, last_round, mean_std, paired_steps
+from .statistics import best_of, last_round, mean_std, paired_steps, t_interval
 
 # %% ../nbs/52_table_b.ipynb #0dfa435a
 DELTAS = {'-0.10': -.1, '-0.05': -.05, 'COPL': 0., '0.05': .05, '0.10': .1} # name: delta
@@ -69,7 +69,7 @@ def delta_figure(
     for ax, (world, rows) in zip(axes[0], results.items(), strict=True):
         wide = last_round(rows).pivot(index='seed', columns='method', values='mAP')[list(DELTAS)]
         relative = 100*wide.sub(wide['COPL'], axis=0)
-        low, high = zip(*(bootstrap_interval(relative[c]) for c in relative), strict=True)
+        _, low, high, _ = zip(*(t_interval(relative[c]) for c in relative), strict=True)
         ax.plot(x, relative.T, 'o', color='C0', alpha=.3, ms=4)
         ax.plot(x, relative.mean(), color='C0', label='measured')
         ax.fill_between(x, low, high, color='C0', alpha=.15)

@@ -1,6 +1,9 @@
 "Simulated sets and experiments: what crosses modules, files and environment variables."
 import itertools
 import json
+import os
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +15,6 @@ import pytest
 from copl import (
     CoplError,
     anet_like,
-    load_videos,
     save_videos,
     simulate,
     thumos_like,
@@ -20,8 +22,22 @@ from copl import (
 )
 from copl.cli import main
 from copl.data import stored_simulation
-from copl.estimator import _still
-from copl.experiments import Scale, best_of, holding, kept, mean_std, measure, paired, scale
+from copl.experiments import (
+    TODAY,
+    Scale,
+    behaviour_changes,
+    behaviour_numbers,
+    best_of,
+    kept,
+    mean_std,
+    measure,
+    paired,
+    scale,
+    shown_sets,
+    world_of,
+)
+from copl.losses import loss_ci
+from copl.plri import confidence_scores
 from copl.reproduction import known_set
 from copl.simulation import Simulation
 
@@ -88,28 +104,49 @@ STAMPED = sorted((Path(__file__).parents[1]/'nbs/results').glob('rows-*.csv'))
 
 
 @pytest.mark.parametrize('path', STAMPED, ids=lambda p: p.stem)
-def test_raw_rows_are_by_todays_code_or_by_code_listed_as_harmless(path):
+def test_raw_rows_say_what_they_were_measured_with(path):
     rows = pd.read_csv(path, dtype=str)
-    assert set(rows.code) <= holding(), 'measure again, or list the change in HARMLESS'
-    for column in ('commit', 'data_sha256', 'truth_sha256', 'device', 'torch', 'date', 'seconds'):
+    for column in ('behaviour', 'commit', 'data_sha256', 'truth_sha256', 'device', 'torch', 'date',
+                   'seconds'):
         assert rows[column].notna().all()
-    # one run of each method and seed, with all its rounds
-    runs = rows.groupby(['set', 'method', 'seed'])
+    assert not rows.behaviour.str.contains('+', regex=False).any(), 'a version without a tag'
+    # one run of each method and seed by each version, with all its rounds
+    runs = rows.groupby(['set', 'method', 'seed', 'behaviour'])
     assert (runs['round'].apply(lambda r: sorted(map(int, r)) == list(range(len(r))))).all()
-    assert (runs[['code', 'fields', 'commit']].nunique() == 1).all(axis=None)
+    assert (runs[['fields', 'commit']].nunique() == 1).all(axis=None)
 
 
-def test_no_measured_video_stands_still(real_data):
-    # why rows from before such videos lost their detections still hold
-    for videos in (tiny(), thumos_like(dim=8), anet_like(dim=4),
-                   load_videos(real_data('ucf101_clips/set1'))):
-        assert not _still(videos)
+def test_this_version_does_what_its_tag_says():
+    changes = behaviour_changes()
+    assert not changes, f'{changes}: python -m tests.behaviour NEW_TAG, and measure again'
 
 
-def test_what_figures_are_made_of_is_by_todays_code():
-    for path in (Path(__file__).parents[1]/'nbs/results').glob('5[1-5]_*.csv'):
-        table = pd.read_csv(path, dtype=str)
-        if 'code' in table: assert set(table.code) <= holding(), path.name
+OTHER_CPU = {'ATEN_CPU_CAPABILITY': 'default', 'ONEDNN_MAX_CPU_ISA': 'SSE41',
+             'OPENBLAS_CORETYPE': 'Nehalem', 'OMP_NUM_THREADS': '2'}
+
+
+def test_the_tag_does_not_depend_on_the_cpu():
+    code = 'from copl.experiments import behaviour_changes as c; print(list(c(rtol=1e-4)))'
+    found = subprocess.run([sys.executable, '-c', code], env=os.environ | OTHER_CPU,
+                           capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == '[]'
+
+
+@pytest.mark.parametrize('where, changed', [
+    ('copl.losses.loss_ci', lambda out, weight: 1.01*loss_ci(out, weight)),
+    ('copl.algorithm.confidence_scores', lambda F, y: .99*confidence_scores(F, y))])
+def test_a_changed_result_is_noticed(where, changed, monkeypatch):
+    monkeypatch.setattr(where, changed)
+    monkeypatch.setattr('copl.experiments.behaviour_numbers', behaviour_numbers.__wrapped__)
+    assert behaviour_changes()
+
+
+def test_what_figures_are_made_of_says_what_it_was_measured_with():
+    tables = [pd.read_csv(path, dtype=str)
+              for name in ('51_table_a-ceiling-*', '53_figure_a-*', '54_figure_b-*')
+              for path in (Path(__file__).parents[1]/'nbs/results').glob(f'{name}.csv')]
+    tables = [t for t in tables if 'device' in t]
+    assert len(tables) >= 7 and all(t.behaviour.notna().all() for t in tables)
 
 
 def few(seed=0):
@@ -141,12 +178,52 @@ def test_rows_are_measured_where_asked_and_shown_elsewhere(beside, monkeypatch):
     shown = measure(AT, 'thumos', {'COPL': {}}, keep=True)
     assert shown.purity.tolist() == pytest.approx(made.purity.tolist())
     assert shown.truth_sha256.str.len().eq(64).all()
-    # rows of other code are shown, and measured again where asked
+    # rows of another version are shown, under its tag, and stay where today's are measured
     path = beside/'results/rows-small-thumos.csv'
-    path.write_text(path.read_text().replace(made.code.iloc[0], 'f'*12))
-    assert set(measure(AT, 'thumos', {'COPL': {}}, keep=True).code) == {'f'*12}
+    path.write_text(path.read_text().replace(f',{TODAY},', ',0.1.0,'))
+    shown = measure(AT, 'thumos', {'COPL': {}}, keep=True)
+    assert set(shown.behaviour) == {'0.1.0'}
+    assert f"copl 0.1.0 (losses of that version; today's is {TODAY})" in AT.card(shown)
     monkeypatch.setenv('COPL_SCALE', 'small')
     with pytest.raises(TypeError): measure(AT, 'thumos', {'COPL': {}}, keep=True)
+    monkeypatch.undo()
+    monkeypatch.chdir(beside)
+    monkeypatch.setenv('COPL_CACHE', str(beside/'cache'))
+    monkeypatch.setenv('COPL_SCALE', 'small')
+    measure(AT, 'thumos', {'COPL': {}}, (0,), keep=True)
+    monkeypatch.delenv('COPL_SCALE')
+    assert pd.read_csv(path, dtype=str).groupby('behaviour').seed.nunique().to_dict() == {
+        '0.1.0': 2, TODAY: 1}
+    for seeds, tag in (((0,), TODAY), (None, '0.1.0')):          # never two versions in one table
+        assert set(measure(AT, 'thumos', {'COPL': {}}, seeds, keep=True).behaviour) == {tag}
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_what_is_there_is_shown_where_a_table_may_have_holes(beside):
+    measure(AT, 'thumos', {'COPL': {}}, (0,), keep=beside/'results')
+    both = {'COPL': {}, 'another': dict(alpha=.2)}
+    with pytest.raises(CoplError, match="no rows of .*'another'"):
+        measure(AT, 'thumos', both, (0,), keep=True)
+    assert set(measure(AT, 'thumos', both, (0,), keep=True, partly=True).method) == {'COPL'}
+    with pytest.raises(CoplError, match="no rows of .*'another'"):
+        measure(AT, 'thumos', {'another': dict(alpha=.2)}, (0,), keep=True, partly=True)
+
+
+def test_real_clips_are_two_sets_and_the_final_one_stays_shut(monkeypatch, tmp_path):
+    monkeypatch.delenv('COPL_SCALE', raising=False)
+    monkeypatch.setenv('COPL_DATA', str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    at = scale('clips')
+    assert {key: world_of(at, key) for key in at.sets} == {
+        'clips': 'real clips, composed', 'sparse': 'real clips, sparse'}
+    with pytest.raises(CoplError, match='expected COPL_DATA to hold ucf101_clips/sparse1'):
+        at.sets['sparse'](0)
+    with pytest.raises(CoplError, match='only COPL_SCALE=frozen opens them'):
+        scale('frozen').sets['frozen'](0)
+    assert shown_sets(at) == []
+    (tmp_path/'results').mkdir()
+    (tmp_path/'results/rows-clips-sparse.csv').touch()
+    assert shown_sets(at) == ['sparse']
 
 
 @pytest.mark.filterwarnings('ignore')
@@ -163,7 +240,7 @@ def test_what_a_figure_is_made_of_is_kept(beside, monkeypatch):
     kept('figure', AT, lambda: table)
     monkeypatch.delenv('COPL_SCALE')
     shown = kept('figure', AT, lambda: pytest.fail('made again'))
-    assert shown.x.tolist() == [1, 2] and set(shown.code) <= holding()
+    assert shown.x.tolist() == [1, 2] and set(shown.behaviour) == {TODAY}
 
 
 def test_paired_videos_keep_their_subsets_and_truth():

@@ -1,0 +1,223 @@
+"What decides claims: intervals, words, and the facts that tables and figures are made of."
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from copl.config import PRESETS
+from copl.estimator import _quality
+from copl.evaluation import clustering_scores
+from copl.experiments import Scale, attention_auc
+from copl.figure_a import confidence_facts, confidence_moves
+from copl.figure_b import silhouette_differences
+from copl.plri import CLUSTERINGS
+from copl.reproduction import reproduce
+from copl.statistics import (
+    CLAIM_WORDS,
+    MIN_SEEDS,
+    as_text,
+    contrasts,
+    contrasts_table,
+    forest_plot,
+    last_round,
+    mean_std,
+    paired_difference,
+    paired_steps,
+    t_interval,
+    word,
+)
+from copl.table_a import PART_METHODS, PARTS, ceiling, clusters_table
+from copl.table_b import SWEEP, delta_table
+from copl.videos import Annotations, TimeGrid, VideoSet
+
+
+def runs(seeds=8, **purity):
+    "Rows of two rounds; `purity` gives the last round of each method, by seed or for all seeds."
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, .1, seeds)                       # of a seed, for all methods
+    rows = [{'set': 'toy', 'method': m, 'seed': s, 'round': n, 'agreement': .5,
+             'purity': .1 if n == 0 else noise[s] + np.broadcast_to(p, seeds)[s]}
+            for m, p in purity.items() for s in range(seeds) for n in (0, 1)]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize('n', [3, 5, 10])
+def test_the_interval_holds_the_mean_as_often_as_it_says(n):
+    samples = np.random.default_rng(n).normal(.04, .06, (1000, n))
+    held = [low <= .04 <= high for _, low, high, _ in map(t_interval, samples)]
+    assert np.mean(held) == pytest.approx(.95, abs=.025)
+
+
+def test_the_interval_of_four_numbers_by_hand():
+    mean, low, high, n = t_interval([1, 2, 3, 4, np.nan])
+    reach = 3.182446*np.std([1, 2, 3, 4], ddof=1)/2        # t with 3 degrees of freedom: a table's
+    assert (mean, low, high, n) == (2.5, pytest.approx(2.5 - reach), pytest.approx(2.5 + reach), 4)
+    assert t_interval([.1, .1]) == (.1, .1, .1, 2)
+    assert t_interval([.3])[3] == 1 and np.isnan(t_interval([.3]).low)
+    assert t_interval([]).n == 0 and np.isnan(t_interval([]).mean)
+
+
+STEADY = np.array([.11, .09, .12, .08, .1, .1, .09, .11])
+WILD = np.array([.9, -.5, .6, -.4, .5, -.6, .7, -.4])      # the mean is positive
+
+
+@pytest.mark.parametrize('difference, words', [
+    (STEADY, ('more', CLAIM_WORDS[0])), (-STEADY, ('less', CLAIM_WORDS[1])),
+    (WILD, ('undecided',)*2), (STEADY[:MIN_SEEDS - 1], ('too few seeds',)*2)])
+def test_sign_and_word_of_a_step(difference, words):
+    rows = runs(len(difference), a=.3, b=.3 + difference, c=.7)
+    step = paired_difference(last_round(rows), 'b', 'a', 'purity')
+    assert step.mean == pytest.approx(difference.mean()) and step.n == len(difference)
+    assert (word(step), word(step, CLAIM_WORDS)) == words
+    told = paired_steps(last_round(rows), {'b over a': ('b', 'a')}, {'purity': 1}).purity.iloc[0]
+    assert told.startswith(f'{difference.mean():+.3f} [')
+    assert told.endswith(f'] {words[0]}, n = {len(difference)}')
+
+
+def test_a_difference_is_between_the_same_seeds_and_says_its_number():
+    rows = last_round(runs(a=.3, b=.4))
+    some = rows[(rows.method != 'b') | (rows.seed < 3)]
+    assert paired_difference(some, 'b', 'a', 'purity')[::3] == (pytest.approx(.1), 3)
+    assert as_text(paired_difference(some, 'nothing', 'a', 'purity')) == '-'
+    assert as_text(t_interval([.2])) == '+0.200 too few seeds, n = 1'
+    assert as_text(t_interval([3.] * 8), 1, ' points') == '+3.0 [+3.0, +3.0] points more, n = 8'
+
+
+def test_the_last_round_and_mean_and_deviation_by_hand():
+    rows = pd.DataFrame({'set': 'x', 'method': 'a', 'seed': [0, 0, 1, 1], 'round': [0, 1, 0, 1],
+                         'purity': [.1, .5, .2, .7]})
+    assert last_round(rows).purity.tolist() == [.5, .7]
+    assert mean_std(rows, {'purity': 1}).purity['a'] == '0.600 ± 0.141'
+    assert mean_std(rows, {'purity': 100}, last=False).purity['a'] == '37.5 ± 27.5'
+    assert mean_std(rows[:2], {'purity': 1}).purity['a'] == '0.500'
+
+
+def test_both_contrasts_of_each_part():
+    levels = {m: .5 for m in PART_METHODS} | {'+ HAS': .7, 'COPL': .6, 'no L_C': .65}
+    final = last_round(runs(**{m: level for m, level in levels.items() if m != '+ PLRI + L_CO'}))
+    table = contrasts(final, PARTS, 'purity', 100)
+    assert table['mean'].round(6).to_dict() | {('L_CO', 'added'): None} == {
+        ('HAS', 'added'): 20, ('HAS', 'taken away'): 10, ('PLRI', 'added'): -20,
+        ('PLRI', 'taken away'): 10, ('L_CI', 'added'): 0, ('L_CI', 'taken away'): 10,
+        ('L_C', 'added'): 0, ('L_C', 'taken away'): -5, ('L_CO', 'added'): None,
+        ('L_CO', 'taken away'): 10, ('teacher and shift', 'added'): 0,
+        ('teacher and shift', 'taken away'): 10}
+    assert table.n['L_CO', 'added'] == 0 and (table.n.drop(('L_CO', 'added')) == 8).all()
+    assert contrasts_table(table).loc['L_CO', 'added'] == '-'
+    fig = forest_plot({'one': table, 'another': table}, 'purity, points')
+    assert [ax.get_title() for ax in fig.axes] == ['one', 'another']
+    assert fig.axes[0].get_xlabel() == 'difference in purity, points'
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == list(PARTS)
+    assert [t.get_text() for t in fig.legends[0].get_texts()] == ['added', 'taken away']
+    assert len(fig.axes[0].texts) == 11                    # n beside each marker
+
+
+def test_parts_are_added_to_the_loop_without_them_and_taken_away_from_copl():
+    changed = {part: {k: (set(PART_METHODS[a].items()) ^ set(PART_METHODS[b].items()))
+                      for k, (a, b) in pairs.items()} for part, pairs in PARTS.items()}
+    fields = {part: {k: {name for name, _ in diff} for k, diff in of.items()}
+              for part, of in changed.items()}
+    one = {'HAS': {'attention'}, 'PLRI': {'select'}, 'teacher and shift': {'shift', 'gamma'}}
+    assert fields == {part: dict.fromkeys(('added', 'taken away'), one.get(part, {'losses'}))
+                      for part in PARTS}
+
+
+def test_mean_pooling_is_the_first_round_of_copl_in_table_a():
+    rows = runs(COPL=.6, conventional=.3).assign(nmi=.5, ari=.5)
+    table = clusters_table(rows, rows[:1].assign(method='ceiling'))
+    assert table.purity['mean pooling'] == '0.100 ± 0.000'
+    assert table.purity['COPL'] == mean_std(rows, {'purity': 1}).purity['COPL']
+
+
+def test_the_ceiling_pools_annotated_action_alone():
+    rng = np.random.default_rng(0)
+    looks = np.eye(8, dtype=np.float32)
+    names = [f'v{i}' for i in range(24)]
+    features = []
+    for i in range(24):                                    # 16 of 20 snippets show a scene
+        x = np.repeat(5*looks[4 + i//2 % 2][None], 20, 0)
+        x[8:12] = looks[i % 2]
+        features.append(x + .1*rng.standard_normal(x.shape).astype(np.float32))
+    grid = TimeGrid()
+    truth = Annotations(
+        pd.DataFrame({'video': names, 'start': grid.edges(8), 'end': grid.edges(12),
+                      'label': ['a', 'b']*12}),
+        pd.DataFrame({'video': names, 'subset': ['train']*20 + ['test']*4,
+                      'duration': grid.duration(20)}))
+    videos = VideoSet(names, features, grid, truth)
+    rows = ceiling(Scale('x', {'k': lambda seed: videos}, {'k': {}}, {'k': range(2)}), 'k')
+    assert rows.purity.tolist() == [1, 1] and rows.seed.tolist() == [0, 1]
+    pooled = np.stack([x.mean(0) for x in features[:20]])
+    y = CLUSTERINGS['spectral'](pooled, SimpleNamespace(n_classes=2, seed=0, affinity='rbf',
+                                                        beta=None))
+    assert clustering_scores(y, videos.labels()[:20])['purity'] < .7
+
+
+def test_activitynet_is_told_at_075():
+    rows = pd.concat([pd.DataFrame({
+        'set': 'anet', 'method': m, 'seed': range(5), 'round': 0, 'mAP@0.50': .5, 'mAP@0.75': .75,
+        'mAP': .4, 'mAP_whole': .1, 'purity': .9, 'fraction_P': 1., 'agreement': .5})
+        for m in SWEEP])
+    table = delta_table(rows)
+    assert table['mAP@0.75']['COPL'] == '75.0 ± 0.0' and 'mAP@0.50' not in table
+    assert table['mAP@0.75 PUBLISHED']['COPL'] == 29.1
+
+
+def bins(seed, rows):
+    "Of one seed: round, lower edge of the bin, videos, how many of them are right."
+    return pd.DataFrame(rows, columns=['round', 'low', 'n', 'right']).assign(set='x', seed=seed)
+
+
+def test_facts_of_figure_a_on_four_videos():
+    part = pd.concat([bins(0, [(0, .1, 2, 2), (0, .0, 1, 0), (0, -.2, 1, 0), (3, .3, 4, 3)]),
+                      bins(1, [(0, -.01, 4, 1), (3, -.11, 4, 2)])])
+    facts = confidence_facts(part)
+    first = facts.loc[0, 0]
+    assert first['mean s'] == pytest.approx((2*.105 + .005 - .195)/4)
+    assert (first['share below 0'], first['right']) == (.25, .5)
+    assert (first['right above'], first['right below']) == (pytest.approx(2/3), 0)
+    assert np.isnan(facts.loc[3, 0]['right below']) and facts.loc[3, 1]['right below'] == .5
+    assert confidence_moves(part).tolist() == pytest.approx([.305 - .005, -.105 + .005])
+
+
+def test_silhouettes_are_compared_within_a_seed():
+    part = pd.DataFrame({'seed': [0, 0, 1, 1], 'attention': ['(b) HAS', 'mean pooling']*2,
+                         'all classes': [.5, .2, .3, .4]})
+    part = pd.concat([part, pd.DataFrame({'seed': [0], 'attention': ['(b) HAS'], 'x': [1.]})])
+    assert silhouette_differences(part, '(b) HAS', 'mean pooling').tolist() == pytest.approx(
+        [.3, -.1])
+
+
+@pytest.mark.parametrize('which, preset', [('anet', PRESETS['activitynet']), ('thumos', {})])
+def test_reproduction_takes_the_settings_of_the_data_set(which, preset, tmp_path, monkeypatch):
+    scales = []
+    monkeypatch.setattr('copl.reproduction.measure', lambda at, *_, **__: scales.append(at))
+    monkeypatch.setattr('copl.reproduction._page', lambda *_: None)
+    names = ['a', 'b']
+    truth = Annotations(pd.DataFrame({'video': names, 'start': 0., 'end': 1., 'label': 'x'}),
+                        pd.DataFrame({'video': names, 'subset': ['train', 'test'],
+                                      'duration': 9.}))
+    videos = VideoSet(names, [np.ones((5, 2), np.float32)]*2, annotations=truth)
+    reproduce(videos, tmp_path, which, epoch_num=3)
+    assert [dict(at.options[which]) for at in scales] == [{**preset, 'epoch_num': 3}]*2
+
+
+def test_the_two_kinds_of_attention_have_an_auc_each(monkeypatch):
+    action = torch.tensor([0., 0, 1, 1, 0, 0])
+    out = SimpleNamespace(cas=torch.stack([action, action], -1), attention=(1 - action)[None])
+    monkeypatch.setattr('copl.experiments.full_length', lambda videos, network: [(None, out)])
+    grid = TimeGrid()
+    truth = Annotations(pd.DataFrame({'video': ['a'], 'start': [grid.edges(2)],
+                                      'end': [grid.edges(4)], 'label': ['x']}),
+                        pd.DataFrame({'video': ['a'], 'subset': ['train'], 'duration': [9.]}))
+    videos = VideoSet(['a'], [np.ones((6, 2), np.float32)], grid, truth)
+    assert attention_auc(videos, None) == {'cs': 1, 'ca': 0}
+
+
+def test_videos_without_a_label_count_in_neither_purity():
+    found = _quality(SimpleNamespace(y=np.array([0, 0, 0, 1, 1, 1, 1]),
+                                     selected=np.array([1, 0, 1, 1, 0, 0, 0], bool)),
+                     ['a', 'a', None, 'b', 'b', 'a', None])
+    assert (found['purity_P'], found['purity_U']) == (1, pytest.approx(2/3))
