@@ -197,7 +197,7 @@ class ClusterConfig(Checked):
 @dataclass(frozen=True)
 class ScoreConfig(Checked):
     "What the class scores of a video are."
-    top_k:int=within('[1, inf)', 8)          # class scores average the T // top_k best snippets
+    top_k:int=within('[1, inf)', 4)          # class scores average the T // top_k best snippets
 
 # %% ../nbs/02_config.ipynb #d881c9d2
 @dataclass(frozen=True)

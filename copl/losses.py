@@ -32,7 +32,7 @@ def h_cs(
 
 def top_snippets(
     out:Outputs,    # of one video or of a batch
-    top_k:int=8,    # T // top_k snippets are taken, at least one
+    top_k:int=4,    # T // top_k snippets are taken, at least one
 )->torch.Tensor:    # (..., k, C) indices in time
     "The snippets that stand for each class: those of highest h_cs."
     scores = h_cs(out).detach()
