@@ -292,7 +292,8 @@ def algorithm_1(
                     with torch.no_grad(): teacher = at_rows(theta(*X.original), X.rows)
                     student = at_rows(theta_star.train()(*X.augmented), X.rows)        # line 22
                     labels = P_o.targets[i]
-                    L = total_loss(student, teacher, labels, P[i], config, losses)     # lines 23-24
+                    L = total_loss(student, teacher, labels, P[i], config, losses,     # lines 23-24
+                                   rounds=n + m/config.epoch_num)
                     optimizer.zero_grad()
                     sum(L.values()).backward()
                     optimizer.step()                                                   # line 25

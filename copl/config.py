@@ -210,6 +210,7 @@ class TrainConfig(ScoreConfig):
     shift:float=within('[0, 1]', 0.25)       # fraction of channels in temporal feature shift
     gamma:float=within('[0, 1)', 0.99)       # gamma, momentum of the teacher
     q:float=within('(0, 1]', 0.7)            # exponent of the cross-entropy in L_asl
+    ramp_up:float=within('[0, inf)', 1.0)    # rounds over which the weight of L_asl rises to 1
     losses:tuple[str, ...]=('cls', 'asl', 'CI', 'C', 'CO') # which losses are on
     lambda_streams:float=within('[0, inf)', 5.0) # in L_CI, weight of the streams' agreement
     lambda1:float=within('[0, inf)', 0.01)   # lambda_1, weight of L_C
@@ -321,15 +322,16 @@ def save_config(
 
 # %% ../nbs/02_config.ipynb #7874a42d
 _NO_TEACHER = {'shift': 0.0, 'gamma': 0.0}
+_AS_PUBLISHED = {'ramp_up': 0.0, **_NO_TEACHER}
 _AICL = ('cls', 'asl', 'CI', 'C')
 
 PRESETS = { # name: fields that differ from the defaults
     'conventional': {'attention': 'class_agnostic', 'select': 'all', 'losses': ('cls', 'asl'),
                      **_NO_TEACHER},
     'feel': {'alpha': 0.05, 'cluster': 'kmeans', 'select': 'quota', 'carry_weights': False,
-             'top_k': 2, 'losses': _AICL, **_NO_TEACHER},
-    'aicl-weak': {'supervision': 'weak', 'top_k': 8, 'losses': _AICL, **_NO_TEACHER},
+             'top_k': 2, 'losses': _AICL, **_AS_PUBLISHED},
+    'aicl-weak': {'supervision': 'weak', 'top_k': 8, 'losses': _AICL, **_AS_PUBLISHED},
     'asl-weak': {'supervision': 'weak', 'top_k': 8, 'losses': ('cls', 'asl'), 'kernel': 1,
-                 **_NO_TEACHER},
+                 **_AS_PUBLISHED},
     'activitynet': {'top_k': 2, 'smooth': 13,
                     'thetas': tuple(round(0.01*i, 2) for i in range(1, 16))}}

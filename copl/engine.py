@@ -178,7 +178,8 @@ def train_epoch(
             with torch.no_grad(), fabric.autocast():
                 teacher = at_rows(state.teacher(*X.original), X.rows)
             seen = at_rows(student(*X.augmented), X.rows)                                # line 22
-            terms = total_loss(seen, teacher, targets[mine], selected[mine], config, losses)
+            terms = total_loss(seen, teacher, targets[mine], selected[mine], config, losses,
+                               state.n + state.m/config.epoch_num)
             state.optimizer.zero_grad()
             fabric.backward(sum(terms.values())*(n*processes/n_all))  # the mean over processes
             state.optimizer.step()                                                       # line 25

@@ -328,6 +328,9 @@ def run(videos, config, cluster=spectral):
                     said = step_outputs(learner, videos, indices, positions, moved, config)
                     terms = losses(*said, torch.eye(config.n_classes)[y[indices]],
                                    torch.from_numpy(selected).float()[indices], config)
+                    done = n + m/config.epoch_num
+                    if done < config.ramp_up:
+                        terms['asl'] = terms['asl']*math.exp(-5*(1 - done/config.ramp_up)**2)
                     learner.update(sum(terms[name] for name in config.losses), config.gamma)
                     for name in config.losses:
                         log[-1][name] += terms[name].item()*len(indices)/len(videos)
