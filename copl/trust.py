@@ -19,7 +19,9 @@ from torch import nn
 
 from .algorithm import class_probabilities, taking_part, video_feature
 from .config import Config, generator, named
-from .has import ATTENTIONS, Attention, global_features, has_attention
+from .has import (
+    ATTENTIONS, Attention, above_median, class_agnostic_attention, class_specific_attention,
+    global_features)
 from .iocnet import full_length
 from .losses import class_scores, top_snippets
 from .plri import CLUSTERINGS, Clustering
@@ -113,7 +115,7 @@ def unseen_agreement(
     other = None if unseen is None else described(unseen, network, attention, config)
     return untrained_agreement(described(videos, network, attention, config), y, other, config)
 
-# %% ../nbs/18_trust.ipynb #ada403f3
+# %% ../nbs/18_trust.ipynb #a8d282ce
 def n_unseen(
     n_videos:int,         # N, training videos
     unseen:VideoSet|None, # videos that took no part in training
@@ -169,7 +171,7 @@ def between_runs(
                         'expected one run or more, all over the same videos')
     return np.array([[adjusted_rand_score(a, b) for b in runs] for a in runs])
 
-# %% ../nbs/18_trust.ipynb #0f36409a
+# %% ../nbs/18_trust.ipynb #b9ff4699
 def best_run(
     agreement:Sequence[float],  # (R,) of each run, on unseen videos; NaN: unknown
     confidence:Sequence[float], # (R,) mean s_i of each, in [-1, 1]
@@ -182,33 +184,33 @@ def best_run(
     if n: least = min(agreement_interval(best, n, level=.68)[0], best)
     return int(np.where(agreement >= least, confidence, -np.inf).argmax())
 
-# %% ../nbs/18_trust.ipynb #d547c2e2
+# %% ../nbs/18_trust.ipynb #65a1a8d9
 SCENES = .3 # adjusted Rand index from which the clusters count as found in the background
 
 class Background(NamedTuple):
     "How far the clusters of a run come back from background alone."
     similarity:float # adjusted Rand index with the clusters of the background; NaN: unknown
-    n:int            # videos in which HAS drops a snippet
+    n:int            # videos that have background
 
     @property
     def doubt(self)->str|None:
         "A warning where the clusters may be scenes; never from fewer than `FEWEST` videos."
         if self.n < FEWEST or not self.similarity >= SCENES: return None
-        return (f'The snippets that HAS drops give similar clusters of {self.n} training videos '
-                f'(adjusted Rand index {self.similarity:.2f}). The clusters may be scenes or '
-                'cameras.')
+        return (f'Background alone gives similar clusters of {self.n} training videos (adjusted '
+                f'Rand index {self.similarity:.2f}). The clusters may be scenes or cameras.')
 
-# %% ../nbs/18_trust.ipynb #af0e9b5b
+# %% ../nbs/18_trust.ipynb #9401da20
 def background_features(
     videos:VideoSet,
     network:nn.Module, # the teacher
     config:Config,
-)->np.ndarray:         # (N, D) unit length; zeros where HAS drops nothing
-    "Each video pooled over the snippets that HAS drops."
+)->np.ndarray:         # (N, D) unit length; zeros for a video without background
+    "Each video pooled over the snippets that both kinds of attention put below their median."
     F = []
     for streams, out in full_length(videos, network):
-        dropped = has_attention(out.cas, out.attention, config.alpha) == 0
-        F.append(global_features(streams, dropped.to(streams[0].dtype), config.stream_norm))
+        action = above_median(class_specific_attention(out.cas))
+        action |= above_median(class_agnostic_attention(out.attention))
+        F.append(global_features(streams, (~action).to(streams[0].dtype), config.stream_norm))
     return torch.stack(F).cpu().numpy()
 
 def background(
@@ -224,7 +226,7 @@ def background(
     if n < config.n_classes: return Background(np.nan, n)
     return Background(float(adjusted_rand_score(y[there], cluster(F[there], config))), n)
 
-# %% ../nbs/18_trust.ipynb #58b13570
+# %% ../nbs/18_trust.ipynb #c0005d52
 ALIKE = .4 # mean adjusted Rand index between runs below: other seeds find other clusters
 
 # %% ../nbs/18_trust.ipynb #557757e2
@@ -248,7 +250,7 @@ class Verdict(NamedTuple):
         "The same with one more doubt."
         return self if doubt is None else self._replace(doubts=(*self.doubts, doubt))
 
-# %% ../nbs/18_trust.ipynb #cc248f8a
+# %% ../nbs/18_trust.ipynb #2120a415
 def verdict(
     agreement:float,          # of the run, on unseen videos; NaN: unknown
     n_unseen:int,             # how many unseen videos; 0: none, or unknown
@@ -263,7 +265,7 @@ def verdict(
         'Runs that differ only in their seed find different clusters '
         f'(similarity below {ALIKE:g}).')
 
-# %% ../nbs/18_trust.ipynb #8352eab5
+# %% ../nbs/18_trust.ipynb #dc49f890
 def _shown(agreement, n):
     "The first three fields of a verdict."
     if np.isnan(agreement):

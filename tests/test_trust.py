@@ -305,11 +305,12 @@ def test_the_product_fails_and_the_rule_does_not_where_the_number_of_classes_is_
 
 
 class Half(torch.nn.Module):
-    "Attention and classes that call the first half of a video action."
+    "Attention and classes fall from the first snippet to the last; the classes rise at the end."
     def forward(self, x):
-        T = len(x)
-        first = (torch.arange(T) < T//2).float()
-        return copl.iocnet.Outputs(torch.stack([first]*3, 1) - .5, .8*first[None] + .1)
+        falling = torch.linspace(.9, .1, len(x))
+        cas = torch.stack([falling]*3, 1) - .5
+        cas[-1] = 1
+        return copl.iocnet.Outputs(cas, falling[None])
 
 
 def half_way(action, scene, T=10):
@@ -321,7 +322,7 @@ def half_way(action, scene, T=10):
     return VideoSet(names, {'rgb': [f.astype(np.float32) for f in x]})
 
 
-def test_background_is_what_has_drops(monkeypatch):
+def test_background_is_what_both_kinds_of_attention_call_so(monkeypatch):
     action = np.repeat([0, 1, 2], 8)
     scene = np.tile([0, 1, 2], 8)
     videos = half_way(action, scene)
@@ -329,7 +330,7 @@ def test_background_is_what_has_drops(monkeypatch):
                         lambda videos, network: ((x := tuple(map(torch.tensor, v)),
                                                   network(x[0])) for v in videos))
     F = background_features(videos, Half(), Config(3))
-    own = np.stack([x[5:].mean(0)/np.linalg.norm(x[5:].mean(0)) for x, in videos])
+    own = np.stack([x[6:9].sum(0)/np.linalg.norm(x[6:9].sum(0)) for x, in videos])
     assert F == pytest.approx(own, abs=1e-5)
     by_scene = background(F, scene, Config(3))
     assert by_scene == (1, 24) and '24 training videos' in by_scene.doubt
@@ -343,7 +344,7 @@ def test_few_videos_and_videos_without_background_say_nothing():
     assert Background(np.nan, 50).doubt is None
     model = COPL(3, **SMALL, device='cpu').fit(TRAIN)
     short = [{k: [x[:1] if i < n else x for i, x in enumerate(xs)]
-              for k, xs in TRAIN.streams.items()} for n in (3, 20)]   # HAS keeps a single snippet
+              for k, xs in TRAIN.streams.items()} for n in (3, 20)]   # one snippet: no background
     found = [model.background(VideoSet(TRAIN.names, streams)) for streams in short]
     assert found[0].n == 17 and not np.isnan(found[0].similarity)
     assert found[1].n == 0 and np.isnan(found[1].similarity) and found[1].doubt is None
