@@ -165,11 +165,24 @@ def _agreement(model):
     "Of the last round; NaN where it is not known."
     return float(model.rounds_.agreement.iloc[-1]) if 'agreement' in model.rounds_ else np.nan
 
-def _trust(model, found=None):
-    "How far to believe a run, for metrics.json; found: the verdict, where it is about several."
+def _trust(model, train, metrics, found=None):
+    "What a run shows without labels, for metrics.json; found: the verdict, if about several."
     known = _agreement(model)
-    found = found or copl.trust.verdict(known)
-    return {'agreement': None if np.isnan(known) else known} | found._asdict()
+    n = int(model.rounds_.get('n_unseen', pd.Series([0])).iloc[-1])
+    if found is None:
+        found = copl.trust.verdict(known, n).doubted(model.background(train).doubt)
+    found = found.doubted(_below_baseline(metrics))
+    return {'agreement': None if np.isnan(known) else known, 'n_unseen': n,
+            'learnable': found.learnable, 'why': found.why}
+
+def _below_baseline(metrics):
+    "A doubt where mAP is below that of the whole-video baseline; else None."
+    if 'localization' not in metrics: return None
+    found = metrics['localization']['average']
+    whole = metrics['localization']['everything_is_action']['average']
+    if found >= whole: return None
+    return (f'The average mAP of {found:.2f} is below the whole-video baseline of {whole:.2f}: '
+            'one detection for each whole video scores higher.')
 
 # %% ../nbs/41_cli.ipynb #915ee8a5
 def _write_results(model, train, test, out, opened, found=None):
@@ -177,22 +190,22 @@ def _write_results(model, train, test, out, opened, found=None):
     rounds = model.rounds_
     metrics = _card(model, train, test, opened) | {'clustering': {
         k: float(rounds[k].iloc[-1]) for k in ('purity', 'nmi', 'ari') if k in rounds}}
-    metrics['trust'] = _trust(model, found)
     names = [_text(name) for name in model.names_]
     table = pd.DataFrame({'video': train.names, 'cluster': model.pseudolabels_,
         'name': [names[c] for c in model.pseudolabels_], 'confidence': model.confidence_,
         'in_P': model.selected_, 'label': train.labels(model.config.video_label)})
     if test is not None:
-        found = model.localize(test)
-        save_detections(found, out/'detections.json', test.names)
+        detections = model.localize(test)
+        save_detections(detections, out/'detections.json', test.names)
         # without training labels clusters have no names to score
         if _named_classes(model.names_) & set(test.annotations.classes):
             def score(detections):
                 return _percent(copl.matching.mean_average_precision(detections, test.annotations))
-            metrics['localization'] = {'test_videos': len(test), **score(found)}
+            metrics['localization'] = {'test_videos': len(test), **score(detections)}
             with warnings.catch_warnings(action='ignore'):  # it has one class for each video
                 whole = model.localize(test, everything=True)
                 metrics['localization']['everything_is_action'] = score(whole)
+    metrics['trust'] = _trust(model, train, metrics, found)
     for name, content in (('rounds.csv', rounds), ('pseudolabels.csv', table)):
         atomic_write(out/name, lambda p, c=content: _no_formulas(c).to_csv(p, index=False))
     atomic_write(out/'metrics.json',
@@ -316,10 +329,9 @@ class Train:
     config:Path|None=None  # YAML with options, as a run writes it; options given here win
     out:Path|None=None                    # results folder; default: runs/<name>-<seed>
     resume:bool=False                     # go on with the interrupted run in that folder
-    runs:int=1  # runs from --seed on; the one to believe is chosen without labels, others beside it
+    runs:int=1  # runs from --seed on; the best is chosen without labels, others beside it
     tries:Annotated[  # values of options to compare, each with all runs
         tuple[str, ...], tyro.conf.arg(name='try', metavar='OPTION=VALUE,...')]=()
-    consensus:bool=False  # also write the clusters that several runs share, to OUT/consensus.csv
     device:str='auto'                     # auto, cpu, cuda, ...
     tensorboard:bool=False  # also TensorBoard events, to OUT/tensorboard; needs copl[tensorboard]
     devices:int=1  # devices of this machine to use, a process each; several runs: as many at a time
@@ -382,8 +394,6 @@ class Train:
         "Raises `CoplError` for options that do not go together."
         if self.runs < 1:
             raise CoplError(f'--runs: found {self.runs}, expected a whole number from 1')
-        if self.consensus and self.runs < 2:
-            raise CoplError('--consensus: found a single run, expected --runs 2 or more')
         if self._several and self.num_nodes > 1:
             raise CoplError('--runs and --try use the devices of one machine, found --num-nodes')
 
@@ -406,13 +416,12 @@ class Train:
         best.fit(train, test, out, self.resume, write, self.tensorboard)
         metrics = _write_results(best.best_, train, test, out, self._opened(), best.verdict_)
         _save_figure(_likeness(best), out/'likeness.png')
-        if self.consensus: _write_consensus(best, train, out)
         tables = [_table(_starred(best.runs_), _RUNS)]
         if self.tries: tables.append(_table(_starred(best.options_), best.options_.columns))
         return '\n\n'.join([*tables, _table(best.best_.rounds_, _COLUMNS), _report(metrics)])
 
 # %% ../nbs/41_cli.ipynb #cce6a8e2
-_RUNS = ['run', 'agreement', 'confidence', 'trust', 'purity', 'seconds', 'failure', 'chosen']
+_RUNS = ['run', 'agreement', 'n_unseen', 'confidence', 'purity', 'seconds', 'failure', 'chosen']
 
 def _starred(table):
     "A star at what was chosen."
@@ -421,12 +430,6 @@ def _starred(table):
 def _write_run(train, test, opened, model, folder):
     "The results of one of several runs, in its own folder."
     _write_results(model, train, test, folder, opened)
-
-def _write_consensus(best, train, out):
-    "The clusters that several runs have in common."
-    table = pd.DataFrame({'video': train.names, 'cluster': best.consensus(),
-                          'label': train.labels(best.best_.config.video_label)})
-    atomic_write(out/'consensus.csv', lambda p: table.to_csv(p, index=False))
 
 def _likeness(best):
     "A picture of how alike the runs are."

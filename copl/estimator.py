@@ -36,17 +36,25 @@ from .has import class_agnostic_attention, class_specific_attention
 from .iocnet import Outputs, build_network, full_length
 from .localization import cluster_names
 from .scale import localize_videos
-from .trust import predicted_classes, unseen_agreement
+from .trust import (
+    Background, background, background_features, n_unseen, predicted_classes, unseen_agreement)
 from .videos import CoplError, VideoSet, shown, unchanging
 
 # %% ../nbs/23_estimator.ipynb #b08b30f7
-def _summary(round, labels):
-    "The row of a round in `COPL.rounds_`."
+def _summary(round, labels, n):
+    "The row of a round in `COPL.rounds_`; n: how many videos its agreement is of."
     row = {'round': round.n, 'n_P': int(round.selected.sum()), 'n_U': int((~round.selected).sum()),
            'fraction_P': float(round.selected.mean()), 'confidence': float(round.s.mean())}
-    if not np.isnan(round.agreement): row['agreement'] = round.agreement
+    if not np.isnan(round.agreement): row |= {'agreement': round.agreement, 'n_unseen': n}
     if labels is not None: row |= _quality(round, labels)
     return row | {f'loss_{k}': float(v) for k, v in round.losses.iloc[-1].items()}
+
+def _measures(row):
+    "What a row says without labels, in words."
+    yield f'confidence {row.confidence:.2f}'
+    n = row.get('n_unseen', 0)
+    of = f' on {n:.0f} unseen videos' if n > 0 else ''
+    if 'agreement' in row: yield f'agreement {row.agreement:.2f}{of}'
 
 def _quality(round, labels):
     "How well the clusters of a round match the labels that there are."
@@ -393,8 +401,7 @@ class _Parameters:
     def _state(self):
         if not hasattr(self, 'network_'): return 'not fitted'
         last = self.rounds_.iloc[-1]
-        figures = [f'{k} {last[k]:.2f}' for k in ('confidence', 'agreement') if k in last]
-        return ', '.join([f'fitted to {len(self.videos_)} videos', *figures])
+        return ', '.join([f'fitted to {len(self.videos_)} videos', *_measures(last)])
 
     def _repr_html_(self):
         code = html.escape(f'{type(self).__name__}({", ".join(self._said())})')
@@ -516,6 +523,19 @@ class _Described(_Fitted):
         return unseen_agreement(videos, self.pseudolabels_, unseen, self._fitted(), self.config,
                                 self.parts.attention)
 
+    @on_fixed_threads
+    def background(self,
+        videos:VideoSet, # the training videos
+    )->Background:       # its `doubt` is a warning, or None
+        "Whether the clusters come back from the videos' background alone (18_trust)."
+        network = self._fitted()
+        _check_set('background', videos, self.widths_)
+        F = np.empty((len(videos), sum(self.widths_.values())), np.float32)
+        def work(some): return background_features(videos[some], network, self.config)
+        for indices, part in in_shares(work, len(videos)): F[indices] = part
+        cluster = self.parts.chosen(self.config).cluster
+        return from_first(lambda: background(F, self.pseudolabels_, self.config, cluster))
+
 # %% ../nbs/23_estimator.ipynb #d3b69be3
 class _Resumed(_Described):
     "How a run begins, or goes on."
@@ -545,8 +565,7 @@ class _Resumed(_Described):
 # %% ../nbs/23_estimator.ipynb #c0d1273b
 def _say(row):
     "A line about a round, where no bar shows how far a run is."
-    figures = [f'{k} {row[k]:.2f}' for k in ('confidence', 'agreement') if k in row]
-    line = ', '.join([f'{row.n_P:.0f} in P, {row.n_U:.0f} in U', *figures])
+    line = ', '.join([f'{row.n_P:.0f} in P, {row.n_U:.0f} in U', *_measures(row)])
     print(f'round {row["round"]:.0f}: {line}', file=sys.stderr)
 
 # %% ../nbs/23_estimator.ipynb #e5e94283
@@ -590,7 +609,8 @@ class _Trained(_Resumed):
                 self._take(r, labels, videos)
                 own = {k: v.item() if hasattr(v, 'item') else v
                        for k, v in after_round(self).items()}
-                record.round(r.n, _summary(r, labels) | own)
+                n = n_unseen(len(videos), unseen, config)
+                record.round(r.n, _summary(r, labels, n) | own)
                 if self.verbose and bar.disable and not world()[0]: _say(self.rounds_.iloc[-1])
             record.save()
 

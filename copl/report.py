@@ -38,7 +38,6 @@ from .has import ATTENTIONS, attention_uniform, class_specific_attention
 from .iocnet import Outputs, full_length
 from .localization import ClusterName, cluster_names, localize
 from .losses import class_scores, top_snippets
-from .trust import BELIEVED, UNBELIEVED
 from .videos import CoplError, VideoSet, shown
 
 # %% ../nbs/40_report.ipynb #b5d46c77
@@ -402,8 +401,10 @@ def _tiles(metrics):
              ('Clusters', str(config['n_classes']))]
     for name, value in metrics.get('clustering', {}).items():
         tiles.append(('Purity' if name == 'purity' else name.upper(), f'{value:.3f}'))
-    agreed = metrics.get('trust', {}).get('agreement')
-    if agreed is not None: tiles.append(('Agreement', f'{agreed:.3f}'))
+    trust = metrics.get('trust', {})
+    agreed = trust.get('agreement')
+    of = f" of {trust['n_unseen']}" if trust.get('n_unseen') else ''
+    if agreed is not None: tiles.append(('Agreement', f'{agreed:.3f}{of}'))
     if not test: return tiles
     return [*tiles, ('Test videos', str(test['test_videos'])),
             ('mAP at tIoU 0.5', f"{test['mAP']['0.50']:.2f}"),
@@ -422,9 +423,13 @@ def _card(metrics):
             ('Seed', metrics.get('seed')),
             ('Device', f"{metrics.get('device')}, {metrics.get('processor')}"),
             ('Training time', f"{metrics.get('seconds')} s"),
-            ('To be believed?', metrics.get('trust', {}).get('why')),
+            ('What agreement shows', _why(metrics.get('trust', {}))),
             ('Versions', ', '.join(f'{k} {v}' for k, v in metrics['versions'].items()))]
     return [(name, str(value)) for name, value in rows if value is not None]
+
+def _why(trust):
+    "The words of a verdict; None where an earlier copl wrote them, from a fraction of unsaid size."
+    return trust.get('why') if 'n_unseen' in trust else None
 
 # %% ../nbs/40_report.ipynb #7fed93bc
 _MEANINGS = { # of the tiles
@@ -438,9 +443,9 @@ _MEANINGS = { # of the tiles
         'other.',
     'ARI': 'The adjusted Rand index says how often clusters and classes agree on whether two '
         'videos belong together. It is 1 at best and about 0 by chance.',
-    'Agreement': 'This is the fraction of unseen videos whose class, as the network has it, is '
-        f'the cluster nearest to them. It uses no label. From {BELIEVED:g} on a run can be '
-        f'believed, below {UNBELIEVED:g} it cannot.',
+    'Agreement': 'This is the fraction of unseen videos that the network puts into the cluster '
+        'nearest to them. It uses no label. A high agreement shows that other videos teach the '
+        'same clusters, and not that these are actions.',
     'Test videos': 'The detections were scored on this many videos.',
     'mAP at tIoU 0.5': 'This is the mean average precision in percent, where a detection counts '
         'if its temporal intersection over union with an instance of its class is 0.5 or more.',
@@ -455,8 +460,8 @@ _MEANINGS |= { # of the card
     'Annotations': 'The results were compared with these classes and times. The fingerprint of '
         'their file follows where there is one.',
     'Seed': 'Everything random in the run follows from this number.',
-    'To be believed?': 'This is what the agreement and, where several runs were made, their '
-        'likeness say about the run. It uses no label.',
+    'What agreement shows': 'The interval holds the true fraction in 95 of 100 cases, and it '
+        'decides the words. Only a warning about mAP uses labels.',
     'Streams': 'The features are of these kinds; the channels are how many numbers describe a '
         'snippet.'}
 
