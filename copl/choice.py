@@ -259,7 +259,7 @@ def _time(seconds, made, config, runs, devices):
     waves = [-(-n//devices) for n in (len(made), runs)]
     return (f'{len(made)} short runs of about {_duration(seconds)} each, then {runs} full '
             f'run{"s"*(runs > 1)} of about {_duration(full)} each: '
-            f'about {_duration(waves[0]*seconds + waves[1]*full)}')
+            f'about {_duration(waves[0]*seconds + waves[1]*full)} in all')
 
 # %% ../nbs/24_choice.ipynb #ea0a5573
 def auto_table(
