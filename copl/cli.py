@@ -17,7 +17,9 @@ import json
 import operator
 import os
 import platform
+import signal
 import sys
+import threading
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -296,17 +298,23 @@ def _tries(texts):
 # %% ../nbs/41_cli.ipynb #529db948
 @contextlib.contextmanager
 def _interruptible(out):
-    "Ctrl-C says how to go on."
+    "Ctrl-C says how to go on; so does SIGTERM, where a single process runs in its main thread."
+    def stop(number, frame): raise SystemExit(128 + number)
+    alone = world()[1] == 1 and threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if alone else None
     try: yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         if not world()[0]:
             print(f'\ninterrupted: go on with the same command and --resume --out {out}',
                   file=sys.stderr)
         raise
+    finally:
+        if alone: signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 def _new_folder(out, resume):
     "Raises `CoplError` where a folder holds a run that is not to be resumed."
-    if not resume and any(out.glob('checkpoint.pt')) | any(out.glob('*/checkpoint.pt')):
+    places = ('checkpoint.pt', '*/checkpoint.pt', 'auto/*/checkpoint.pt')
+    if not resume and any(any(out.glob(place)) for place in places):
         raise CoplError(f'{out} already holds a run: continue it with --resume, '
                         'or choose another folder with --out')
 
@@ -324,8 +332,8 @@ class Train:
     grid:OmitArgPrefixes[Grid]=field(default_factory=Grid)
     train_subset:str|None=None  # the subset that trains; default: by its name
     test_subset:str|None=None  # the subset that is tested; default: by its name
-    preset:Literal[  # a named configuration; --config and options given here win
-        'conventional', 'feel', 'aicl-weak', 'asl-weak', 'activitynet']|None=None
+    preset:Literal[  # a named configuration, or auto: the best of a few by short runs; options win
+        'auto', 'conventional', 'feel', 'aicl-weak', 'asl-weak', 'activitynet']|None=None
     config:Path|None=None  # YAML with options, as a run writes it; options given here win
     out:Path|None=None                    # results folder; default: runs/<name>-<seed>
     resume:bool=False                     # go on with the interrupted run in that folder
@@ -340,6 +348,7 @@ class Train:
     threads:int=1  # CPU threads: only 1 repeats a run bitwise, more are faster; 0: libraries choose
     start:Path|None=None  # a finished run to go on from, with other options or videos
     method:OmitArgPrefixes[_Options]=field(default_factory=_Options)
+    given:tyro.conf.Suppress[tuple[str, ...]]=() # fields of `Config` among the arguments
 
     def __call__(self):
         "Train, localize, write the results folder."
@@ -364,15 +373,20 @@ class Train:
         model = copl.estimator.COPL(config=config, device=self.device, devices=processes[0],
                      num_nodes=processes[1], compile=self.compile, verbose=True,
                      threads=self.threads, start=self.start)
-        best = (copl.choice.BestOf(model, self.runs, _tries(self.tries), self.devices)
-                if self._several
-                else None)
+        best = self._chooser(model)
         with copl.estimator.one_run(out/'checkpoint.pt'), _interruptible(out):
             _new_folder(out, self.resume)             # again: now nobody else makes it one
             said = (self._best(best, train, test, out) if best
                       else self._one(model, train, test, out))
         if fabric.is_global_zero:
             print(said, f'results in {out}', *self._next(out, videos), sep='\n')
+
+    def _chooser(self, model):
+        "What chooses among several runs; None for a single one."
+        if self.preset == 'auto':
+            return copl.choice.BestOf.auto(model, self.runs, self.given, self.devices)
+        if not self._several: return None
+        return copl.choice.BestOf(model, self.runs, _tries(self.tries), self.devices)
 
     def _next(self, out, videos):
         "What can be done with a run."
@@ -384,7 +398,7 @@ class Train:
         if videos.annotations is None: yield f'  copl name {out} 0=LongJump ...  # name clusters'
 
     @property
-    def _several(self): return self.runs > 1 or bool(self.tries)
+    def _several(self): return self.runs > 1 or bool(self.tries) or self.preset == 'auto'
 
     @property
     def _name(self):
@@ -394,8 +408,11 @@ class Train:
         "Raises `CoplError` for options that do not go together."
         if self.runs < 1:
             raise CoplError(f'--runs: found {self.runs}, expected a whole number from 1')
+        if self.preset == 'auto' and self.tries:
+            raise CoplError('--preset auto and --try both compare options, expected one of them')
         if self._several and self.num_nodes > 1:
-            raise CoplError('--runs and --try use the devices of one machine, found --num-nodes')
+            raise CoplError('--runs, --try and --preset auto use the devices of one machine, '
+                            'found --num-nodes')
 
     def _opened(self):
         "How the features were opened."
@@ -415,8 +432,11 @@ class Train:
         write = functools.partial(_write_run, train, test, self._opened())
         best.fit(train, test, out, self.resume, write, self.tensorboard)
         metrics = _write_results(best.best_, train, test, out, self._opened(), best.verdict_)
-        _save_figure(_likeness(best), out/'likeness.png')
+        if len(best.likeness_) > 1: _save_figure(_likeness(best), out/'likeness.png')
         tables = [_table(_starred(best.runs_), _RUNS)]
+        if self.preset == 'auto':
+            tried = _table(_starred(best.auto_), best.auto_.columns)
+            tables.insert(0, f'{tried}\n{best.choice_}')
         if self.tries: tables.append(_table(_starred(best.options_), best.options_.columns))
         return '\n\n'.join([*tables, _table(best.best_.rounds_, _COLUMNS), _report(metrics)])
 
@@ -885,6 +905,12 @@ def _defaults(argv):
         values |= read
     return _Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
+def _given_fields(argv):
+    "Fields of `Config` among the arguments."
+    names = {a[2:].split('=')[0].replace('-', '_') for a in argv if a.startswith('--')}
+    fields = {f.name for f in dataclasses.fields(Config)}
+    return tuple(sorted(fields & (names | {name.removeprefix('no_') for name in names})))
+
 def _say_warning(message, category, filename, lineno, file=None, line=None):
     if not world()[0]: print(f'copl: warning: {message}', file=sys.stderr)
 
@@ -902,7 +928,8 @@ def _meant(argv):
     if name in COMMANDS:
         options = {}
         if name == 'train':
-            options['default'] = Train(data=tyro.MISSING, method=_defaults(argv))
+            options['default'] = Train(data=tyro.MISSING, method=_defaults(argv),
+                                       given=_given_fields(argv))
         return COMMANDS[name], name, argv[1:], options
     shown = [Annotated[_overview(cls), tyro.conf.subcommand(name)]
              for name, cls in COMMANDS.items()]

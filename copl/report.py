@@ -560,6 +560,9 @@ def _runs(run):
     if not files[0].exists(): return {'__RUNS__': '', '__RUNS_LINK__': ''}
     runs = pd.read_csv(files[0], dtype=str, keep_default_na=False)
     shown = [_table(runs, run)]
+    if (run/'auto.csv').exists():
+        tried = pd.read_csv(run/'auto.csv', dtype=str, keep_default_na=False)
+        shown.append(f'<h3>By setting, short runs</h3>{_table(tried, run)}')
     if files[1].exists():
         options = pd.read_csv(files[1], dtype=str, keep_default_na=False)
         if len(options) > 1: shown.append(f'<h3>By option</h3>{_table(options, run)}')

@@ -145,11 +145,13 @@ def until(condition):
         time.sleep(.005)
 
 
-def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_bits(whole, tmp_path):
+@pytest.mark.parametrize('number, status', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_says_how_it_goes_on_and_does_to_the_same_bits(whole, tmp_path, number,
+                                                                     status):
     pid = child(ARGS, tmp_path/'run', wait_after_each_epoch)
     until((tmp_path/'run'/'log.jsonl').exists)
-    os.kill(pid, signal.SIGINT)
-    assert ended(pid, 130)
+    os.kill(pid, number)
+    assert ended(pid, status)
     done = torch.load(tmp_path/'run'/'checkpoint.pt', weights_only=True)['state']
     assert (done['n'], done['m']) == (0, 1)            # one epoch of two rounds of three
     assert errors(tmp_path/'run') == (

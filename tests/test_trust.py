@@ -2,7 +2,6 @@
 import contextlib
 import io
 import json
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +11,8 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 import copl.cli
-from copl import COPL, BestOf, Config, CoplError, VideoSet, algorithm_1, estimate_n_classes
+from copl import COPL, Config, CoplError, VideoSet, algorithm_1, estimate_n_classes
 from copl.algorithm import taking_part
-from copl.choice import compared, plans
 from copl.cli import main
 from copl.engine import Batches, train
 from copl.simulation import Simulation, simulate
@@ -419,138 +417,7 @@ def test_the_number_of_separated_groups_is_found(n):
     assert estimate_n_classes(F/np.linalg.norm(F, axis=1, keepdims=True)) == n
 
 
-# Several runs
-
-
-def test_the_best_of_several_is_chosen_by_agreement_and_the_same_as_alone(tmp_path):
-    best = BestOf(COPL(3, **SMALL, device='cpu'), 3).fit(TRAIN, UNSEEN, tmp_path)
-    alone = {seed: COPL(3, **SMALL, seed=seed, device='cpu').fit(TRAIN, unseen=UNSEEN)
-             for seed in range(3)}
-    last = pd.DataFrame({seed: model.rounds_.iloc[-1] for seed, model in alone.items()}).T
-    assert (best.runs_.agreement.tolist() == last.agreement.tolist() and
-            best.runs_.purity.tolist() == last.purity.tolist())
-    assert best.runs_.n_unseen.tolist() == [24]*3 and 'of 24 unseen videos' in best.verdict_.why
-    seed = best_run(last.agreement, last.confidence, 24)
-    assert best.best_.config.seed == seed == best.runs_.seed[best.runs_.chosen].item()
-    assert torch.equal(weights(best.best_.network_), weights(alone[seed].network_))
-    assert torch.equal(weights(COPL.load(tmp_path/'checkpoint.pt', 'cpu').network_),
-                       weights(alone[seed].network_))
-    assert best.likeness_.to_numpy() == pytest.approx(
-        between_runs([alone[s].pseudolabels_ for s in range(3)]))
-
-
-def test_runs_at_the_same_time_are_those_one_after_the_other():
-    one = BestOf(COPL(3, **SMALL, device='cpu'), 3, {'delta': (0., .1)}).fit(TRAIN, UNSEEN)
-    two = BestOf(COPL(3, **SMALL, device='cpu'), 3, {'delta': (0., .1)},
-                 devices=2).fit(TRAIN, UNSEEN)
-    pd.testing.assert_frame_equal(one.runs_.drop(columns='seconds'),
-                                  two.runs_.drop(columns='seconds'))
-    pd.testing.assert_frame_equal(one.options_, two.options_)
-    assert torch.equal(weights(one.best_.network_), weights(two.best_.network_))
-
-
-def sometimes(F, config):
-    "A clustering that fails with seed 1."
-    if config.seed == 1: raise ValueError('no clusters today')
-    return np.arange(len(F)) % config.n_classes
-
-
-def test_a_run_that_fails_is_told_and_the_others_stand():
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter('always')
-        best = BestOf(COPL(3, **SMALL, cluster=sometimes, device='cpu'), 3).fit(TRAIN, UNSEEN)
-    assert [str(w.message) for w in caught if 'failed' in str(w.message)] == [
-        'run seed-1 has failed, the others stand: no clusters today']
-    assert (best.runs_.failure.tolist() == ['', 'no clusters today', ''] and
-            best.best_.config.seed in (0, 2))
-    assert list(best.likeness_) == ['seed-0', 'seed-2'] and best.options_.runs.tolist() == [2]
-    with pytest.raises(CoplError, match='all 1 runs have failed, seed-1: no clusters today'):
-        BestOf(COPL(3, **SMALL, seed=1, cluster=sometimes, device='cpu'), 1).fit(TRAIN, UNSEEN)
-
-
-def test_without_unseen_videos_the_choice_is_by_confidence_and_says_so():
-    with pytest.warns(UserWarning,
-                      match='no unseen videos: runs are compared by their confidence alone'):
-        best = BestOf(COPL(3, **SMALL, device='cpu'), 3).fit(TRAIN)
-    assert (best.runs_.agreement.isna().all() and
-            best.best_.config.seed == best.runs_.confidence.argmax())
-    with warnings.catch_warnings(action='error'):
-        BestOf(COPL(3, **SMALL, hold_out=.2, device='cpu'), 2).fit(TRAIN)
-
-
-def test_runs_of_other_data_or_configuration_are_refused_before_any_training(tmp_path):
-    BestOf(COPL(3, **SMALL, device='cpu'), 2).fit(TRAIN, UNSEEN, tmp_path)
-    trained = []
-    def told(model, folder): trained.append(folder)
-    for model, unseen, message in (
-            (COPL(3, **SMALL, delta=.1, device='cpu'), UNSEEN,
-             r'seed-0/checkpoint.pt: .*delta: 0.0 then, 0.1 now'),
-            (COPL(3, **SMALL, device='cpu'), UNSEEN[:5], 'cannot resume with other data')):
-        with pytest.raises(CoplError, match=message):
-            BestOf(model, 4).fit(TRAIN, unseen, tmp_path, True, told)
-    with pytest.raises(CoplError, match='already holds the run seed-0'):
-        BestOf(COPL(3, **SMALL, device='cpu'), 2).fit(TRAIN, UNSEEN, tmp_path)
-    assert not trained
-    assert len(BestOf(COPL(3, **SMALL, device='cpu'), 3).fit(
-        TRAIN, UNSEEN, tmp_path, True, told).runs_) == 3
-    assert [folder.name for folder in trained] == ['seed-0', 'seed-1', 'seed-2']
-
-
-def test_a_configuration_is_chosen_by_agreement_and_likeness_together():
-    made = plans(Config(3), 3, {'alpha': (.25, .5, 1.)})
-    same = np.repeat([0, 1, 2], 4)
-    unlike = [np.random.default_rng(i).permutation(same) for i in range(3)]
-    runs = pd.DataFrame({'agreement': [.8]*3 + [.9]*3 + [.1]*3, 'confidence': .3})
-    table = compared(made, runs, [same, same, np.roll(same, 1)] + unlike + [same]*3)
-    assert table.chosen.tolist() == [True, False, False] and table.figure.argmax() == 0
-    assert table.agreement.argmax() == 1 and table.likeness.argmax() == 2
-    lost = compared(made, runs, [None]*3 + unlike[:1]*3 + [None]*3)
-    assert lost.chosen.tolist() == [False, True, False] and lost.runs.tolist() == [0, 3, 0]
-
-
-@pytest.mark.parametrize('args, message', [
-    (['--try', 'alhpa=.1'], "unknown config field 'alhpa', did you mean 'alpha'?"),
-    (['--try', 'alpha=.5,2'], "'alpha': found 2.0, expected a number in"),
-    (['--try', 'alpha'], "--try: found 'alpha', expected OPTION=VALUE,VALUE,..."),
-    (['--try', 'alpha=.5,0.5'], 'found the run alpha-0.5_seed-0 twice'),
-    (['--try', 'alpha=.5', 'alpha=.1'], 'found alpha twice'),
-    (['--try', 'seed=1,2'], 'found seed among the options to compare'),
-    (['--runs', 0], '--runs: found 0'),
-    (['--runs', 2, '--num-nodes', 2], 'of one machine'),
-    (['--hold-out', .001], 'leaves out 0 of 72 videos')])
-def test_what_cannot_be_compared_is_one_line_and_leaves_no_run(tmp_path, args, message):
-    status, _, err = command('train', 'sim:tiny', *args, *QUICK, '--out', tmp_path/'run')
-    assert status == 1 and message in err.splitlines()[-1]
-    assert not list(tmp_path.glob('**/checkpoint.pt'))
-
-
-def test_several_runs_by_the_command_line(tmp_path):
-    status, printed, _ = command('train', 'sim:tiny', '--runs', 3, *QUICK,
-                              '--out', tmp_path/'best')
-    assert status == 0 and 'the mean similarity of the runs is' in printed
-    runs = pd.read_csv(tmp_path/'best/runs.csv')
-    chosen = runs[runs.chosen].run.item()
-    assert chosen == runs.run[best_run(runs.agreement, runs.confidence, 36)] and 'purity' in runs
-    for name in ('detections.json', 'rounds.csv', 'pseudolabels.csv', 'config.yaml'):
-        assert (tmp_path/'best'/name).read_bytes() == (tmp_path/'best'/chosen/name).read_bytes()
-    assert {p.name for p in (tmp_path/'best').glob('*.*g')} == {'likeness.png'}
-    assert command('train', 'sim:tiny', *QUICK, '--runs', 3, '--out', tmp_path/'best')[2].endswith(
-        'or choose another folder with --out\n')
-    before = (tmp_path/'best/rounds.csv').read_bytes()
-    for path in (tmp_path/'best/seed-1').iterdir(): path.unlink()
-    (tmp_path/'best/checkpoint.pt').unlink()
-    assert command('train', 'sim:tiny', '--runs', 3, *QUICK, '--out', tmp_path/'best',
-                '--resume')[0] == 0
-    assert (tmp_path/'best/rounds.csv').read_bytes() == before
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path/'best/runs.csv').drop(columns='seconds'),
-                                  runs.drop(columns='seconds'))
-    metrics = json.loads((tmp_path/'best/metrics.json').read_text())
-    assert (metrics['trust']['agreement'] == pytest.approx(runs.agreement[runs.chosen].item()) and
-            metrics['trust']['why'] in printed)
-    for run in ('best', 'best/seed-2'):
-        status, _, err = command('report', tmp_path/run, '--device', 'cpu')
-        why = json.loads((tmp_path/run/'metrics.json').read_text())['trust']['why']
-        assert (status, err) == (0, '') and why in (tmp_path/run/'report.html').read_text()
+# By the command line
 
 
 def test_the_number_of_classes_by_the_command_line(tmp_path):

@@ -1,0 +1,586 @@
+"Several runs, and settings tried by short runs: what is made, what is chosen, what is said."
+import contextlib
+import io
+import json
+import pickle
+import re
+import shutil
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import copl.choice
+from copl import COPL, BestOf, Config, CoplError, VideoSet
+from copl.choice import (
+    AUTO_GRID,
+    Outcome,
+    auto_settings,
+    choice_sentence,
+    combinations,
+    compared,
+    fixed_fields,
+    outcome,
+    plans,
+)
+from copl.cli import main
+from copl.config import config_from_dict, config_to_dict
+from copl.data import save_videos
+from copl.simulation import Simulation, simulate
+from copl.trust import between_runs, verdict
+
+SMALL = dict(hidden=16, snippets=16, iteration_num=3, epoch_num=2, batch_size=5,
+             precision='float32')
+VIDEOS = simulate(Simulation(n_train=20, n_test=24, n_classes=3, dim=12, max_length=40), 2)
+TRAIN, UNSEEN = VIDEOS.split()
+QUICK = ['--epoch-num', 1, '--iteration-num', 2, '--hidden', 16, '--snippets', 16,
+         '--n-classes', 3, '--device', 'cpu']
+SAME = np.arange(20) % 3
+APART = np.repeat([0, 1, 2], 7)[:20]   # has nothing in common with SAME
+PLAIN = {'losses': ('cls', 'asl'), 'shift': 0., 'gamma': 0.}
+GRID = {'k8': {'top_k': 8, 'lambda_streams': 5.}, 'k8-one': {'top_k': 8, 'lambda_streams': 1.},
+        'k2': {'top_k': 2, 'lambda_streams': 5.}, 'k2-plain': {'top_k': 2, **PLAIN}}
+
+
+def said(*args):
+    "The command, here: (exit status, what it printed, what it complained about)."
+    out = io.StringIO()
+    err = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main([str(a) for a in args])
+    return status, out.getvalue(), err.getvalue()
+
+
+def weights(model):
+    "All weights of a fitted model, one after another."
+    return torch.cat([p.detach().flatten() for p in model.network_.parameters()])
+
+
+@pytest.fixture
+def grid(monkeypatch):
+    "A small grid in place of the package's, which may change."
+    monkeypatch.setattr(copl.choice, 'AUTO_GRID', GRID)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """A function that says what comes of each run, (agreement, pseudolabels) by its plan, without
+    any training; the plans of all runs made."""
+    def use(figures):
+        made = []
+        def run(model, plan, videos, unseen, folder, after_run, tensorboard=False):
+            made.append(plan)
+            agreed, y = figures(plan)
+            if y is None: return Outcome({'failure': 'out of memory'})
+            model.seconds_ = 60.
+            if after_run is not None: after_run(model, folder)
+            row = {'agreement': agreed, 'confidence': .1, 'trust': agreed, 'seconds': 60.}
+            return Outcome(row | {'failure': ''}, y, model)
+        monkeypatch.setattr(copl.choice, 'outcome', run)
+        return made
+    return use
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    "The configurations that are really trained, one for each training."
+    made = []
+    real = copl.estimator.train
+    def train(videos, config, *args, **options):
+        made.append(config)
+        return real(videos, config, *args, **options)
+    monkeypatch.setattr('copl.estimator.train', train)
+    return made
+
+
+def model(**options): return COPL(3, **SMALL | options, device='cpu')
+
+
+# The rule
+
+
+def test_the_run_is_the_best_of_the_chosen_setting_and_not_of_all(stub):
+    agreed = {'alpha-0.25_seed-0': .8, 'alpha-0.25_seed-1': .9, 'alpha-0.25_seed-2': .85,
+              'alpha-0.5_seed-0': .99, 'alpha-0.5_seed-1': .9, 'alpha-0.5_seed-2': .95}
+    unlike = [SAME, APART, np.roll(APART, 3)]
+    stub(lambda plan: (agreed[plan.name], SAME if plan.options['alpha'] == .25 else
+                       unlike[plan.config.seed]))
+    best = BestOf(model(), 3, {'alpha': (.25, .5)}).fit(TRAIN, UNSEEN)
+    assert best.options_.chosen.tolist() == [True, False]
+    assert best.runs_.run[best.runs_.agreement.idxmax()] == 'alpha-0.5_seed-0'
+    assert best.runs_.run[best.runs_.chosen].tolist() == ['alpha-0.25_seed-1']
+    assert (best.best_.config.alpha, best.best_.config.seed) == (.25, 1)
+    assert list(best.likeness_) == [f'alpha-0.25_seed-{i}' for i in range(3)]
+    assert best.verdict_ == verdict(.9, 1.)
+
+
+def test_a_setting_counts_by_agreement_times_similarity():
+    made = plans(Config(3), combinations(Config(3), {'alpha': (.25, .5, 1.)}), 3)
+    same = np.repeat([0, 1, 2], 4)
+    unlike = [np.random.default_rng(i).permutation(same) for i in range(3)]
+    runs = pd.DataFrame({'trust': [.3]*3 + [.5]*3 + [.05]*3, 'agreement': .9, 'confidence': .3})
+    table = compared(made, runs, [same, same, np.roll(same, 1)] + unlike + [same]*3)
+    assert table.chosen.tolist() == [True, False, False] and table.figure.argmax() == 0
+    assert table.trust.argmax() == 1 and table.likeness.argmax() == 2
+    assert table.figure.tolist() == pytest.approx(
+        (table.trust*table.likeness.clip(0)).tolist())
+    lost = compared(made, runs, [None]*3 + unlike[:1]*3 + [None]*3)
+    assert lost.chosen.tolist() == [False, True, False] and lost.runs.tolist() == [0, 3, 0]
+
+
+def test_runs_less_alike_than_by_chance_count_nothing_and_not_less():
+    made = plans(Config(3), {'unlike': {'alpha': .25}, 'nothing learnt': {'alpha': .5}}, 2)
+    runs = pd.DataFrame({'trust': [.9, .9, 0., 0.], 'agreement': [.9, .9, 0., 0.],
+                         'confidence': .1})
+    table = compared(made, runs, [SAME, APART, SAME, SAME])
+    assert table.likeness[0] < 0 and table.figure.tolist() == [0, 0]
+    assert table.chosen.tolist() == [True, False]
+
+
+def test_a_single_run_counts_by_its_agreement_and_one_left_of_several_does_not(stub):
+    stub(lambda plan: (.95, SAME))
+    best = BestOf(model(), 1).fit(TRAIN, UNSEEN)
+    assert best.options_.figure.tolist() == [.95] and best.options_.likeness.isna().all()
+    assert best.verdict_ == verdict(.95) and 'nan' not in best.verdict_.why
+    left = {'alpha-0.25_seed-1', 'alpha-0.5_seed-0', 'alpha-0.5_seed-1'}
+    stub(lambda plan: (.95 if plan.options['alpha'] == .25 else .6,
+                       SAME if plan.name in left else None))
+    with pytest.warns(UserWarning, match='run alpha-0.25_seed-0 has failed, the others stand'):
+        best = BestOf(model(), 2, {'alpha': (.25, .5)}).fit(TRAIN, UNSEEN)
+    assert best.options_.figure.tolist() == pytest.approx([0, .6])
+    assert best.best_.config.alpha == .5
+
+
+def test_without_unseen_videos_the_choice_is_by_confidence_and_says_so():
+    runs = [Outcome({'agreement': np.nan, 'confidence': c}) for c in (.1, .3, .2)]
+    last = [pd.Series({'agreement': o.row['agreement'], 'confidence': o.row['confidence']})
+            for o in runs]
+    found = []
+    for row in last:
+        fitted = SimpleNamespace(fit=lambda *a, **k: None, rounds_=pd.DataFrame([row]),
+                                 seconds_=1., pseudolabels_=SAME)
+        found.append(outcome(fitted, plans(Config(3), {'': {}}, 1)[0], TRAIN, None, None, None))
+    assert [o.row['trust'] for o in found] == [.1, .3, .2]
+    with pytest.warns(UserWarning,
+                      match='no unseen videos: runs are compared by their confidence alone'):
+        BestOf(model(iteration_num=1, epoch_num=1), 1).fit(TRAIN)
+    with warnings.catch_warnings(action='error'):
+        BestOf(model(iteration_num=1, epoch_num=1, hold_out=.2), 1).fit(TRAIN)
+
+
+# Failures
+
+
+@pytest.mark.parametrize('error, fails', [
+    (CoplError('round 1, epoch 0: the loss is nan'), True),
+    (torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB'), True),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"), True),
+    (MemoryError(), True), (RuntimeError('expected all values to be finite'), True),
+    (RuntimeError('mat1 and mat2 shapes cannot be multiplied'), False),
+    (ValueError('no clusters today'), False), (AttributeError('rounds_'), False)], ids=repr)
+def test_what_can_happen_to_a_run_is_a_failure_and_a_bug_is_not(error, fails):
+    def fit(*args, **options): raise error
+    run = plans(Config(3), {'': {}}, 1)[0]
+    given = SimpleNamespace(fit=fit), run, TRAIN, None, None, None
+    if fails:
+        found = outcome(*given)
+        assert found.y is None and found.row['failure'] == (str(error) or 'MemoryError')
+    else:
+        with pytest.raises(type(error), match=str(error)): outcome(*given)
+
+
+def test_a_run_that_fails_is_told_and_the_others_stand(stub):
+    stub(lambda plan: (.8, None if plan.config.seed == 1 else SAME))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        best = BestOf(model(), 3).fit(TRAIN, UNSEEN)
+    assert [str(w.message) for w in caught] == [
+        'run seed-1 has failed, the others stand: out of memory']
+    assert (best.runs_.failure.tolist() == ['', 'out of memory', ''] and
+            best.best_.config.seed in (0, 2))
+    assert list(best.likeness_) == ['seed-0', 'seed-2'] and best.options_.runs.tolist() == [2]
+    with (pytest.warns(UserWarning, match='run seed-1 has failed'),
+          pytest.raises(CoplError, match='all 1 runs have failed, seed-1: out of memory')):
+        BestOf(model(seed=1), 1).fit(TRAIN, UNSEEN)
+
+
+# What is made
+
+
+def test_what_cannot_be_compared_is_refused():
+    for options, message in (({'alhpa': (1,)}, "did you mean 'alpha'?"),
+                             ({'alpha': (2,)}, "'alpha': found 2.0"),
+                             ({'alpha': (1, 1.)}, 'found alpha-1.0 twice'),
+                             ({'alpha': ()}, 'alpha: found no values'),
+                             ({'seed': (1, 2)}, 'found seed among the options')):
+        with pytest.raises(CoplError, match=re.escape(message)): BestOf(model(), 2, options)
+    with pytest.raises(CoplError, match='runs is 0, expected a whole number from 1'):
+        BestOf(model(), 0)
+    made = BestOf(model(seed=3), 2, {'top_k': (8, 2), 'alpha': (.25,)}).plans
+    assert [plan.name for plan in made] == [
+        f'top_k-{k}_alpha-0.25_seed-{s}' for k in (8, 2) for s in (3, 4)]
+    assert [(p.config.top_k, p.config.alpha, p.config.seed) for p in made] == [
+        (8, .25, 3), (8, .25, 4), (2, .25, 3), (2, .25, 4)]
+
+
+@pytest.fixture(scope='module')
+def two(tmp_path_factory):
+    "Two runs in a folder."
+    folder = tmp_path_factory.mktemp('two')
+    return BestOf(model(), 2).fit(TRAIN, UNSEEN, folder), folder
+
+
+def test_the_runs_are_those_that_each_seed_makes_alone(two):
+    best, folder = two
+    alone = {seed: model(seed=seed).fit(TRAIN, unseen=UNSEEN) for seed in range(2)}
+    last = pd.DataFrame({seed: m.rounds_.iloc[-1] for seed, m in alone.items()}).T
+    for name in ('agreement', 'confidence', 'purity'):
+        assert best.runs_[name].tolist() == last[name].tolist()
+    seed = int(best.runs_.agreement.argmax())
+    assert best.best_.config.seed == seed == best.runs_.seed[best.runs_.chosen].item()
+    for found in (best.best_, COPL.load(folder/'checkpoint.pt', 'cpu')):
+        assert torch.equal(weights(found), weights(alone[seed]))
+    assert best.likeness_.to_numpy() == pytest.approx(
+        between_runs([alone[s].pseudolabels_ for s in range(2)]))
+
+
+def test_runs_of_other_data_or_configuration_are_refused_before_any_training(two, tmp_path,
+                                                                            trained):
+    folder = tmp_path/'two'
+    shutil.copytree(two[1], folder)
+    for changed, unseen, message in (
+            (model(delta=.1), UNSEEN, r'seed-0/checkpoint.pt: .*delta: 0.0 then, 0.1 now'),
+            (model(), UNSEEN[:5], 'cannot resume with other data')):
+        with pytest.raises(CoplError, match=message):
+            BestOf(changed, 4).fit(TRAIN, unseen, folder, True)
+    with pytest.raises(CoplError, match='already holds the run seed-0'):
+        BestOf(model(), 2).fit(TRAIN, UNSEEN, folder)
+    assert not trained
+    seen = []
+    three = BestOf(model(), 3).fit(TRAIN, UNSEEN, folder, True, lambda m, own: seen.append(own))
+    assert len(three.runs_) == 3 and [config.seed for config in trained] == [2]
+    assert [own.name for own in seen] == ['seed-0', 'seed-1', 'seed-2']
+
+
+def test_runs_at_the_same_time_are_those_one_after_the_other(grid, monkeypatch):
+    cloudpickle = pytest.importorskip('cloudpickle') # what joblib sends with
+    class Sent:
+        "What `Parallel` does, but in this process: everything is sent and comes back as a copy."
+        def __init__(self, n_jobs): assert n_jobs == 2
+        def __call__(self, calls):
+            return [pickle.loads(cloudpickle.dumps(f))(*args, **how) for f, args, how in calls]
+    monkeypatch.setattr(copl.choice, 'Parallel', Sent)
+    quick = dict(iteration_num=2, epoch_num=1)
+    one, both = (BestOf.auto(model(**quick), 2, ['lambda_streams', 'losses'], devices).fit(
+        TRAIN, UNSEEN) for devices in (1, 2))
+    pd.testing.assert_frame_equal(one.auto_.drop(columns='seconds'),
+                                  both.auto_.drop(columns='seconds'))
+    pd.testing.assert_frame_equal(one.runs_.drop(columns='seconds'),
+                                  both.runs_.drop(columns='seconds'))
+    assert len(one.auto_) == 2 and one.choice_ == both.choice_
+    assert torch.equal(weights(one.best_), weights(both.best_))
+
+
+# Settings tried by short runs
+
+
+def test_the_grid_of_the_package_can_be_tried():
+    settings, remark = auto_settings(Config(3), 2)
+    assert settings == AUTO_GRID and len(settings) > 1 and remark == ''
+    assert all(re.fullmatch(r'[a-z0-9.-]{1,20}', name) for name in AUTO_GRID)
+    for fields in settings.values(): config_from_dict(config_to_dict(Config(3)) | fields)
+
+
+@pytest.mark.parametrize('options, n_streams, given, names, reason', [
+    ({}, 2, (), ['k8', 'k8-one', 'k2', 'k2-plain'], ''),
+    ({}, 1, (), ['top_k-8', 'top_k-2', 'k2-plain'],
+     'auto: with one stream lambda_streams has no effect: 3 of 4 settings are left'),
+    ({'top_k': 4}, 2, (), ['lambda_streams-5.0', 'lambda_streams-1.0',
+                           'losses-cls+asl_shift-0.0_gamma-0.0'],
+     'auto: top_k = 4 is given: 3 of 4 settings are left'),
+    ({'top_k': 8}, 2, ['top_k'], ['lambda_streams-5.0', 'lambda_streams-1.0',
+                                  'losses-cls+asl_shift-0.0_gamma-0.0'],
+     'auto: top_k = 8 is given: 3 of 4 settings are left'),
+    ({'gamma': .9}, 2, (), ['k8', 'k8-one', 'k2'],
+     'auto: gamma = 0.9 is given: 3 of 4 settings are left'),
+    ({'losses': ('cls', 'asl')}, 2, (), ['top_k-8', 'top_k-2', 'top_k-2_shift-0.0_gamma-0.0'],
+     'auto: losses = cls+asl is given; without CI lambda_streams has no effect: '
+     '3 of 4 settings are left'),
+    ({'top_k': 4, 'shift': .1}, 1, (), ['as-given'],
+     'auto: top_k = 4 is given; shift = 0.1 is given; with one stream lambda_streams has no '
+     'effect: 1 of 4 settings are left')])
+def test_what_is_given_or_has_no_effect_is_not_varied(grid, options, n_streams, given, names,
+                                                      reason):
+    config = Config(3, **options)
+    settings, said = auto_settings(config, n_streams, fixed_fields(COPL(config=config), given))
+    assert (list(settings), said) == (names, reason)
+    for name in given: assert all(name not in fields for fields in settings.values())
+
+
+def test_an_own_function_and_a_named_field_are_fixed():
+    def own(F, config): return np.arange(len(F)) % config.n_classes
+    assert 'cluster' in fixed_fields(COPL(3, cluster=own))
+    assert 'losses' in fixed_fields(COPL(3, losses={'cls': own}))
+    with pytest.raises(CoplError, match="fixed: found 'topk', .*did you mean 'top_k'?"):
+        BestOf.auto(COPL(3), fixed=['topk'])
+
+
+FIGURES = {'k8': (.7, SAME, SAME), 'k8-one': (.6, SAME, SAME), 'k2': (.9, SAME, APART),
+           'k2-plain': (.5, SAME, SAME)}
+
+
+def by_setting(plan):
+    "The figures of a short run by its setting, of a full one by its seed."
+    if not plan.setting: return .5 + .1*plan.config.seed, SAME
+    agreed, *ys = FIGURES[plan.setting]
+    return agreed, ys[plan.config.seed % 2]
+
+
+def test_short_runs_of_each_setting_then_full_runs_of_the_best(grid, stub, capsys):
+    made = stub(by_setting)
+    best = BestOf.auto(model(verbose=True, top_k=8, iteration_num=6), 3).fit(TRAIN, UNSEEN)
+    short = [plan for plan in made if plan.setting]
+    assert [plan.name for plan in short] == [f'{n}_seed-{s}' for n in GRID for s in range(2)]
+    for plan in short:
+        assert plan.config == Config(3, **{**SMALL, 'iteration_num': 2, **GRID[plan.setting],
+                                           'seed': plan.config.seed})
+    assert best.auto_.setting.tolist() == list(GRID)
+    assert best.auto_.agreement.tolist() == pytest.approx([.7, .6, .9, .5])
+    assert best.auto_['product'].tolist() == pytest.approx([.7, .6, 0, .5])
+    assert best.auto_.chosen.tolist() == [True, False, False, False]
+    assert best.auto_.seconds.tolist() == [120]*4
+    full = made[len(short):]
+    assert [plan.name for plan in full] == ['seed-0', 'seed-1', 'seed-2']
+    assert all(plan.config == Config(3, **{**SMALL, 'iteration_num': 6, **GRID['k8'],
+                                           'seed': plan.config.seed}) for plan in full)
+    assert best.best_.config.seed == 2 and best.runs_.run.tolist() == ['seed-0', 'seed-1', 'seed-2']
+    assert best.choice_ == (
+        'Chosen: top_k = 8, lambda_streams = 5: agreement 0.70 x similarity of runs 1.00 = 0.70, '
+        'the highest of 4 settings (next: k8-one, 0.60).')
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == ('8 short runs of about 60 s each, then 3 full runs of about 3 min each: '
+                        'about 17 min in all')
+    assert lines[1] == 'short run 1 of 8, k8_seed-0: agreement 0.70, confidence 0.10, 60 s'
+    assert lines[9:11] == [best.choice_,
+                           'run 1 of 3, seed-0: agreement 0.50, confidence 0.10, 60 s']
+    assert sum('in all' in line for line in lines) == 1
+
+
+def test_a_model_of_fewer_rounds_has_short_runs_of_as_many(grid, stub):
+    made = stub(by_setting)
+    BestOf.auto(model(iteration_num=1)).fit(TRAIN, UNSEEN)
+    assert {plan.config.iteration_num for plan in made} == {1} and len(made) == 9
+
+
+def test_one_stream_skips_what_only_weighs_streams(grid, stub, capsys):
+    made = stub(lambda plan: (.9 if plan.config.top_k == 2 else .5, SAME))
+    flow = VideoSet(TRAIN.names, {'flow': TRAIN.streams['flow']})
+    best = BestOf.auto(model(verbose=True)).fit(flow, UNSEEN)
+    assert best.auto_.setting.tolist() == ['top_k-8', 'top_k-2', 'k2-plain'] and len(made) == 7
+    assert best.choice_.startswith('Chosen: top_k = 2: agreement 0.90')
+    assert 'with one stream lambda_streams has no effect: 3 of 4' in capsys.readouterr().err
+
+
+def test_without_unseen_videos_a_fifth_is_held_out_and_that_is_said(grid, stub):
+    made = stub(by_setting)
+    with pytest.warns(UserWarning, match=r'no test subset: a fifth of the 20 videos is held out '
+                                         r'\(hold_out = 0.2\)'):
+        best = BestOf.auto(model()).fit(TRAIN)
+    assert {plan.config.hold_out for plan in made} == {.2} and best.best_.config.hold_out == .2
+    made.clear()
+    with warnings.catch_warnings(action='error'):
+        BestOf.auto(model(hold_out=.3)).fit(TRAIN)
+        BestOf.auto(model()).fit(TRAIN, UNSEEN)
+    assert [plan.config.hold_out for plan in made] == [.3]*9 + [0]*9
+
+
+@pytest.mark.parametrize('n, options, fixed, unseen, message', [
+    (2, {}, (), None, 'sees: hold_out = 0.2 leaves out 0 of 2 videos, expected at least 1'),
+    (3, {}, (), None, r'leaves out 1 of 3 videos, .* 3 \(n_classes\) to train on, or a test'),
+    (20, {'hold_out': .9}, (), None, 'hold_out = 0.9 leaves out 18 of 20 videos'),
+    (20, {}, ['hold_out'], None, 'found no test subset and hold_out = 0, expected one of them'),
+    (2, {}, (), UNSEEN, '3 classes asked for and only 2 videos found')])
+def test_too_few_videos_are_one_error_before_any_run(grid, stub, n, options, fixed, unseen,
+                                                     message):
+    made = stub(by_setting)
+    chooser = BestOf.auto(COPL(3 if n > 2 or unseen else 2, **SMALL | options, device='cpu'),
+                          fixed=fixed)
+    with warnings.catch_warnings(action='error'), pytest.raises(CoplError, match=message):
+        chooser.fit(TRAIN[:n], unseen)
+    assert not made
+
+
+def test_a_single_setting_left_needs_no_short_runs(grid, stub):
+    made = stub(by_setting)
+    best = BestOf.auto(model(top_k=4, shift=.1, lambda_streams=2.), 2).fit(TRAIN, UNSEEN)
+    assert [plan.name for plan in made] == ['seed-0', 'seed-1']
+    assert best.choice_ == 'Chosen: the settings given: no other setting was left to try.'
+
+
+def test_the_sentence_tells_equals_failures_and_single_runs():
+    table = pd.DataFrame({'setting': ['a', 'b', 'c'], 'agreement': [.5, .88, .88],
+                          'similarity': np.nan, 'product': [.5, .88, .88],
+                          'chosen': [False, True, False]})
+    assert choice_sentence(table, {'top_k': 2}) == (
+        'Chosen: top_k = 2: agreement 0.88, the highest of 3 settings, the first of equals '
+        '(next: c, 0.88).')
+    table.loc[[0, 2], ['agreement', 'product']] = np.nan
+    assert choice_sentence(table, {'losses': ('cls', 'asl')}) == (
+        'Chosen: losses = cls+asl: agreement 0.88; all other settings failed.')
+
+
+def test_a_setting_whose_runs_fail_is_not_chosen(grid, stub):
+    stub(lambda plan: (.9, None) if plan.setting == 'k8' else by_setting(plan))
+    with (pytest.warns(UserWarning, match='run k8_seed-0 has failed'),
+          pytest.warns(UserWarning, match='run k8_seed-1 has failed')):
+        best = BestOf.auto(model()).fit(TRAIN, UNSEEN)
+    assert best.auto_.setting[best.auto_.chosen].tolist() == ['k8-one']
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    "A finished choice in a folder, of two settings with two short runs each."
+    folder = tmp_path_factory.mktemp('auto')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copl.choice, 'AUTO_GRID', GRID)
+        return quick_auto().fit(TRAIN, UNSEEN, folder), folder
+
+
+def quick_auto():
+    "A choice between the two values of top_k."
+    return BestOf.auto(model(epoch_num=1), 1, ['lambda_streams', 'losses'])
+
+
+def test_a_choice_goes_on_where_it_was_stopped(grid, whole, tmp_path, monkeypatch, trained):
+    real = copl.estimator.train
+    def stopped(videos, config, *args, **options):
+        if len(trained) == 3: raise KeyboardInterrupt
+        return real(videos, config, *args, **options)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr('copl.estimator.train', stopped)
+        quick_auto().fit(TRAIN, UNSEEN, tmp_path)
+    assert len(trained) == 3 and not (tmp_path/'auto.csv').exists()
+    with pytest.raises(CoplError, match='already holds the run top_k-8_seed-0: resume'):
+        quick_auto().fit(TRAIN, UNSEEN, tmp_path)
+    found = quick_auto().fit(TRAIN, UNSEEN, tmp_path, resume=True)
+    assert [(c.iteration_num, c.top_k) for c in trained[3:]] == [
+        (2, 2), (3, found.best_.config.top_k)]
+    pd.testing.assert_frame_equal(found.auto_.drop(columns='seconds'),
+                                  whole[0].auto_.drop(columns='seconds'))
+    assert found.choice_ == whole[0].choice_
+    assert torch.equal(weights(found.best_), weights(whole[0].best_))
+
+
+def test_what_a_finished_choice_lacks_is_made_again_and_nothing_else(grid, whole, tmp_path,
+                                                                     trained):
+    folder = tmp_path/'run'
+    shutil.copytree(whole[1], folder)
+    for name in ('auto/top_k-8_seed-1', 'auto/top_k-2_seed-0'): shutil.rmtree(folder/name)
+    again = quick_auto().fit(TRAIN, UNSEEN, folder, resume=True)
+    assert [(c.top_k, c.seed, c.iteration_num) for c in trained] == [(8, 1, 2), (2, 0, 2)]
+    assert again.choice_ == whole[0].choice_
+    with pytest.raises(CoplError, match='already holds the run seed-0'):
+        quick_auto().fit(TRAIN, UNSEEN, folder)
+    with pytest.raises(CoplError, match='delta: 0.0 then, 0.1 now'):
+        BestOf.auto(model(epoch_num=1, delta=.1), 1, ['lambda_streams', 'losses']).fit(
+            TRAIN, UNSEEN, folder, resume=True)
+    assert len(trained) == 2
+    table = pd.read_csv(folder/'auto.csv')
+    assert list(table) == ['setting', 'agreement', 'similarity', 'product', 'seconds', 'chosen']
+    pd.testing.assert_frame_equal(table, again.auto_)
+
+
+# By the command line
+
+
+@pytest.mark.parametrize('args, message', [
+    (['--try', 'alhpa=.1'], "unknown config field 'alhpa', did you mean 'alpha'?"),
+    (['--try', 'alpha=.5,2'], "'alpha': found 2.0, expected a number in"),
+    (['--try', 'alpha'], "--try: found 'alpha', expected OPTION=VALUE,VALUE,..."),
+    (['--try', 'alpha=.5,0.5'], 'found alpha-0.5 twice'),
+    (['--try', 'alpha=.5', 'alpha=.1'], 'found alpha twice'),
+    (['--try', 'seed=1,2'], 'found seed among the options to compare'),
+    (['--runs', 0], '--runs: found 0'), (['--runs', 2, '--num-nodes', 2], 'of one machine'),
+    (['--preset', 'auto', '--num-nodes', 2], 'of one machine'),
+    (['--preset', 'auto', '--try', 'alpha=.5'], '--preset auto and --try both compare options'),
+    (['--preset', 'auto', '--hold-out', .01], 'leaves out 0 of 20 videos'),
+    (['--hold-out', .001], 'leaves out 0 of 20 videos')])
+def test_what_cannot_be_tried_is_one_line_and_leaves_no_run(data, tmp_path, args, message):
+    status, _, err = said('train', data, *QUICK, *args, '--out', tmp_path/'run')
+    assert status == 1 and message in err.splitlines()[-1]
+    assert not list(tmp_path.glob('**/checkpoint.pt'))
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    "Features and annotations in a folder."
+    folder = tmp_path_factory.mktemp('data')/'mine'
+    save_videos(VIDEOS, folder)
+    return folder
+
+
+def test_several_runs_by_the_command_line(data, tmp_path):
+    run = ['train', data, '--runs', 2, *QUICK, '--out', tmp_path/'best']
+    status, printed, _ = said(*run)
+    assert status == 0
+    runs = pd.read_csv(tmp_path/'best/runs.csv')
+    chosen = runs[runs.chosen].run.item()
+    assert chosen == runs.run[runs.agreement.argmax()] and 'purity' in runs
+    for name in ('detections.json', 'rounds.csv', 'pseudolabels.csv', 'config.yaml'):
+        assert (tmp_path/'best'/name).read_bytes() == (tmp_path/'best'/chosen/name).read_bytes()
+    assert {p.name for p in (tmp_path/'best').glob('*.*g')} == {'likeness.png'}
+    assert said(*run)[2].endswith('or choose another folder with --out\n')
+    before = (tmp_path/'best/rounds.csv').read_bytes()
+    for path in (tmp_path/'best/seed-1').iterdir(): path.unlink()
+    (tmp_path/'best/checkpoint.pt').unlink()
+    assert said(*run, '--resume')[0] == 0
+    assert (tmp_path/'best/rounds.csv').read_bytes() == before
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path/'best/runs.csv').drop(columns='seconds'),
+                                  runs.drop(columns='seconds'))
+    metrics = json.loads((tmp_path/'best/metrics.json').read_text())
+    assert (metrics['trust']['agreement'] == pytest.approx(runs.agreement[runs.chosen].item()) and
+            metrics['trust']['why'] in printed)
+
+
+def test_a_choice_of_settings_by_the_command_line(grid, data, tmp_path, trained):
+    run = ['train', data, '--preset', 'auto', '--lambda-streams', 5, '--no-stream-norm', *QUICK,
+           '--out', tmp_path/'run']     # 5 is the default too: only the arguments tell
+    status, printed, err = said(*run)
+    assert status == 0 and 'auto: lambda_streams = 5 is given: 3 of 4 settings are left' in err
+    assert [c.lambda_streams for c in trained] == [5.]*7
+    table = pd.read_csv(tmp_path/'run/auto.csv')
+    assert table.setting.tolist() == ['top_k-8', 'top_k-2', 'k2-plain']
+    choice = next(line for line in printed.splitlines() if line.startswith('Chosen: top_k = '))
+    fields = auto_settings(Config(3), 2, {'lambda_streams'})[0]
+    assert choice == choice_sentence(table, fields[table.setting[table.chosen].item()])
+    assert printed.splitlines()[0].split() == list(table) and choice in err
+    assert re.search(r'6 short runs of about [\d.]+ s each, then 1 full run of about', err)
+    config = json.loads((tmp_path/'run/metrics.json').read_text())['config']
+    assert config['iteration_num'] == 2 and f'top_k = {config["top_k"]}' in choice
+    for name in ('detections.json', 'rounds.csv'):
+        assert (tmp_path/'run'/name).read_bytes() == (tmp_path/'run/seed-0'/name).read_bytes()
+    assert 'already holds a run' in said(*run)[2]
+    for name in ('checkpoint.pt', 'seed-0'):
+        path = tmp_path/'run'/name
+        (path.unlink if path.is_file() else lambda p=path: shutil.rmtree(p))()
+    assert 'already holds a run' in said(*run)[2] and len(trained) == 7
+    assert said(*run, '--resume')[1].split(choice)[0] == printed.split(choice)[0]
+    assert len(trained) == 8
+    status, _, err = said('report', tmp_path/'run', '--device', 'cpu')
+    page = (tmp_path/'run/report.html').read_text()
+    assert (status, err) == (0, '') and 'By setting, short runs' in page and 'k2-plain' in page
+    why = json.loads((tmp_path/'run/metrics.json').read_text())['trust']['why']
+    assert why in page and why in printed
+
+
+def test_a_folder_without_a_test_subset_by_the_command_line(grid, tmp_path, trained):
+    alone = VideoSet(TRAIN.names, TRAIN.streams, TRAIN.grid)
+    save_videos(alone, tmp_path/'mine')
+    status, _, err = said('train', tmp_path/'mine', '--preset', 'auto', '--top-k', 4,
+                          '--gamma', .9, *QUICK, '--out', tmp_path/'run')
+    assert status == 0 and 'copl: warning: no test subset: a fifth of the 20 videos' in err
+    assert {c.hold_out for c in trained} == {.2} and {c.top_k for c in trained} == {4}
+    assert pd.read_csv(tmp_path/'run/runs.csv').agreement.between(0, 1).all()
