@@ -19,9 +19,11 @@ from sklearn.cluster import KMeans
 from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 
 from .config import ClusterConfig, LocalizeConfig
+from .has import class_agnostic_attention
 from .iocnet import IOCNet, Outputs, full_length
 from . import localization
-from .localization import TOLERANCE, ClusterName, check_scores, name_weights
+from .localization import (TOLERANCE, ClusterName, check_scores, is_nearly_whole, name_weights,
+                               score_sequences, warn_of_nearly_whole)
 from .losses import h_cs
 from .plri import cluster_spectral
 from .videos import CoplError, TimeGrid, VideoSet, paired_iou
@@ -301,7 +303,7 @@ def localize_outputs(
     likeliest = named & (p >= best - TOLERANCE)
     if everything: return _whole_videos(p, likeliest, durations, labels)
     present = named & (p >= config.class_threshold - TOLERANCE) | likeliest
-    sequences = (specific if config.score == 'cas' else h).numpy()
+    sequences = score_sequences(out, config.score, specific).numpy()
     found = _proposed(sequences, p, present, lengths, durations, config, grid)
     return _suppress(*found, labels, config)
 
@@ -366,6 +368,14 @@ def _every_name(c, cluster):
     proposal = np.repeat(np.arange(len(c)), n)
     return proposal, np.repeat(first - np.cumsum(n) + n, n) + np.arange(n.sum())
 
+# %% ../nbs/21_scale.ipynb #69909818
+def _nearly_whole(found, outs, durations):
+    "Numbers of the videos whose best detection `is_nearly_whole`."
+    best = found.drop_duplicates('video')
+    return [d.video for d in best.itertuples() if is_nearly_whole(
+        d.start, d.end, durations[d.video],
+        class_agnostic_attention(torch.as_tensor(outs[d.video].attention)).cpu().numpy())]
+
 # %% ../nbs/21_scale.ipynb #4adaa3c9
 TOGETHER = 128 # videos whose score sequences are cut together
 
@@ -381,9 +391,12 @@ def localize_videos(
     numbers = np.arange(len(videos))
     outs = (out for _, out in full_length(videos, network))
     tables = []
+    flat = []
     for part in np.split(numbers, numbers[TOGETHER::TOGETHER]):
         some = list(itertools.islice(outs, len(part)))
         table = localize_outputs(some, config, videos.grid, durations[part], names, everything)
         tables.append(table.assign(video=part[table.video]))
+        flat += [videos.names[part[i]] for i in _nearly_whole(table, some, durations[part])]
+    if not everything: warn_of_nearly_whole(videos, flat, config.score)
     found = pd.concat(tables, ignore_index=True)
     return found.assign(video=np.array(videos.names, object)[found.video])

@@ -35,8 +35,9 @@ WIDTHS = [{'rgb': 6, 'flow': 5}, {'clip': 6}, {'a': 3, 'b': 4, 'c': 5}]
 @pytest.mark.parametrize('widths', WIDTHS, ids=len)
 @pytest.mark.parametrize('names', [['run', None, 'jump', 'run'], SOFT_NAMES], ids=['hard', 'soft'])
 @pytest.mark.parametrize('options', [
-    {}, dict(score='h_cs'), dict(nms='soft'), dict(smooth=5), dict(smooth=4, top_k=2),
-    dict(upsample=1, thetas=(.5, .1)), dict(class_threshold=.05, nms_tiou=.3), dict(min_score=.3),
+    {}, dict(score='h_cs'), dict(score='a_cs'), dict(score='mean'), dict(score='product'),
+    dict(nms='soft'), dict(smooth=5), dict(smooth=4, top_k=2), dict(upsample=1, thetas=(.5, .1)),
+    dict(class_threshold=.05, nms_tiou=.3), dict(min_score=.3),
     dict(margin=2., class_weight=0., class_threshold=1.)], ids=str)
 def test_detections_equal_the_plain_ones(options, names, widths):
     rng = np.random.default_rng(0)
@@ -59,6 +60,68 @@ def test_detections_equal_the_plain_ones(options, names, widths):
     for everything in (videos, videos[:1]):
         whole = localize_videos(everything, network, config, names, everything=True)
         same(whole, plain.localize_videos(everything, network, config, names, everything=True))
+
+
+def test_score_sequences_by_hand():
+    cas = torch.tensor([[0., np.log(3)], [0., 0.]])                       # softmax 1/4 3/4, 1/2 1/2
+    out = Outputs(cas, torch.tensor([[.5, 1.], [.1, .2]]))                # two streams: A_ca .3 .6
+    for score, expected in {'cas': [[1/4, 3/4], [1/2, 1/2]],
+                            'h_cs': [[.85/3, 1.35/3], [1.7/3, 1.7/3]],
+                            'a_cs': [[3/4, 3/4], [1/2, 1/2]],             # sigmoid of the sum
+                            'mean': [[.55/2, 1.05/2], [1.1/2, 1.1/2]],
+                            'product': [[.3/4, .9/4], [.3, .3]]}.items():
+        sequences = plain.score_sequences(out, score).numpy()
+        np.testing.assert_allclose(sequences, expected, rtol=1e-6)
+
+
+def reader():
+    "A network of two classes whose logits and whose attention's logit are the three channels."
+    network = IOCNet({'clip': 3}, 2, hidden=3, kernel=1).eval()
+    for branch, channels in ((network.class_branch, [0, 1]), (network.attention_branches[0], [2])):
+        branch.first.weight.data = torch.eye(3)
+        branch.last.weight.data = 2*torch.eye(3)[channels]
+        for layer in (branch.first, branch.last): layer.bias.data[:] = 0
+    return network
+
+
+def flat_and_clear():
+    """Three videos of 100 snippets: in 'flat' and 'still' the first class leads in all snippets but
+    the first five, in 'clear' in 20 to 40, which attention takes for action in all three; 'still'
+    stands still."""
+    x = np.zeros((100, 3))
+    x[:, 0] = .5
+    x[20:40, 2] = 4
+    clear = x.copy()
+    clear[20:40, 0] = 4
+    x[5:, 0] = 4
+    return VideoSet(['clear', 'flat', 'still'], {'clip': [clear, x, np.repeat(x[:1], 100, 0)]})
+
+
+@pytest.mark.parametrize('localize_set', [plain.localize_videos, localize_videos])
+def test_one_warning_names_a_video_whose_best_detection_is_nearly_the_whole(localize_set):
+    config = Config(n_classes=2)
+    with pytest.warns(UserWarning) as caught:
+        found = localize_set(flat_and_clear(), reader(), config).drop_duplicates('video')
+    assert [str(w.message) for w in caught] == [
+        "memory: the best detection is nearly the whole video in 1 of 3 videos, such as 'flat', "
+        "though their attention is low in most of it: score='cas' is too flat there; "
+        "try score='h_cs', or train on more videos"]
+    assert caught[0].filename == __file__
+    assert found.video.tolist() == ['clear', 'flat']
+    seconds = (found.end - found.start).tolist()
+    assert seconds == pytest.approx([20*.64, 95*.64], abs=.5)
+
+
+@pytest.mark.filterwarnings('error')
+def test_no_warning_where_a_score_follows_the_attention_or_attention_fills_the_video():
+    videos = flat_and_clear()
+    for score in ('h_cs', 'mean', 'product'):
+        found = localize_videos(videos, reader(), Config(n_classes=2, score=score))
+        best = found.drop_duplicates('video').set_index('video').loc['flat']
+        assert [best.start, best.end] == pytest.approx([20*.64, 40*.64], abs=.5)
+    plain.warn_of_nearly_whole(videos, ['still'], 'cas')
+    for x in videos.streams['clip']: x[5:, 2] = 4
+    localize_videos(videos[:2], reader(), Config(n_classes=2))
 
 
 def ties():
