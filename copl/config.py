@@ -221,7 +221,7 @@ class TrainConfig(ScoreConfig):
     hold_out:float=within('[0, 1)', 0.0)     # fraction of the videos that no loss sees
     batch_size:int=within('[1, inf)', 16)    # videos in a mini-batch, P and U mixed
     snippets:int=within('[1, inf)', 750)     # T, snippets of each video in a training step
-    lr:float=within('(0, inf)', 1e-3)        # eta, learning rate of AdamW
+    lr:float=within('(0, inf)', 2e-3)        # eta, learning rate of AdamW
     weight_decay:float=within('[0, inf)', 0.1) # decoupled weight decay (AdamW)
     carry_weights:bool=True   # keep the network between rounds; off: each round starts anew
     precision:Literal['auto', 'float32', 'bfloat16']='auto' # of matmuls; auto: the native one
@@ -238,7 +238,7 @@ Score = Literal['cas', 'h_cs', 'a_cs', 'mean', 'product'] # score sequences (15_
 @dataclass(frozen=True)
 class LocalizeConfig(ScoreConfig):
     "What makes detections of the network's outputs."
-    score:Score='cas'                        # the score sequence that is thresholded
+    score:Score='h_cs'                       # the score sequence that is thresholded
     smooth:int=within('[1, inf)', 1)         # moving average of it, in snippets; 1: as it is
     thetas:tuple[float, ...]=within('(0, 1)', # theta, fractions of the sequence's range
         tuple(round(0.05*i, 2) for i in range(1, 20)))
@@ -335,5 +335,5 @@ PRESETS = { # name: fields that differ from the defaults
     'aicl-weak': {'supervision': 'weak', 'top_k': 8, 'losses': _AICL, **_AS_PUBLISHED},
     'asl-weak': {'supervision': 'weak', 'top_k': 8, 'losses': ('cls', 'asl'), 'kernel': 1,
                  **_AS_PUBLISHED},
-    'activitynet': {'top_k': 2, 'smooth': 13,
+    'activitynet': {'top_k': 2, 'score': 'cas', 'smooth': 13,
                     'thetas': tuple(round(0.01*i, 2) for i in range(1, 16))}}
