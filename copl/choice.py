@@ -172,14 +172,15 @@ def compared(
 
 # %% ../nbs/24_choice.ipynb #0ac46c85
 _NO_CONSISTENCY = {'losses': ('cls', 'asl'), 'shift': 0.0, 'gamma': 0.0} # no L_CI, L_C, L_CO
+_RAMP = {'lambda_streams': 5.0, 'ramp_up': 1.0, 'lr': 2e-3}
+_NO_RAMP = {'ramp_up': 0.0, 'lr': 1e-3}
 
 AUTO_GRID = { # name of a setting: fields of `Config`; of equals the first is chosen
-    'k8': {'top_k': 8, 'lambda_streams': 5.0},
-    'k8-streams1': {'top_k': 8, 'lambda_streams': 1.0},
-    'k8-plain': {'top_k': 8, **_NO_CONSISTENCY},
-    'k2': {'top_k': 2, 'lambda_streams': 5.0},
-    'k2-streams1': {'top_k': 2, 'lambda_streams': 1.0},
-    'k2-plain': {'top_k': 2, **_NO_CONSISTENCY}}
+    'ramp-k4': {'top_k': 4, **_RAMP},
+    'ramp-k8': {'top_k': 8, **_RAMP},
+    'ramp-k2': {'top_k': 2, **_RAMP},
+    'k8-streams1': {'top_k': 8, 'lambda_streams': 1.0, **_NO_RAMP},
+    'k8-plain': {'top_k': 8, **_NO_RAMP, **_NO_CONSISTENCY}}
 AUTO_ROUNDS = 2     # rounds of a short run, unless the model has fewer
 AUTO_RUNS = 2       # short runs of each setting
 AUTO_HOLD_OUT = 0.2 # fraction that is held out where there are no unseen videos
@@ -453,7 +454,7 @@ class BestOf:
         return f'cuda:{i % self.devices}'
 
     def _choose(self, found):
-        "Tables, and the run of the highest trust among those of the chosen configuration."
+        "Tables, and the best run among those of the chosen configuration."
         self.options_ = compared(self.plans, self.runs_, [o.y for o in found])
         places = configurations(self.plans)[int(self.options_.chosen.argmax())]
         inside = [i for i in places if found[i].y is not None]
