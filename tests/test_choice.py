@@ -30,7 +30,7 @@ from copl.cli import main
 from copl.config import config_from_dict, config_to_dict
 from copl.data import save_videos
 from copl.simulation import Simulation, simulate
-from copl.trust import between_runs, verdict
+from copl.trust import best_run, between_runs, verdict
 
 SMALL = dict(hidden=16, snippets=16, iteration_num=3, epoch_num=2, batch_size=5,
              precision='float32')
@@ -77,7 +77,7 @@ def stub(monkeypatch):
             if y is None: return Outcome({'failure': 'out of memory'})
             model.seconds_ = 60.
             if after_run is not None: after_run(model, folder)
-            row = {'agreement': agreed, 'confidence': .1, 'trust': agreed, 'seconds': 60.}
+            row = {'agreement': agreed, 'n_unseen': 24, 'confidence': .1, 'seconds': 60.}
             return Outcome(row | {'failure': ''}, y, model)
         monkeypatch.setattr(copl.choice, 'outcome', run)
         return made
@@ -114,27 +114,26 @@ def test_the_run_is_the_best_of_the_chosen_setting_and_not_of_all(stub):
     assert best.runs_.run[best.runs_.chosen].tolist() == ['alpha-0.25_seed-1']
     assert (best.best_.config.alpha, best.best_.config.seed) == (.25, 1)
     assert list(best.likeness_) == [f'alpha-0.25_seed-{i}' for i in range(3)]
-    assert best.verdict_ == verdict(.9, 1.)
+    assert best.verdict_ == verdict(.9, 24, 1.)
 
 
 def test_a_setting_counts_by_agreement_times_similarity():
     made = plans(Config(3), combinations(Config(3), {'alpha': (.25, .5, 1.)}), 3)
     same = np.repeat([0, 1, 2], 4)
     unlike = [np.random.default_rng(i).permutation(same) for i in range(3)]
-    runs = pd.DataFrame({'trust': [.3]*3 + [.5]*3 + [.05]*3, 'agreement': .9, 'confidence': .3})
+    runs = pd.DataFrame({'agreement': [.3]*3 + [.5]*3 + [.05]*3, 'confidence': .3})
     table = compared(made, runs, [same, same, np.roll(same, 1)] + unlike + [same]*3)
     assert table.chosen.tolist() == [True, False, False] and table.figure.argmax() == 0
-    assert table.trust.argmax() == 1 and table.likeness.argmax() == 2
+    assert table.agreement.argmax() == 1 and table.likeness.argmax() == 2
     assert table.figure.tolist() == pytest.approx(
-        (table.trust*table.likeness.clip(0)).tolist())
+        (table.agreement*table.likeness.clip(0)).tolist())
     lost = compared(made, runs, [None]*3 + unlike[:1]*3 + [None]*3)
     assert lost.chosen.tolist() == [False, True, False] and lost.runs.tolist() == [0, 3, 0]
 
 
 def test_runs_less_alike_than_by_chance_count_nothing_and_not_less():
     made = plans(Config(3), {'unlike': {'alpha': .25}, 'nothing learnt': {'alpha': .5}}, 2)
-    runs = pd.DataFrame({'trust': [.9, .9, 0., 0.], 'agreement': [.9, .9, 0., 0.],
-                         'confidence': .1})
+    runs = pd.DataFrame({'agreement': [.9, .9, 0., 0.], 'confidence': .1})
     table = compared(made, runs, [SAME, APART, SAME, SAME])
     assert table.likeness[0] < 0 and table.figure.tolist() == [0, 0]
     assert table.chosen.tolist() == [True, False]
@@ -144,7 +143,7 @@ def test_a_single_run_counts_by_its_agreement_and_one_left_of_several_does_not(s
     stub(lambda plan: (.95, SAME))
     best = BestOf(model(), 1).fit(TRAIN, UNSEEN)
     assert best.options_.figure.tolist() == [.95] and best.options_.likeness.isna().all()
-    assert best.verdict_ == verdict(.95) and 'nan' not in best.verdict_.why
+    assert best.verdict_ == verdict(.95, 24) and 'nan' not in best.verdict_.why
     left = {'alpha-0.25_seed-1', 'alpha-0.5_seed-0', 'alpha-0.5_seed-1'}
     stub(lambda plan: (.95 if plan.options['alpha'] == .25 else .6,
                        SAME if plan.name in left else None))
@@ -155,15 +154,10 @@ def test_a_single_run_counts_by_its_agreement_and_one_left_of_several_does_not(s
 
 
 def test_without_unseen_videos_the_choice_is_by_confidence_and_says_so():
-    runs = [Outcome({'agreement': np.nan, 'confidence': c}) for c in (.1, .3, .2)]
-    last = [pd.Series({'agreement': o.row['agreement'], 'confidence': o.row['confidence']})
-            for o in runs]
-    found = []
-    for row in last:
-        fitted = SimpleNamespace(fit=lambda *a, **k: None, rounds_=pd.DataFrame([row]),
-                                 seconds_=1., pseudolabels_=SAME)
-        found.append(outcome(fitted, plans(Config(3), {'': {}}, 1)[0], TRAIN, None, None, None))
-    assert [o.row['trust'] for o in found] == [.1, .3, .2]
+    made = plans(Config(3), {'': {}}, 3)
+    runs = pd.DataFrame({'agreement': [np.nan]*3, 'confidence': [.1, .3, .2]})
+    assert compared(made, runs, [SAME]*3).figure.tolist() == pytest.approx([.2])
+    assert best_run(runs.agreement, runs.confidence, 0) == 1
     with pytest.warns(UserWarning,
                       match='no unseen videos: runs are compared by their confidence alone'):
         BestOf(model(iteration_num=1, epoch_num=1), 1).fit(TRAIN)
@@ -341,7 +335,7 @@ def by_setting(plan):
 
 def test_short_runs_of_each_setting_then_full_runs_of_the_best(grid, stub, capsys):
     made = stub(by_setting)
-    best = BestOf.auto(model(verbose=True, top_k=8, iteration_num=6), 3).fit(TRAIN, UNSEEN)
+    best = BestOf.auto(model(verbose=True, iteration_num=6), 3).fit(TRAIN, UNSEEN)
     short = [plan for plan in made if plan.setting]
     assert [plan.name for plan in short] == [f'{n}_seed-{s}' for n in GRID for s in range(2)]
     for plan in short:
