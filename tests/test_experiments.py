@@ -27,9 +27,7 @@ from copl.experiments import (
     Scale,
     behaviour_changes,
     behaviour_numbers,
-    best_of,
     kept,
-    mean_std,
     measure,
     paired,
     scale,
@@ -40,6 +38,7 @@ from copl.losses import loss_ci
 from copl.plri import confidence_scores
 from copl.reproduction import known_set
 from copl.simulation import Simulation
+from copl.statistics import best_of, mean_std
 
 from . import timelines
 
