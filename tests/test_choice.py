@@ -154,21 +154,22 @@ def test_a_single_run_counts_by_its_agreement_and_one_left_of_several_does_not(s
     assert best.best_.config.alpha == .5
 
 
-def test_without_unseen_videos_the_choice_is_by_confidence_and_says_so():
-    runs = [Outcome({'agreement': np.nan, 'confidence': c}) for c in (.1, .3, .2)]
-    last = [pd.Series({'agreement': o.row['agreement'], 'confidence': o.row['confidence']})
-            for o in runs]
-    found = []
-    for row in last:
-        fitted = SimpleNamespace(fit=lambda *a, **k: None, rounds_=pd.DataFrame([row]),
+def test_a_run_counts_by_its_agreement_and_by_its_confidence_where_that_is_unknown():
+    plan, = plans(Config(3), {'': {}}, 1)
+    for last, counts in (({'agreement': .9, 'confidence': .1}, .9), ({'confidence': .3}, .3),
+                         ({'confidence': -.3}, 0)):
+        fitted = SimpleNamespace(fit=lambda *a, **k: None, rounds_=pd.DataFrame([last]),
                                  seconds_=1., pseudolabels_=SAME)
-        found.append(outcome(fitted, plans(Config(3), {'': {}}, 1)[0], TRAIN, None, None, None))
-    assert [o.row['trust'] for o in found] == [.1, .3, .2]
+        assert outcome(fitted, plan, TRAIN, None, None, None).row['trust'] == counts
+
+
+def test_without_unseen_videos_the_choice_is_by_confidence_and_says_so(stub):
+    stub(lambda plan: (np.nan, SAME))
     with pytest.warns(UserWarning,
                       match='no unseen videos: runs are compared by their confidence alone'):
-        BestOf(model(iteration_num=1, epoch_num=1), 1).fit(TRAIN)
+        BestOf(model(), 1).fit(TRAIN)
     with warnings.catch_warnings(action='error'):
-        BestOf(model(iteration_num=1, epoch_num=1, hold_out=.2), 1).fit(TRAIN)
+        BestOf(model(hold_out=.2), 1).fit(TRAIN)
 
 
 # Failures
