@@ -906,7 +906,7 @@ def _defaults(argv):
     return _Options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 def _given_fields(argv):
-    "Fields of `Config` among the arguments."
+    "Fields of `Config` that the user has named, be it with their defaults."
     names = {a[2:].split('=')[0].replace('-', '_') for a in argv if a.startswith('--')}
     fields = {f.name for f in dataclasses.fields(Config)}
     return tuple(sorted(fields & (names | {name.removeprefix('no_') for name in names})))
