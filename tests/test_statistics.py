@@ -16,7 +16,6 @@ from copl.plri import CLUSTERINGS
 from copl.reproduction import reproduce
 from copl.statistics import (
     CLAIM_WORDS,
-    MIN_SEEDS,
     as_text,
     contrasts,
     contrasts_table,
@@ -65,7 +64,7 @@ WILD = np.array([.9, -.5, .6, -.4, .5, -.6, .7, -.4])      # the mean is positiv
 
 @pytest.mark.parametrize('difference, words', [
     (STEADY, ('more', CLAIM_WORDS[0])), (-STEADY, ('less', CLAIM_WORDS[1])),
-    (WILD, ('undecided',)*2), (STEADY[:MIN_SEEDS - 1], ('too few seeds',)*2)])
+    (WILD, ('undecided',)*2), (STEADY[:7], ('too few seeds',)*2)])
 def test_sign_and_word_of_a_step(difference, words):
     rows = runs(len(difference), a=.3, b=.3 + difference, c=.7)
     step = paired_difference(last_round(rows), 'b', 'a', 'purity')
