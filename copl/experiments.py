@@ -487,10 +487,14 @@ class Rows:
         partly:bool=False,            # leave out the runs that no version has
     )->pd.DataFrame:
         """The rows of all these runs by one version: today's where it has them all, else the
-        newest; raises `CoplError` that names the first run that is missing."""
+        newest, whose methods were what their names meant then; raises `CoplError` that names the
+        first run that is missing."""
         rows = self.read()
         tags = [] if rows.empty else _newest_first(rows)
-        found = {tag: [_of(rows, i | {'behaviour': tag}) for i in identities] for tag in tags}
+        def of(identity, tag):
+            then = {k: v for k, v in identity.items() if tag == TODAY or k != 'fields'}
+            return _of(rows, then | {'behaviour': tag})
+        found = {tag: [of(i, tag) for i in identities] for tag in tags}
         there = {tag: sum(len(run) > 0 for run in runs) for tag, runs in found.items()}
         best = max(there, key=there.get, default=None)
         if best is None: raise self._missing(identities[0])
