@@ -35,7 +35,7 @@ WIDTHS = [{'rgb': 6, 'flow': 5}, {'clip': 6}, {'a': 3, 'b': 4, 'c': 5}]
 @pytest.mark.parametrize('widths', WIDTHS, ids=len)
 @pytest.mark.parametrize('names', [['run', None, 'jump', 'run'], SOFT_NAMES], ids=['hard', 'soft'])
 @pytest.mark.parametrize('options', [
-    {}, dict(score='h_cs'), dict(score='a_cs'), dict(score='mean'), dict(score='product'),
+    {}, dict(score='cas'), dict(score='a_cs'), dict(score='mean'), dict(score='product'),
     dict(nms='soft'), dict(smooth=5), dict(smooth=4, top_k=2), dict(upsample=1, thetas=(.5, .1)),
     dict(class_threshold=.05, nms_tiou=.3), dict(min_score=.3),
     dict(margin=2., class_weight=0., class_threshold=1.)], ids=str)
@@ -99,7 +99,7 @@ def flat_and_clear():
 
 @pytest.mark.parametrize('localize_set', [plain.localize_videos, localize_videos])
 def test_one_warning_names_a_video_whose_best_detection_is_nearly_the_whole(localize_set):
-    config = Config(n_classes=2)
+    config = Config(n_classes=2, score='cas')
     with pytest.warns(UserWarning) as caught:
         found = localize_set(flat_and_clear(), reader(), config).drop_duplicates('video')
     assert [str(w.message) for w in caught] == [
@@ -121,7 +121,7 @@ def test_no_warning_where_a_score_follows_the_attention_or_attention_fills_the_v
         assert [best.start, best.end] == pytest.approx([20*.64, 40*.64], abs=.5)
     plain.warn_of_nearly_whole(videos, ['still'], 'cas')
     for x in videos.streams['clip']: x[5:, 2] = 4
-    localize_videos(videos[:2], reader(), Config(n_classes=2))
+    localize_videos(videos[:2], reader(), Config(n_classes=2, score='cas'))
 
 
 def ties():
@@ -141,8 +141,8 @@ def trembling(x, seed):
     return x*(1 + 1e-7*np.random.default_rng(seed).choice([-1, 1], x.shape))
 
 
-TIE_OPTIONS = [{}, dict(upsample=2), dict(upsample=1, smooth=3), dict(score='h_cs'),
-               dict(score='h_cs', upsample=2, top_k=3), dict(class_threshold=.5, top_k=4),
+TIE_OPTIONS = [{}, dict(upsample=2), dict(upsample=1, smooth=3), dict(score='cas'),
+               dict(score='cas', upsample=2, top_k=3), dict(class_threshold=.5, top_k=4),
                dict(nms_tiou=.25, margin=1.), dict(class_weight=0., upsample=1)]
 
 
