@@ -315,6 +315,13 @@ def test_what_is_given_or_has_no_effect_is_not_varied(grid, options, n_streams, 
     for name in given: assert all(name not in fields for fields in settings.values())
 
 
+def test_settings_of_two_names_that_become_the_same_are_tried_once(monkeypatch):
+    monkeypatch.setattr(copl.choice, 'AUTO_GRID', {
+        'k8': {'top_k': 8}, 'k8-one': {'top_k': 8, 'lambda_streams': 1.}})
+    assert list(auto_settings(Config(3), 1)[0]) == ['k8']
+    assert list(auto_settings(Config(3), 2)[0]) == ['k8', 'k8-one']
+
+
 def test_an_own_function_and_a_named_field_are_fixed():
     def own(F, config): return np.arange(len(F)) % config.n_classes
     assert 'cluster' in fixed_fields(COPL(3, cluster=own))
