@@ -1,5 +1,5 @@
 "copl: unsupervised temporal action localization; everything else is in the modules."
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 import lazy_loader
 
