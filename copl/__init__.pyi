@@ -30,6 +30,7 @@ from . import scale as scale
 from . import simulation as simulation
 from . import table_a as table_a
 from . import table_b as table_b
+from . import statistics as statistics
 from . import trust as trust
 from . import videos as videos
 from .algorithm import algorithm_1 as algorithm_1

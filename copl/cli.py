@@ -34,7 +34,7 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional
 # %% ../nbs/41_cli.ipynb #da9919a6
 import copl
 from .config import (
-    PRESETS, Config, atomic_write, config_from_dict, config_to_dict, find_device, read_yaml,
+    PRESETS, Config, Score, atomic_write, config_from_dict, config_to_dict, find_device, read_yaml,
     save_config, world)
 from .annotations import load_annotations, load_detections, matched_names, save_detections
 from .data import LengthPolicy, anet_like, convert_videos, load_videos
@@ -477,7 +477,7 @@ def _remark(videos):
 @dataclass(frozen=True)
 class Again:
     "What localization may do otherwise than the run has said."
-    score:Literal['cas', 'h_cs']|None=None  # the score sequence that is thresholded
+    score:Score|None=None                   # the score sequence that is thresholded
     smooth:int|None=None  # moving average of it, in snippets
     thetas:tuple[float, ...]|None=None  # thresholds, fractions of the sequence's range
     class_threshold:float|None=None  # localized: classes this probable, and the best
