@@ -28,9 +28,9 @@ from . import report as report
 from . import reproduction as reproduction
 from . import scale as scale
 from . import simulation as simulation
+from . import statistics as statistics
 from . import table_a as table_a
 from . import table_b as table_b
-from . import statistics as statistics
 from . import trust as trust
 from . import videos as videos
 from .algorithm import algorithm_1 as algorithm_1
