@@ -67,7 +67,7 @@ def test_a_finished_run_is_localized_again_but_not_trained_otherwise(tmp_path):
     assert other.seconds_ == model.seconds_ and len(
         other.localize(TEST)) != len(model.localize(TEST))
     pd.testing.assert_frame_equal(COPL.load(checkpoint).localize(TEST), other.localize(TEST))
-    for field, value in (('top_k', 4), ('alpha', .2), ('lr', .1), ('mapping', 'soft')):
+    for field, value in (('top_k', 2), ('alpha', .2), ('lr', .1), ('mapping', 'soft')):
         with pytest.raises(CoplError, match=f'another configuration \\({field}'):
             small(**{field: value}).fit(TRAIN, checkpoint, resume=True)
 
