@@ -33,8 +33,8 @@ def dist(tmp_path_factory):
 def test_the_wheel_holds_the_package_and_nothing_else(dist):
     names = zipfile.ZipFile(dist[0]).namelist()
     modules = {f'copl/{p.name}' for p in (ROOT/'copl').glob('*.py')} | {
-        'copl/py.typed', 'copl/behaviour.json', 'copl/timelines.json', 'copl/report.html', 'copl/report.css',
-        'copl/report.js', 'copl/__init__.pyi'}
+        'copl/py.typed', 'copl/behaviour.json', 'copl/timelines.json', 'copl/report.html',
+        'copl/report.css', 'copl/report.js', 'copl/__init__.pyi'}
     assert {n for n in names if '.dist-info/' not in n} == modules
 
 
