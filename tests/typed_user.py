@@ -43,5 +43,4 @@ assert_type(kept, np.ndarray)
 
 best = BestOf(COPL(config=Config.preset('feel', 20)), runs=3, options={'alpha': [.25, .5]})
 assert_type(best.fit(train, test), BestOf)
-assert_type(best.verdict_.why, str)
 assert_type(BestOf.auto(COPL(20), runs=3).fit(train, test), BestOf)
