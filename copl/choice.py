@@ -21,10 +21,9 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.model_selection import ParameterGrid
 
-
 from .algorithm import taking_part
 from .config import (
-    Config, atomic_write, config_from_dict, config_to_dict, named, save_config, world)
+    PRESETS, Config, atomic_write, config_from_dict, config_to_dict, named, save_config, world)
 from .estimator import COPL, data_hash, one_run, same_run
 from .trust import best_run, between_runs, verdict
 from .videos import CoplError, VideoSet, shown
@@ -171,17 +170,17 @@ def compared(
     return table.assign(chosen=table.index == table.figure.fillna(-1).argmax())
 
 # %% ../nbs/24_choice.ipynb #0ac46c85
-_NO_CONSISTENCY = {'losses': ('cls', 'asl'), 'shift': 0.0, 'gamma': 0.0} # no L_CI, L_C, L_CO
-_RAMP = {'lambda_streams': 5.0, 'ramp_up': 1.0, 'lr': 2e-3}
+_LOOP = PRESETS['conventional']
+_NO_CONSISTENCY = {k: _LOOP[k] for k in ('losses', 'shift', 'gamma')}     # no L_CI, L_C, L_CO
+_RAMP = {'ramp_up': 1.0, 'lr': 2e-3}
 _NO_RAMP = {'ramp_up': 0.0, 'lr': 1e-3}
 
 AUTO_GRID = { # name of a setting: fields of `Config`; of equals the first is chosen
-    'ramp-k4': {'top_k': 4, **_RAMP},
-    'ramp-k2': {'top_k': 2, **_RAMP},
+    'ramp-k4': {'top_k': 4, 'lambda_streams': 5.0, **_RAMP},
+    'ramp-k2': {'top_k': 2, 'lambda_streams': 5.0, **_RAMP},
     'k8-streams1': {'top_k': 8, 'lambda_streams': 1.0, **_NO_RAMP},
     'k8-plain': {'top_k': 8, **_NO_RAMP, **_NO_CONSISTENCY},
-    'loop-k4': {'top_k': 4, **_RAMP, **_NO_CONSISTENCY, 'attention': 'class_agnostic',
-                'select': 'all'}} # the conventional loop
+    'loop-k4': {'top_k': 4, **_RAMP, **_LOOP}}
 AUTO_ROUNDS = 2     # rounds of a short run, unless the model has fewer
 AUTO_RUNS = 2       # short runs of each setting
 AUTO_HOLD_OUT = 0.2 # fraction that is held out where there are no unseen videos

@@ -469,7 +469,7 @@ def _still(videos):
 
 # %% ../nbs/23_estimator.ipynb #4a8c802b
 class _Described(_Fitted):
-    "More of it."
+    "What a fitted model says of videos."
     @on_fixed_threads
     def outputs(self,
         videos:VideoSet, # any videos with the features of training

@@ -155,8 +155,8 @@ def loss_c(
                best_members(groups.unsure, -A_cs, k)]                 # unsure background
     indices = torch.stack([m.indices for m in members], 1)            # (B, 4, k)
     there = torch.stack([m.there for m in members], 1)                # (B, 4, k)
-    all_there = torch.stack([g.any(-1) for g in groups]).all(0)       # (B,)
-    return sum(_contrast(h, indices, there, tau) for h in out.hidden)*all_there
+    every_group = there.any(-1).all(-1)                               # (B,) none is empty
+    return sum(_contrast(h, indices, there, tau) for h in out.hidden)*every_group
 
 _ANCHORS, _POSITIVES, _NEGATIVES = [2, 3, 0, 1], [0, 1, 2, 3], [1, 0, 1, 0]   # the four triples
 

@@ -247,7 +247,7 @@ class Verdict(NamedTuple):
     def doubted(self,
         doubt:str|None # a sentence; None: there is none
     )->'Verdict':
-        "The same with one more doubt."
+        "This verdict with one more warning."
         return self if doubt is None else self._replace(doubts=(*self.doubts, doubt))
 
 # %% ../nbs/18_trust.ipynb #2120a415

@@ -1,6 +1,4 @@
 "Several runs, and settings tried by short runs: what is made, what is chosen, what is said."
-import contextlib
-import io
 import json
 import pickle
 import re
@@ -26,16 +24,12 @@ from copl.choice import (
     outcome,
     plans,
 )
-from copl.cli import main
 from copl.config import config_from_dict, config_to_dict
 from copl.data import save_videos
-from copl.simulation import Simulation, simulate
 from copl.trust import Background, best_run, between_runs, verdict
 
-SMALL = dict(hidden=16, snippets=16, iteration_num=3, epoch_num=2, batch_size=5,
-             precision='float32')
-VIDEOS = simulate(Simulation(n_train=20, n_test=24, n_classes=3, dim=12, max_length=40), 2)
-TRAIN, UNSEEN = VIDEOS.split()
+from .small_runs import SMALL, TRAIN, UNSEEN, VIDEOS, command, weights
+
 QUICK = ['--epoch-num', 1, '--iteration-num', 2, '--hidden', 16, '--snippets', 16,
          '--n-classes', 3, '--device', 'cpu']
 SAME = np.arange(20) % 3
@@ -43,20 +37,6 @@ APART = np.repeat([0, 1, 2], 7)[:20]   # has nothing in common with SAME
 PLAIN = {'losses': ('cls', 'asl'), 'shift': 0., 'gamma': 0.}
 GRID = {'k8': {'top_k': 8, 'lambda_streams': 5.}, 'k8-one': {'top_k': 8, 'lambda_streams': 1.},
         'k2': {'top_k': 2, 'lambda_streams': 5.}, 'k2-plain': {'top_k': 2, **PLAIN}}
-
-
-def said(*args):
-    "The command, here: (exit status, what it printed, what it complained about)."
-    out = io.StringIO()
-    err = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main([str(a) for a in args])
-    return status, out.getvalue(), err.getvalue()
-
-
-def weights(model):
-    "All weights of a fitted model, one after another."
-    return torch.cat([p.detach().flatten() for p in model.network_.parameters()])
 
 
 @pytest.fixture
@@ -238,7 +218,7 @@ def test_the_runs_are_those_that_each_seed_makes_alone(two):
     seed = int(best.runs_.agreement.argmax())
     assert best.best_.config.seed == seed == best.runs_.seed[best.runs_.chosen].item()
     for found in (best.best_, COPL.load(folder/'checkpoint.pt', 'cpu')):
-        assert torch.equal(weights(found), weights(alone[seed]))
+        assert torch.equal(weights(found.network_), weights(alone[seed].network_))
     assert best.likeness_.to_numpy() == pytest.approx(
         between_runs([alone[s].pseudolabels_ for s in range(2)]))
 
@@ -277,7 +257,7 @@ def test_runs_at_the_same_time_are_those_one_after_the_other(grid, monkeypatch):
     pd.testing.assert_frame_equal(one.runs_.drop(columns='seconds'),
                                   both.runs_.drop(columns='seconds'))
     assert len(one.auto_) == 2 and one.choice_ == both.choice_
-    assert torch.equal(weights(one.best_), weights(both.best_))
+    assert torch.equal(weights(one.best_.network_), weights(both.best_.network_))
 
 
 # Settings tried by short runs
@@ -474,7 +454,7 @@ def test_a_choice_goes_on_where_it_was_stopped(grid, whole, tmp_path, monkeypatc
     pd.testing.assert_frame_equal(found.auto_.drop(columns='seconds'),
                                   whole[0].auto_.drop(columns='seconds'))
     assert found.choice_ == whole[0].choice_
-    assert torch.equal(weights(found.best_), weights(whole[0].best_))
+    assert torch.equal(weights(found.best_.network_), weights(whole[0].best_.network_))
 
 
 def test_what_a_finished_choice_lacks_is_made_again_and_nothing_else(grid, whole, tmp_path,
@@ -512,7 +492,7 @@ def test_what_a_finished_choice_lacks_is_made_again_and_nothing_else(grid, whole
     (['--preset', 'auto', '--hold-out', .01], 'leaves out 0 of 20 videos'),
     (['--hold-out', .001], 'leaves out 0 of 20 videos')])
 def test_what_cannot_be_tried_is_one_line_and_leaves_no_run(data, tmp_path, args, message):
-    status, _, err = said('train', data, *QUICK, *args, '--out', tmp_path/'run')
+    status, _, err = command('train', data, *QUICK, *args, '--out', tmp_path/'run')
     assert status == 1 and message in err.splitlines()[-1]
     assert not list(tmp_path.glob('**/checkpoint.pt'))
 
@@ -527,7 +507,7 @@ def data(tmp_path_factory):
 
 def test_several_runs_by_the_command_line(data, tmp_path):
     run = ['train', data, '--runs', 2, *QUICK, '--out', tmp_path/'best']
-    status, printed, _ = said(*run)
+    status, printed, _ = command(*run)
     assert status == 0
     runs = pd.read_csv(tmp_path/'best/runs.csv')
     chosen = runs[runs.chosen].run.item()
@@ -535,11 +515,11 @@ def test_several_runs_by_the_command_line(data, tmp_path):
     for name in ('detections.json', 'rounds.csv', 'pseudolabels.csv', 'config.yaml'):
         assert (tmp_path/'best'/name).read_bytes() == (tmp_path/'best'/chosen/name).read_bytes()
     assert {p.name for p in (tmp_path/'best').glob('*.*g')} == {'likeness.png'}
-    assert said(*run)[2].endswith('or choose another folder with --out\n')
+    assert command(*run)[2].endswith('or choose another folder with --out\n')
     before = (tmp_path/'best/rounds.csv').read_bytes()
     for path in (tmp_path/'best/seed-1').iterdir(): path.unlink()
     (tmp_path/'best/checkpoint.pt').unlink()
-    assert said(*run, '--resume')[0] == 0
+    assert command(*run, '--resume')[0] == 0
     assert (tmp_path/'best/rounds.csv').read_bytes() == before
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path/'best/runs.csv').drop(columns='seconds'),
                                   runs.drop(columns='seconds'))
@@ -551,7 +531,7 @@ def test_several_runs_by_the_command_line(data, tmp_path):
 def test_a_choice_of_settings_by_the_command_line(grid, data, tmp_path, trained):
     run = ['train', data, '--preset', 'auto', '--lambda-streams', 5, '--no-stream-norm', *QUICK,
            '--out', tmp_path/'run']     # 5 is the default too: only the arguments tell
-    status, printed, err = said(*run)
+    status, printed, err = command(*run)
     assert status == 0 and 'auto: lambda_streams = 5 is given: 3 of 4 settings are left' in err
     assert [c.lambda_streams for c in trained] == [5.]*7
     table = pd.read_csv(tmp_path/'run/auto.csv')
@@ -565,14 +545,14 @@ def test_a_choice_of_settings_by_the_command_line(grid, data, tmp_path, trained)
     assert config['iteration_num'] == 2 and f'top_k = {config["top_k"]}' in choice
     for name in ('detections.json', 'rounds.csv'):
         assert (tmp_path/'run'/name).read_bytes() == (tmp_path/'run/seed-0'/name).read_bytes()
-    assert 'already holds a run' in said(*run)[2]
+    assert 'already holds a run' in command(*run)[2]
     for name in ('checkpoint.pt', 'seed-0'):
         path = tmp_path/'run'/name
         (path.unlink if path.is_file() else lambda p=path: shutil.rmtree(p))()
-    assert 'already holds a run' in said(*run)[2] and len(trained) == 7
-    assert said(*run, '--resume')[1].split(choice)[0] == printed.split(choice)[0]
+    assert 'already holds a run' in command(*run)[2] and len(trained) == 7
+    assert command(*run, '--resume')[1].split(choice)[0] == printed.split(choice)[0]
     assert len(trained) == 8
-    status, _, err = said('report', tmp_path/'run', '--device', 'cpu')
+    status, _, err = command('report', tmp_path/'run', '--device', 'cpu')
     page = (tmp_path/'run/report.html').read_text()
     assert (status, err) == (0, '') and 'By setting, short runs' in page and 'k2-plain' in page
     why = json.loads((tmp_path/'run/metrics.json').read_text())['trust']['why']
@@ -582,7 +562,7 @@ def test_a_choice_of_settings_by_the_command_line(grid, data, tmp_path, trained)
 def test_a_folder_without_a_test_subset_by_the_command_line(grid, tmp_path, trained):
     alone = VideoSet(TRAIN.names, TRAIN.streams, TRAIN.grid)
     save_videos(alone, tmp_path/'mine')
-    status, _, err = said('train', tmp_path/'mine', '--preset', 'auto', '--top-k', 4,
+    status, _, err = command('train', tmp_path/'mine', '--preset', 'auto', '--top-k', 4,
                           '--gamma', .9, *QUICK, '--out', tmp_path/'run')
     assert status == 0 and 'copl: warning: no test subset: a fifth of the 20 videos' in err
     assert {c.hold_out for c in trained} == {.2} and {c.top_k for c in trained} == {4}

@@ -16,12 +16,9 @@ from copl.scale import TOGETHER, localize_videos
 from copl.simulation import Simulation, simulate
 from copl.videos import Annotations, TimeGrid
 
+from .small_runs import weights
+
 SMALL = dict(hidden=8, snippets=12, iteration_num=2, epoch_num=2, batch_size=5, precision='float32')
-
-
-def weights(network):
-    "All of them, one after another."
-    return torch.cat([p.detach().flatten() for p in network.parameters()])
 
 
 def few(n=12, streams=2, seed=2):

@@ -38,11 +38,7 @@ from copl.simulation import Simulation, simulate
 from copl.videos import VideoSet
 
 from .reference import training as reference
-
-
-def weights(network):
-    "All of them, one after another."
-    return torch.cat([p.detach().flatten() for p in network.parameters()])
+from .small_runs import weights
 
 
 def some_videos(n=12, streams=2, seed=2):

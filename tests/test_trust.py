@@ -1,6 +1,4 @@
 "What tells good runs from bad ones without labels, and what is chosen by it."
-import contextlib
-import io
 import json
 from dataclasses import replace
 
@@ -13,9 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 import copl.cli
 from copl import COPL, Config, CoplError, VideoSet, algorithm_1, estimate_n_classes
 from copl.algorithm import taking_part
-from copl.cli import main
 from copl.engine import Batches, train
-from copl.simulation import Simulation, simulate
 from copl.trust import (
     FEWEST,
     SCENES,
@@ -32,26 +28,10 @@ from copl.trust import (
     verdict,
 )
 
-SMALL = dict(hidden=16, snippets=16, iteration_num=3, epoch_num=2, batch_size=5,
-             precision='float32')
-VIDEOS = simulate(Simulation(n_train=20, n_test=24, n_classes=3, dim=12, max_length=40), 2)
-TRAIN, UNSEEN = VIDEOS.split()
+from .small_runs import SMALL, TRAIN, UNSEEN, command, weights
+
 QUICK = ['--epoch-num', 2, '--iteration-num', 2, '--hidden', 16, '--snippets', 32,
          '--device', 'cpu']
-
-
-def weights(network):
-    "All of them, one after another."
-    return torch.cat([p.detach().flatten() for p in network.parameters()])
-
-
-def command(*args):
-    "The command, here: (exit status, what it printed, what it complained about)."
-    out = io.StringIO()
-    err = io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main([str(a) for a in args])
-    return status, out.getvalue(), err.getvalue()
 
 
 def by_hand(videos, network, config):

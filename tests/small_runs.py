@@ -1,0 +1,27 @@
+"What the tests of whole runs share: a small set, small options, a command called in this process."
+import contextlib
+import io
+
+import torch
+
+from copl.cli import main
+from copl.simulation import Simulation, simulate
+
+SMALL = dict(hidden=16, snippets=16, iteration_num=3, epoch_num=2, batch_size=5,
+             precision='float32')
+VIDEOS = simulate(Simulation(n_train=20, n_test=24, n_classes=3, dim=12, max_length=40), 2)
+TRAIN, UNSEEN = VIDEOS.split()
+
+
+def weights(network):
+    "All of them, one after another."
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+def command(*args):
+    "The command, here: (exit status, what it printed, what it complained about)."
+    out = io.StringIO()
+    err = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main([str(a) for a in args])
+    return status, out.getvalue(), err.getvalue()
