@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIMULATED', 'simulated', 'Opening', 'open_truth', 'Train', 'Again', 'Localize', 'Scores', 'Name', 'Evaluate',
-           'Report', 'Extract', 'Inspect', 'Convert', 'Demo', 'Reproduce', 'main']
+           'Report', 'Extracting', 'Extract', 'Inspect', 'Convert', 'Run', 'Demo', 'Reproduce', 'main']
 
 # %% ../nbs/41_cli.ipynb #e222a342
 import contextlib
@@ -21,6 +21,7 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -309,16 +310,15 @@ def _tries(texts):
 
 # %% ../nbs/41_cli.ipynb #529db948
 @contextlib.contextmanager
-def _interruptible(out):
-    "Ctrl-C says how to go on; so does SIGTERM, where a single process runs in its main thread."
+def _interruptible(how):
+    """Ctrl-C says how to go on; so does SIGTERM, where a single process runs in its main thread.
+    how: what to type."""
     def stop(number, frame): raise SystemExit(128 + number)
     alone = world()[1] == 1 and threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, stop) if alone else None
     try: yield
     except (KeyboardInterrupt, SystemExit):
-        if not world()[0]:
-            print(f'\ninterrupted: go on with the same command and --resume --out {out}',
-                  file=sys.stderr)
+        if not world()[0]: print(f'\ninterrupted: go on with {how}', file=sys.stderr)
         raise
     finally:
         if alone: signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
@@ -359,7 +359,14 @@ class Train:
     given:tyro.conf.Suppress[tuple[str, ...]]=() # fields of `Config` among the arguments
 
     def __call__(self):
-        "Train, localize, write the results folder."
+        "Train, localize, write the results folder, say what can be done with it."
+        out, videos, said = self.train()
+        if not world()[0]: print(said, f'results in {out}', *self._next(out, videos), sep='\n')
+
+    def train(self,
+        again:str='', # what to type to go on; default: the same with --resume
+    )->tuple[Path, VideoSet, str]: # the results folder, all videos, a summary
+        "Train, localize, write the results folder; raises `CoplError`."
         self._check()
         processes = (1, 1) if self._several else (self.devices, self.num_nodes)
         fabric = copl.devices.launch(find_device(self.device), *processes, self.method.precision)
@@ -380,12 +387,11 @@ class Train:
                      num_nodes=processes[1], compile=self.compile, verbose=True,
                      threads=self.threads, start=self.start)
         best = self._chooser(model)
-        with copl.estimator.one_run(out/'checkpoint.pt'), _interruptible(out):
+        again = again or f'the same command and --resume --out {out}'
+        with copl.estimator.one_run(out/'checkpoint.pt'), _interruptible(again):
             _new_folder(out, self.resume)             # again: now nobody else makes it one
-            said = (self._best(best, train, test, out) if best
-                      else self._one(model, train, test, out))
-        if fabric.is_global_zero:
-            print(said, f'results in {out}', *self._next(out, videos), sep='\n')
+            return out, videos, (self._best(best, train, test, out) if best
+                                 else self._one(model, train, test, out))
 
     def _chooser(self, model):
         "What chooses among several runs; None for a single one."
@@ -428,7 +434,8 @@ class Train:
     def _one(self, model, train, test, out):
         "A single run; what to print of it."
         if not (out/'checkpoint.pt').exists(): save_config(model.config, out/'config.yaml')
-        model.fit(train, out/'checkpoint.pt', self.resume,
+        resume = self.resume and (out/'checkpoint.pt').exists()
+        model.fit(train, out/'checkpoint.pt', resume,
                   tensorboard=out/'tensorboard' if self.tensorboard else None, unseen=test)
         metrics = _write_results(model, train, test, out, self._opened())
         return f'{_table(model.rounds_, _COLUMNS)}\n\n{_report(metrics)}'
@@ -704,11 +711,8 @@ class Report:
 
 # %% ../nbs/41_cli.ipynb #df1a5544
 @dataclass(frozen=True)
-class Extract:
-    "Features of your own videos, as a folder that copl train reads."
-    videos:Annotated[  # video files, folders of them, or patterns
-        Positional[tuple[str, ...]], tyro.conf.arg(metavar='VIDEO...')]
-    out:Path                              # folder for rgb/, flow/, grid.yaml and extract.json
+class Extracting:
+    "How videos become features."
     backbone:Literal[  # lite0 needs no download; i3d, which the literature uses, needs both weights
         'lite0', 'i3d']='lite0'
     weights_rgb:str|None=None  # of i3d: path, or URL with #sha256=..., of rgb_imagenet.pt
@@ -718,27 +722,53 @@ class Extract:
     stride:int=16                         # frames from one snippet to the next
     short_side:int=256                    # pixels of the resized picture's shorter side
     crop:int=224  # pixels of the square in its centre that the backbone sees
-    batch_size:int=8                      # snippets at a time
-    device:str='auto'                     # auto, cpu, cuda, ...
-    share:str|None=None  # such as 2/4, second of 4 shares of the videos; torchrun: one per process
     flow:Literal['tvl1', 'dis']|None=None  # optical flow; default: tvl1 for i3d, dis for lite0
-    workers:int=1                         # processes
+    workers:int=1                         # processes that extract
+
+    def extract(self,
+        videos:Sequence[str|Path], # files, folders and patterns
+        out:Path,                  # folder of the features
+        device:str,
+        batch_size:int=8,          # snippets at a time
+        share:str|None=None,       # of the videos, such as 2/4
+    ):                             # a `copl.extraction.Extraction`
+        "Features of the videos that have none yet, and a line about them; raises `CoplError`."
+        found = copl.extraction.extract(
+            videos, out, self.backbone, self.weights_rgb, self.weights_flow,
+            TimeGrid(self.stride, self.window, self.fps), self.short_side, self.crop,
+            batch_size, device, True, share, self.flow, self.workers)
+        print(f'{len(found.done)} videos extracted, {len(found.kept)} there already, '
+              f'{len(found.failed)} unusable: {out}')
+        return found
+
+def _refuse_failed(found):
+    "Raises `CoplError` that names the videos that cannot be used; found: an `Extraction`."
+    if not found.failed: return
+    total = sum(map(len, found))
+    raise CoplError('\n  '.join([f'{len(found.failed)} of {total} videos cannot be used:',
+                                 *found.failed.values()]))
+
+# %% ../nbs/41_cli.ipynb #b7f2a9c4
+@dataclass(frozen=True)
+class Extract:
+    "Features of your own videos, as a folder that copl train reads."
+    videos:Annotated[  # video files, folders of them, or patterns
+        Positional[tuple[str, ...]], tyro.conf.arg(metavar='VIDEO...')]
+    out:Path                              # folder for rgb/, flow/, grid.yaml and extract.json
+    how:OmitArgPrefixes[Extracting]=field(default_factory=Extracting)
+    device:str='auto'                     # auto, cpu, cuda, ...
+    batch_size:int=8                      # snippets at a time
+    share:str|None=None  # such as 2/4, second of 4 shares of the videos; torchrun: one per process
 
     def __call__(self):
         "Extract; raises `CoplError` at the end where a video could not be used."
         if not self.videos:
             raise CoplError('found no VIDEO, expected video files, folders or patterns')
-        done, kept, failed = copl.extraction.extract(
-            self.videos, self.out, self.backbone, self.weights_rgb, self.weights_flow,
-            TimeGrid(self.stride, self.window, self.fps), self.short_side, self.crop,
-            self.batch_size, self.device, True, self.share, self.flow, self.workers)
-        print(f'{len(done)} videos extracted, {len(kept)} there already, '
-              f'{len(failed)} unusable: {self.out}', copl.extraction.NOTES[self.backbone == 'i3d'],
-              sep='\n')
-        if failed:
-            raise CoplError('\n  '.join([
-                f'{len(failed)} of {len(done) + len(kept) + len(failed)} videos cannot be used:',
-                *failed.values()]))
+        with _interruptible('the same command: finished videos are kept'):
+            found = self.how.extract(self.videos, self.out, self.device,
+                                     self.batch_size, self.share)
+        print(copl.extraction.NOTES[self.how.backbone == 'i3d'])
+        _refuse_failed(found)
 
 # %% ../nbs/41_cli.ipynb #4bf5c734
 @dataclass(frozen=True)
@@ -776,6 +806,43 @@ class Convert:
         if self.subset is not None: videos = videos.subset(self.subset)
         print(f'{videos} written in the layout {self.to}: '
               f'{convert_videos(videos, self.out, self.to)}')
+
+# %% ../nbs/41_cli.ipynb #d94b6e02
+@dataclass(frozen=True)
+class Run:
+    "From videos to named clusters: extract, train, report; the same command again goes on."
+    videos:Annotated[Positional[Path], tyro.conf.arg(metavar='VIDEOS')] # folder of video files
+    out:Path                              # folder for features/ and run/, with the page in it
+    annotations:Path|None=None  # CSV, ActivityNet JSON or other ground truth, for names and scores
+    preset:Literal[  # auto: the best of a few settings by short runs; options win over presets
+        'auto', 'conventional', 'feel', 'aicl-weak', 'asl-weak', 'activitynet']='auto'
+    runs:int=1  # runs from --seed on; the best is chosen without labels
+    device:str='auto'                     # auto, cpu, cuda, ...
+    threads:int=1  # CPU threads: only 1 repeats a run bitwise, more are faster; 0: libraries choose
+    how:OmitArgPrefixes[Extracting]=field(default_factory=Extracting)
+    method:OmitArgPrefixes[_Options]=field(default_factory=_Options) # n_classes: default auto
+    given:tyro.conf.Suppress[tuple[str, ...]]=() # fields of `Config` among the arguments
+
+    def __call__(self):
+        "All three stages; raises `CoplError` at the end where a video could not be used."
+        again = 'the same command: what is finished is kept'
+        features, run = self.out/'features', self.out/'run'
+        print('1 of 3: features', file=sys.stderr)
+        with _interruptible(again): found = self.how.extract([self.videos], features, self.device)
+        if not found.done and not found.kept: _refuse_failed(found)
+        print('2 of 3: training', file=sys.stderr)
+        print(self._training(features, run).train(again)[-1])
+        print('3 of 3: page', file=sys.stderr)
+        with _interruptible(again): Report(run, videos=self.videos, device=self.device)()
+        print(f'name the clusters in the page, or: copl name {run} 0=LongJump ...')
+        _refuse_failed(found)
+
+    def _training(self, features, run):
+        "The command that trains."
+        n_classes = self.method.n_classes or 'auto'
+        return Train(str(features), self.annotations, preset=self.preset, out=run, resume=True,
+                     runs=self.runs, device=self.device, threads=self.threads, given=self.given,
+                     method=dataclasses.replace(self.method, n_classes=n_classes))
 
 # %% ../nbs/41_cli.ipynb #2de92df1
 @dataclass(frozen=True)
@@ -905,9 +972,10 @@ def _meant(argv):
         return functools.reduce(operator.or_, whole), '', argv, {}
     if name in COMMANDS:
         options = {}
-        if name == 'train':
-            options['default'] = Train(data=tyro.MISSING, method=_defaults(argv),
-                                       given=_given_fields(argv))
+        chosen = {'method': _defaults(argv), 'given': _given_fields(argv)}
+        if name == 'train': options['default'] = Train(data=tyro.MISSING, **chosen)
+        if name == 'run':
+            options['default'] = Run(videos=tyro.MISSING, out=tyro.MISSING, **chosen)
         return COMMANDS[name], name, argv[1:], options
     shown = [Annotated[_overview(cls), tyro.conf.subcommand(name)]
              for name, cls in COMMANDS.items()]
@@ -923,9 +991,9 @@ def _overview(cls):
 ABOUT = ('Unsupervised temporal action localization. --quiet before or after any command: nothing '
          'but errors; --version; --tyro-write-completion bash FILE: completion for a shell.')
 
-COMMANDS = {'demo': Demo, 'train': Train, 'name': Name, 'localize': Localize, 'scores': Scores,
-            'evaluate': Evaluate, 'report': Report, 'inspect': Inspect, 'convert': Convert,
-            'extract': Extract, 'reproduce': Reproduce}
+COMMANDS = {'demo': Demo, 'run': Run, 'train': Train, 'name': Name, 'localize': Localize,
+            'scores': Scores, 'evaluate': Evaluate, 'report': Report, 'inspect': Inspect,
+            'convert': Convert, 'extract': Extract, 'reproduce': Reproduce}
 
 # %% ../nbs/41_cli.ipynb #2898e3c3
 def _quietly(argv):

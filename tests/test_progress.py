@@ -1,0 +1,26 @@
+"Long work tells of itself where nobody watches a bar."
+import time
+
+import pytest
+
+import copl.config
+from copl.config import progress
+
+
+@pytest.fixture
+def quick_lines(monkeypatch): monkeypatch.setattr(copl.config, 'LINE_SECONDS', .05)
+
+def test_a_line_now_and_then_where_output_is_a_file(quick_lines, capfd):
+    for _ in progress(range(10), unit='video'): time.sleep(.03)
+    out, err = capfd.readouterr()
+    lines = err.splitlines()
+    assert out == '' and 2 <= len(lines) <= 10 and '\r' not in err
+    assert all(' of 10 videos done, ' in line and line.endswith(' left') for line in lines)
+    done = [int(line.split()[0]) for line in lines]
+    assert done == sorted(set(done))
+
+def test_short_work_and_what_shall_be_silent_say_nothing(capfd, quick_lines):
+    for _ in progress(range(10), unit='video', verbose=False): time.sleep(.01)
+    copl.config.LINE_SECONDS = 60
+    for _ in progress(range(10), unit='video'): pass
+    assert capfd.readouterr().err == ''
