@@ -177,10 +177,10 @@ _NO_RAMP = {'ramp_up': 0.0, 'lr': 1e-3}
 
 AUTO_GRID = { # name of a setting: fields of `Config`; of equals the first is chosen
     'ramp-k4': {'top_k': 4, 'lambda_streams': 5.0, **_RAMP},
-    'ramp-k2': {'top_k': 2, 'lambda_streams': 5.0, **_RAMP},
     'k8-streams1': {'top_k': 8, 'lambda_streams': 1.0, **_NO_RAMP},
     'k8-plain': {'top_k': 8, **_NO_RAMP, **_NO_CONSISTENCY},
-    'loop-k4': {'top_k': 4, **_RAMP, **_LOOP}}
+    'loop-k4': {'top_k': 4, **_RAMP, **_LOOP},
+    'loop-k2': {'top_k': 2, **_RAMP, **_LOOP}}
 AUTO_ROUNDS = 2     # rounds of a short run, unless the model has fewer
 AUTO_RUNS = 2       # short runs of each setting
 AUTO_HOLD_OUT = 0.2 # fraction that is held out where there are no unseen videos
