@@ -850,7 +850,7 @@ class Demo:
     "Watch COPL discover six action classes in simulated videos, beside the conventional loop."
     seed:int=0                            # other seed, other videos
     out:Path|None=None                    # results folder; default: runs/demo-<seed>
-    epoch_num:int=30                      # epochs in each of the 4 rounds
+    epoch_num:int=15                      # epochs in each of the 4 rounds
     device:str='auto'                     # auto, cpu, cuda, ...
 
     def __call__(self):

@@ -14,6 +14,7 @@ import math
 import os
 import secrets
 import sys
+import time
 import typing
 import zlib
 from collections.abc import Callable, Mapping
@@ -72,12 +73,15 @@ def progress(
     silent = not verbose or world()[0] > 0
     watched = 'ipykernel' in sys.modules or getattr(sys.stderr, 'isatty', bool)()
     if watched or silent: return auto.tqdm(items, disable=silent, **how)
+    told = time.monotonic()
     class Lines(std.tqdm):
         def display(self, msg=None, pos=None):
-            if msg != '': print(self, file=sys.stderr, flush=True)    # '' takes a bar away
+            nonlocal told
+            if time.monotonic() - told < LINE_SECONDS or msg == '': return # '': the bar is closed
+            told = time.monotonic()
+            print(self, file=sys.stderr, flush=True)
     form = '{n_fmt} of {total_fmt} {unit}s done, {elapsed} so far, {remaining} left'
-    return Lines(items, delay=LINE_SECONDS, mininterval=LINE_SECONDS, miniters=0, bar_format=form,
-                 leave=False, **how)
+    return Lines(items, mininterval=LINE_SECONDS, miniters=0, bar_format=form, leave=False, **how)
 
 # %% ../nbs/02_config.ipynb #f0ef273e
 def cache_folder()->Path:

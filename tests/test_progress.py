@@ -24,3 +24,12 @@ def test_short_work_and_what_shall_be_silent_say_nothing(capfd, quick_lines):
     copl.config.LINE_SECONDS = 60
     for _ in progress(range(10), unit='video'): pass
     assert capfd.readouterr().err == ''
+
+
+def test_a_bar_that_is_drawn_again_for_every_epoch_prints_no_more(quick_lines, capfd):
+    with progress(total=10, unit='epoch') as bar:
+        for i in range(10):
+            time.sleep(.01)
+            bar.set_postfix(loss=i)
+            bar.update()
+    assert len(capfd.readouterr().err.splitlines()) <= 3
