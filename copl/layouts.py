@@ -27,7 +27,8 @@ import yaml
 
 from .annotations import array_header, as_text, is_pickle, load_array, save_annotations
 from .config import atomic_write, read_yaml
-from .videos import Annotations, CoplError, TimeGrid, safe_name, shown
+from .videos import (
+    Annotations, CoplError, TimeGrid, refuse_doubles, safe_name, shown)
 
 # %% ../nbs/31_layouts.ipynb #a8daacd0
 LayoutName = Literal['folder', 'flat', 'cola', 'wtalc', 'joint', 'npz_pairs', 'suffix', 'hdf5',
@@ -413,8 +414,7 @@ def _flat_index(index):
     if columns != ['video', 'snippets'] or (table.snippets < 1).any() or not len(table):
         raise CoplError(f'{index}: found {len(table)} videos and the columns {columns}, '
                         'expected video and snippets (at least 1)')
-    double = table.video[table.video.duplicated()]
-    if len(double): raise CoplError(f'{index}: video {double.iloc[0]!r} occurs more than once')
+    refuse_doubles(index, table.video)
     return table
 
 def _map_stream(file, snippets, index):
@@ -596,8 +596,7 @@ def _read_wtalc(path, allow_pickle, wanted):
     if content.ndim < 1 or len(content) != len(names):
         raise CoplError(f'{file}: shape {content.shape}, expected ({len(names)},): '
                         'one entry for each video of videoname.npy')
-    double = pd.Series(names)[pd.Series(names).duplicated()]
-    if len(double): raise CoplError(f'{index}: video {double.iloc[0]!r} occurs more than once')
+    refuse_doubles(index, names)
     found = Found('wtalc', path, files=[file, index], annotations=truth)
     for name, x in zip(names, content[:], strict=True):
         found.parts[name] = {SINGLE: Part(file, functools.partial(_as_array, file, name, x))}
