@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['DETECTIONS', 'TABLES', 'FORMS', 'PICKLE', 'ENDINGS', 'read_json', 'Problems', 'load_annotations', 'as_annotations',
            'save_annotations', 'as_text', 'load_array', 'is_pickle', 'array_header', 'load_detections',
-           'save_detections', 'bare_name', 'matched_names', 'check_times', 'unused_time', 'annotation_card']
+           'save_detections', 'bare_name', 'matched_names', 'duration_problems', 'check_times', 'unused_time',
+           'rescaled_remark', 'annotation_card']
 
 # %% ../nbs/30_annotations.ipynb #579db660
 import functools
@@ -515,6 +516,24 @@ def matched_names(
                       f'such as {some}', stacklevel=2)
     return found
 
+# %% ../nbs/30_annotations.ipynb #14be008c
+def duration_problems(
+    lengths:dict[str, int],  # T_i by video
+    grid:TimeGrid,
+    annotations:Annotations  # videos of unknown duration pass
+)->dict[str, str]:           # video: what is wrong
+    "Videos whose annotated duration is over 5 % from that of their snippets."
+    known = annotations.videos.set_index('video').duration.dropna().to_dict()
+    slack = (grid.window + grid.stride)/grid.fps
+    problems = {}
+    for video in lengths.keys() & known.keys():
+        expected = lengths[video]*grid.stride/grid.fps
+        if abs(known[video] - expected) <= max(0.05*known[video], slack): continue
+        problems[video] = (f'video {video!r}: annotated as {known[video]:.1f} s, '
+                           f'expected {expected:.1f} s from {lengths[video]} snippets, '
+                           f'stride {grid.stride} at {grid.fps:g} fps')
+    return {video: problems[video] for video in lengths if video in problems}
+
 # %% ../nbs/30_annotations.ipynb #b7fa39a8
 class _Ends(NamedTuple):
     "Where segments end, and their features."
@@ -570,7 +589,8 @@ def _refuse_rescaled(lengths, annotations):
     "Raises `CoplError` where videos of different durations have as many snippets each."
     known = annotations.videos.set_index('video').duration.reindex(list(lengths)).dropna()
     rows = {lengths[video] for video in known.index}
-    if len(known) < 4 or len(rows) > 1 or known.max() <= 1.1*known.min(): return
+    unlike = (known/known.median() - 1).abs() > .1
+    if len(known) < 4 or len(rows) > 1 or unlike.mean() <= .3: return
     raise CoplError(
         f'{annotations.source}: all {len(known)} videos have {rows.pop()} snippets and last '
         f'{known.min():.1f} to {known.max():.1f} s: they were rescaled to that number, so no '
@@ -607,9 +627,6 @@ def unused_time(
     table = _ends(lengths, grid, annotations).table
     if len(table) < 10: return None
     known = annotations.videos.set_index('video').duration.reindex(list(lengths))
-    if known.isna().all() and len(lengths) > 3 and len({*lengths.values()}) == 1:
-        return (f'all {len(lengths)} videos have {min(lengths.values())} snippets: if they were '
-                'rescaled to that number, no stride holds for all and every time is wrong')
     agree = (known/[grid.duration(n) for n in lengths.values()]).median()
     if abs(agree - 1) < 0.05: return None                    # the durations say that it is right
     latest = (table.end/table.features).max()
@@ -617,6 +634,16 @@ def unused_time(
     if latest > 0.5 or stride < 1: return None
     return (f'no segment ends after {latest:.0%} of its features by stride {grid.stride} at '
             f'{grid.fps:g} fps: is the stride smaller (about {stride} or more)?')
+
+def rescaled_remark(
+    lengths:Mapping[str, int], # T_i by video
+    annotations:Annotations,
+)->str|None:                   # a remark
+    "Whether ten videos or more, of unknown durations, have as many snippets each."
+    known = annotations.videos.set_index('video').duration.reindex(list(lengths))
+    if len(lengths) < 10 or known.notna().any() or len({*lengths.values()}) > 1: return None
+    return (f'all {len(lengths)} videos have {min(lengths.values())} snippets: if they were '
+            'rescaled to that number, no stride holds for all and every time is wrong')
 
 # %% ../nbs/30_annotations.ipynb #390ae065
 def annotation_card(

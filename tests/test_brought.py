@@ -219,7 +219,8 @@ def timed(folder, factor=1., stride=16, snippets=94):
     (folder/'rgb').mkdir(parents=True)
     database = {}
     for i in range(10):
-        np.save(folder/f'rgb/v{i}.npy', rng.random((snippets*16//stride, 4)).astype('float32'))
+        np.save(folder/f'rgb/v{i}.npy',
+                rng.random(((snippets + i)*16//stride, 4)).astype('float32'))
         starts = rng.random(3)*55
         database[f'v{i}'] = {'subset': 'train', 'annotations': [
             {'segment': [s*factor, (s + 4)*factor], 'label': 'A'} for s in starts]}
