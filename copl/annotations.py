@@ -404,7 +404,8 @@ def _annotations_of(where, table, path=None):
     segments = []
     videos = {}
     problems = Problems()
-    for place, row in _rows(where, table, ('video', 'start', 'end', 'label'), FORMS):
+    forms = FORMS if path else 'video, start, end and label'
+    for place, row in _rows(where, table, ('video', 'start', 'end', 'label'), forms):
         with problems:
             if not isinstance(row['video'], str): raise CoplError(f'{place}: expected text')
             item = {'segment': [row['start'], row['end']], 'label': row['label']}

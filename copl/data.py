@@ -11,6 +11,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import math
 import secrets
 import shutil
 import time
@@ -27,7 +28,7 @@ import pandas as pd
 from .annotations import (  # noqa: F401
     as_annotations, check_times, duration_problems, load_annotations, load_detections,
     matched_names, rescaled_remark, save_annotations, save_detections, unused_time)
-from .config import atomic_write, cache_folder, progress
+from .config import atomic_write, cache_folder, no_room, progress
 from .layouts import (
     WRITERS, LayoutName, LazyArray, Streams, find_videos, has_grid, is_simulated, load_grid,
     save_rest, visible_files)
@@ -265,7 +266,8 @@ def as_videos(
     names = match_names(X.names, truth, X.source)
     if truth is not None: _warn_unpaired(names, truth)
     lengths = dict(zip(names, X.lengths.tolist(), strict=True))
-    videos = VideoSet(names, X.streams, common_grid(None, lengths, {}, truth, grid), truth, X.source)
+    common = common_grid(None, lengths, {}, truth, grid)
+    videos = VideoSet(names, X.streams, common, truth, X.source)
     videos.simulated = X.simulated
     _check_times(videos, grid is None)
     return videos
@@ -402,7 +404,8 @@ def save_flat(
     path = Path(path)
     table = pd.DataFrame({'video': names, 'snippets': lengths})
     bar = progress(features, verbose=verbose, unit='video', total=len(table), desc=path.name)
-    with _new_folder(path) as folder:
+    size = int(table.snippets.sum())*sum(widths.values())*np.dtype(dtype).itemsize
+    with _new_folder(path, size) as folder:
         with contextlib.ExitStack() as stack:
             files = {s: stack.enter_context(open(folder/f'{s}.npy', 'wb')) for s in widths}
             for stream, file in files.items():
@@ -424,8 +427,8 @@ def _write_header(file, shape, dtype):
     np.lib.format.write_array_header_1_0(file, header)
 
 @contextlib.contextmanager
-def _new_folder(path):
-    "A temporary folder beside the target, which it becomes when all has gone well."
+def _new_folder(path, size):
+    "A temporary folder beside the target, which it becomes when all has gone well; size: bytes."
     if path.exists(): raise CoplError(f'{path}: exists, expected a new folder')
     temporary = None
     try:
@@ -434,7 +437,10 @@ def _new_folder(path):
         temporary.mkdir()
         yield temporary
         temporary.rename(path)
-    except OSError as e: raise CoplError(f'cannot write {path}: {e.strerror or e}') from e
+    except OSError as e:
+        here = sum(p.stat().st_size for p in temporary.rglob('*')) if temporary else 0
+        reason = no_room(path.parent, e, here, size) or e.strerror or e
+        raise CoplError(f'cannot write {path}: {reason}') from e
     finally:
         if temporary is not None: shutil.rmtree(temporary, ignore_errors=True)
 
@@ -457,7 +463,8 @@ def convert_videos(
                          videos.grid, videos.annotations, dtype, simulated=videos.simulated)
     parts = {}
     if layout == 'cola': videos, parts = _for_cola(videos)
-    with _new_folder(path) as folder:
+    size = sum(math.prod(x.shape)*x.dtype.itemsize for xs in videos.streams.values() for x in xs)
+    with _new_folder(path, size) as folder:
         truth = WRITERS[layout](folder, videos.names, _unchanged(videos), parts)
         annotations = None if truth is None else videos.annotations
         save_rest(folder, videos.grid, videos.widths, annotations, truth, videos.simulated)
