@@ -176,7 +176,7 @@ def match_names(
     path:Path               # of the features, for the error
 )->list[str]:
     "The names as the annotations spell them; raises `CoplError` where they have none in common."
-    if truth is None: return names
+    if truth is None or not names: return names
     matched = matched_names(names, truth.videos.video)
     if matched: return [matched.get(n, n) for n in names]
     example = f' (such as {truth.videos.video.iloc[0]!r})' if len(truth.videos) else ''

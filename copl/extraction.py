@@ -713,7 +713,8 @@ def find_videos(
     found = {}
     for item in [what] if isinstance(what, str | Path) else what:
         files = _video_files(item)
-        pictures = [p for p in files or _pictures(item) if p.suffix.lower() in PICTURES]
+        there = sorted(files) or _pictures(item)
+        pictures = [p for p in there if p.suffix.lower() in PICTURES]
         if pictures:
             raise CoplError(f'{item}: found pictures such as {pictures[0].name}, expected videos: '
                             'the pictures of a clip are joined first, at their frame rate: '

@@ -914,7 +914,7 @@ X = list(arrays_of().values())
 
 @pytest.mark.parametrize(('given', 'said'), [
     (3, 'videos: found 3, expected a VideoSet, a path, or a list'),
-    (X[0], r'found an array of shape \(30, 4\), expected .* of one video: .x.'),
+    (X[0], r'found an array of shape \(30, 4\), expected .*of one video: .x.'),
     ((X[0], X[1]), 'videos: found .*expected a VideoSet'), ([], 'expected a VideoSet'),
     (None, 'found None'), ({'a': 3}, "video 'a': found {'features': 3}"),
     ([{'rgb': X[0]}, {'flow': X[1]}], "'video_1': found the streams flow, expected rgb as in"),
