@@ -942,6 +942,6 @@ def test_inspect_with_the_real_annotations(real_data, tmp_path, capsys):
                         '--allow-pickle', '--json', tmp_path/'report.json')
     report = json.loads((tmp_path/'report.json').read_text())
     assert (status, report['errors'], report['videos'], len(report['warnings'])) == (
-        0, [], {'test': 1, 'validation': 1}, 410)
+        0, [], {'test': 1, 'validation': 1}, 411)
     (path/'grid.yaml').write_text('fps: 10\n')
     assert len(inspect_videos(path, real_data('thumos14/wtalc'), allow_pickle=True).errors) == 2
