@@ -34,12 +34,14 @@ from . import table_b as table_b
 from . import trust as trust
 from . import videos as videos
 from .algorithm import algorithm_1 as algorithm_1
+from .annotations import as_annotations as as_annotations
 from .annotations import load_annotations as load_annotations
 from .annotations import load_detections as load_detections
 from .annotations import save_detections as save_detections
 from .choice import BestOf as BestOf
 from .config import Config as Config
 from .data import anet_like as anet_like
+from .data import as_videos as as_videos
 from .data import load_videos as load_videos
 from .data import save_videos as save_videos
 from .estimator import COPL as COPL

@@ -42,7 +42,7 @@ from .data import LengthPolicy, anet_like, convert_videos, load_videos
 from .inspection import duration_problems, inspect_videos, remarks
 from .layouts import LayoutName, find_videos, has_grid, load_grid
 from .simulation import thumos_like, tiny
-from .videos import Annotations, CoplError, TimeGrid, VideoSet
+from .videos import Annotations, CoplError, TimeGrid, VideoSet, refuse_doubles
 
 # %% ../nbs/41_cli.ipynb #2c0bae07
 SIMULATED = {'tiny': tiny, 'thumos': thumos_like, 'anet': anet_like} # the names behind 'sim:'
@@ -113,6 +113,7 @@ def _assumed(data, videos, opening):
     """A line about the time grid, for videos opened from `data`; empty where the grid was given or
     agrees with the durations."""
     if data.startswith('sim:') or opening.grid(data) or has_grid(Path(data)): return ''
+    if videos.grid != TimeGrid(): return ''                    # the files have said it
     truth = videos.annotations
     lengths = dict(zip(videos.names, videos.lengths.tolist(), strict=True))
     known = truth is not None and truth.select(videos.names).videos.duration.notna().any()
@@ -570,7 +571,9 @@ class Name:
         names = {}
         if self.annotations is not None:
             names |= _names_by_truth(self.run, open_truth(self.annotations))
-        for text in self.names: names |= _names_of(text)
+        given = [_names_of(text) for text in self.names]
+        refuse_doubles('NAMES', [c for part in given for c in part], 'cluster')
+        for part in given: names |= part
         if not names:
             raise CoplError('found no name, expected CLUSTER=NAME, a CSV with the columns cluster '
                             'and name, or --annotations')
@@ -588,8 +591,9 @@ def _names_of(text):
     if not {'cluster', 'name'} <= {*table.columns}:
         raise CoplError(f'{text}: found the columns {list(table.columns)}, '
                         'expected cluster and name')
-    return {_cluster(text, c): name.strip() or None
-            for c, name in zip(table.cluster, table.name, strict=True)}
+    clusters = [_cluster(text, c) for c in table.cluster]
+    refuse_doubles(text, clusters, 'cluster')
+    return {c: name.strip() or None for c, name in zip(clusters, table.name, strict=True)}
 
 def _cluster(where, text):
     "The number of a cluster from 3 or cluster_03; raises `CoplError`."

@@ -154,9 +154,14 @@ def _check_types(detections, annotations):
 
 # %% ../nbs/16_evaluation.ipynb #688d76d9
 def _one_sided(detections, annotations):
-    "(how many, of what) only one of detections and annotations has."
+    "(how many, of what) may surprise: what only one of the two has, ties, empty instances."
     videos = {*annotations.videos.video, *annotations.segments.video}
     known = detections.label.isin(annotations.classes)
+    tied = detections[known].duplicated(['label', 'score'], keep=False).sum()
+    yield (tied if tied > .01*known.sum() else 0, 'detections share their score with another of '
+           'their class (their order in the file decides)')
+    empty = (annotations.segments.start == annotations.segments.end).sum()
+    yield empty, 'annotated instances have no length (never found)'
     unknown = detections[~known]
     stray = detections[known & ~detections.video.isin(videos)]
     yield (len(unknown), f'detections of {unknown.label.nunique()} classes without annotation '

@@ -39,7 +39,7 @@ from torch import nn
 
 from .annotations import ENDINGS
 from .config import atomic_write, cache_folder, find_device, progress, read_yaml
-from .layouts import save_rest, visible_files
+from .layouts import PICTURES, joined_pictures, save_rest, visible_files
 from .videos import Annotations, CoplError, TimeGrid, safe_name, sample_snippets
 
 # %% ../nbs/33_extraction.ipynb #1f02f567
@@ -141,12 +141,18 @@ def read_frames(
                                  Fraction(fps).limit_denominator(10**6), short_side)
 
 # %% ../nbs/33_extraction.ipynb #8514e2d1
+NO_VIDEO = ('tty', 'image2', 'ansi', 'bin', 'xbin', 'adf', 'idf') # ffmpeg draws these too
+
 @contextlib.contextmanager
 def _opened(path):
     "(container, its moving pictures); raises `UnreadableVideo` for what goes wrong inside too."
     av = _need('av')
     try:
         with av.open(str(path)) as container:
+            kind = container.format.name
+            if kind in NO_VIDEO or kind.endswith('_pipe'):
+                raise UnreadableVideo(f'{path}: found text or a picture ({kind}), '
+                                      'expected a video')
             moving = [s for s in container.streams.video
                       if not s.disposition & av.stream.Disposition.attached_pic]
             if not moving:
@@ -707,6 +713,12 @@ def find_videos(
     found = {}
     for item in [what] if isinstance(what, str | Path) else what:
         files = _video_files(item)
+        there = sorted(files) or _pictures(item)
+        pictures = [p for p in there if p.suffix.lower() in PICTURES]
+        if pictures:
+            raise CoplError(f'{item}: found pictures such as {pictures[0].name}, expected videos: '
+                            'the pictures of a clip are joined first, at their frame rate: '
+                            f'{joined_pictures(pictures[0])}')
         if not files:
             below = Path(item, '**/*')
             hint = f'; there are some further down: {below}' if _video_files(below) else ''
@@ -731,6 +743,10 @@ def _video_files(item):
     matches = glob.glob(str(path.relative_to(there)), root_dir=there, recursive=True)
     return [p for match in matches if (p := there/match).is_file()
             and (p.suffix.lower() in ENDINGS or path.suffix)]
+
+def _pictures(folder):
+    "The files in a folder, in order of name."
+    return sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
 
 # %% ../nbs/33_extraction.ipynb #6300ab7d
 @torch.inference_mode()

@@ -79,9 +79,13 @@ def class_votes(
     return np.array(votes)
 
 def estimate_n_classes(
-    F:np.ndarray,                       # (N, D) features, unit length
+    X,                                  # (N, D) features, unit length; or what `as_videos` takes
     candidates:Sequence[int]|None=None, # None: `default_candidates` of a subsample
     seed:int=0,
+    stream_norm:bool=False,             # of videos: normalise each stream by itself first
 )->int:                                 # C
     "The number of classes by the median vote; raises `CoplError` for impossible candidates."
-    return int(np.median(class_votes(F, candidates, seed)))
+    if not (isinstance(X, np.ndarray) and X.ndim == 2):
+        from copl.data import as_videos # a higher number, so only when it is asked for
+        X = mean_pooled(as_videos(X), stream_norm)
+    return int(np.median(class_votes(X, candidates, seed)))

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['VideoLabel', 'Streams', 'ROLES', 'SampleMode', 'CoplError', 'shown', 'TimeGrid', 'paired_iou', 'temporal_iou',
-           'Annotations', 'safe_name', 'subset_role', 'usual_parts', 'parts_of', 'VideoSet', 'let_go', 'unchanging',
-           'sample_snippets', 'batch']
+           'Annotations', 'safe_name', 'refuse_doubles', 'as_array', 'two_axes', 'subset_role', 'usual_parts',
+           'parts_of', 'VideoSet', 'let_go', 'unchanging', 'sample_snippets', 'batch']
 
 # %% ../nbs/00_videos.ipynb #2cd3cb03
+import difflib
 import hashlib
 import mmap
 import reprlib
@@ -150,6 +151,34 @@ def safe_name(
         raise CoplError(f'{where}: video name {shown(name)} is not usable as a file name')
     return name
 
+def refuse_doubles(
+    where:object,       # what is named in the error
+    names:Iterable[str],# each expected once
+    what:str='video'    # what they are names of
+):
+    "Raises `CoplError` for a name that occurs more than once."
+    seen = set()
+    for name in names:
+        if name in seen: raise CoplError(f'{where}: {what} {name!r} occurs more than once')
+        seen.add(name)
+
+# %% ../nbs/00_videos.ipynb #0fc15b1b
+def as_array(
+    x # a NumPy array, a torch tensor, or anything with a shape that is read when it is indexed
+):    # the same; of a tensor its values as a NumPy array
+    "An array as `VideoSet` keeps it."
+    if not hasattr(x, 'detach'): return x
+    x = x.detach().cpu()
+    return (x.float() if str(x.dtype) == 'torch.bfloat16' else x).numpy()
+
+def two_axes(
+    shape:tuple[int, ...]    # of an array of features
+)->tuple[int, ...]:          # (T, D) where axes of length one stand beside these; else unchanged
+    "A shape without the axis of a batch of one, or of pooling over space."
+    if len(shape) < 3: return shape
+    long = tuple(n for n in shape if n != 1)
+    return (1,)*(2 - len(long)) + long if len(long) <= 2 else shape
+
 # %% ../nbs/00_videos.ipynb #8f231e50
 ROLES = { # what subsets are called
     'train': ('train', 'training', 'trn', 'tr'),
@@ -228,8 +257,11 @@ class VideoSet:
         source:str='memory',                 # the folder or generator; simulated sets: 'sim:...'
     ):
         if not isinstance(streams, Mapping): streams = {'features': streams}
+        if not isinstance(annotations, Annotations | None):
+            raise CoplError(f'{source}: found annotations of type {type(annotations).__name__}, '
+                            'expected Annotations (as_videos takes a table or a path)')
         self.names = list(names)
-        self.streams = {stream: list(arrays) for stream, arrays in streams.items()}
+        self.streams = {stream: [as_array(x) for x in xs] for stream, xs in streams.items()}
         self.grid = grid
         self.annotations = annotations
         self.source = source
@@ -243,9 +275,7 @@ class VideoSet:
     def _check_names(self):
         if not self.names: raise CoplError(f'{self.source}: found no video, expected at least one')
         for name in self.names: safe_name(self.source, name)
-        double = pd.Series(self.names)[pd.Series(self.names).duplicated()]
-        if len(double):
-            raise CoplError(f'{self.source}: video {double.iloc[0]!r} occurs more than once')
+        refuse_doubles(self.source, self.names)
         if not self.streams:
             raise CoplError(f'{self.source}: found no stream of features, expected at least one')
 
@@ -299,13 +329,21 @@ class VideoSet:
             let_go(*(arrays[i] for arrays in self.streams.values()))
 
     @overload
-    def __getitem__(self, i:int)->tuple[np.ndarray, ...]: ...
+    def __getitem__(self, i:int|str)->tuple[np.ndarray, ...]: ...
     @overload
     def __getitem__(self, i:slice|Sequence[int]|np.ndarray)->'VideoSet': ...
     def __getitem__(self,
-        i # a number, or a slice or list of them
+        i # a number or a name, or a slice or list of numbers
     ):
-        "The streams of one video, (T_i, D) each as float32; or a smaller set."
+        """The streams of one video, (T_i, D) each as float32; or a smaller set. Raises `CoplError`
+        for an unknown name."""
+        if isinstance(i, str):
+            if i not in self.names:
+                close = difflib.get_close_matches(i, self.names, n=1)
+                hint = f', did you mean {close[0]!r}?' if close else ''
+                raise CoplError(f'{self.source}: found no video {i!r}, '
+                                f'expected one of its {len(self)} videos{hint}')
+            i = self.names.index(i)
         if isinstance(i, (int, np.integer)):
             return tuple(np.asarray(arrays[i], np.float32) for arrays in self.streams.values())
         chosen = np.arange(len(self))[i]

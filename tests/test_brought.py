@@ -1,16 +1,31 @@
 "What users bring: names, times, subsets, labels and drives that are not as one would have them."
 import json
 import os
+import pickle
+import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from copl import COPL, CoplError, load_videos, mean_average_precision
+from copl import (
+    COPL,
+    CoplError,
+    as_videos,
+    estimate_n_classes,
+    load_videos,
+    mean_average_precision,
+    mean_pooled,
+)
 from copl.annotations import (
     Annotations,
+    as_annotations,
     load_annotations,
     load_detections,
     matched_names,
@@ -18,10 +33,11 @@ from copl.annotations import (
     unused_time,
 )
 from copl.cli import main
-from copl.config import Config, atomic_write
+from copl.config import Config, atomic_write, load_config
 from copl.data import convert_videos
 from copl.evaluation import average_precision
 from copl.inspection import inspect_videos
+from copl.layouts import load_grid
 from copl.plri import spectral_clusters
 from copl.simulation import Simulation, simulate
 from copl.videos import TimeGrid, VideoSet, subset_role
@@ -219,7 +235,8 @@ def timed(folder, factor=1., stride=16, snippets=94):
     (folder/'rgb').mkdir(parents=True)
     database = {}
     for i in range(10):
-        np.save(folder/f'rgb/v{i}.npy', rng.random((snippets*16//stride, 4)).astype('float32'))
+        np.save(folder/f'rgb/v{i}.npy',
+                rng.random(((snippets + i)*16//stride, 4)).astype('float32'))
         starts = rng.random(3)*55
         database[f'v{i}'] = {'subset': 'train', 'annotations': [
             {'segment': [s*factor, (s + 4)*factor], 'label': 'A'} for s in starts]}
@@ -471,3 +488,462 @@ def test_what_does_not_change_in_time_has_no_detection(run):
     alone = model.localize(videos[[0]])
     pd.testing.assert_frame_equal(found[found.video == 'usual'].reset_index(drop=True), alone)
     assert model.localize(videos, everything=True).video.tolist() == names
+
+
+# Rules of a data set, in whatever format it comes
+
+def ambiguous(folder, form):
+    "Two actions and a stretch called Ambiguous in one video: where that is written."
+    rows = [(.5, 2., 'A'), (3., 4., 'Ambiguous'), (5., 6., 'B')]
+    table = pd.DataFrame(rows, columns=['start', 'end', 'label']).assign(video='v', subset='test')
+    if form == 'json':
+        items = [{'segment': [s, e], 'label': k} for s, e, k in rows]
+        text = json.dumps({'database': {'v': {'subset': 'test', 'annotations': items}}})
+        (folder/'gt.json').write_text(text)
+        return folder/'gt.json'
+    if form == 'csv':
+        table.to_csv(folder/'gt.csv', index=False)
+        return folder/'gt.csv'
+    if form == 'frame': return table
+    if form == 'texts':
+        for s, e, k in rows: (folder/f'{k}_test.txt').write_text(f'v {s} {e}\n')
+        return folder
+    return wtalc(folder, ['v'], segments=[[[s, e] for s, e, _ in rows]],
+                 labels=[[k for *_, k in rows]])
+
+
+def wtalc(folder, names, segments=None, labels=None, **more):
+    "Annotations as arrays."
+    def ragged(rows): return np.fromiter(rows, object, len(rows))
+    np.save(folder/'videoname.npy', np.array([n.encode() for n in names]))
+    np.save(folder/'subset.npy', np.array([b'test']*len(names)))
+    np.save(folder/'duration.npy', np.full(len(names), 20.))
+    np.save(folder/'segments.npy', ragged(segments or [[[1., 2.]]]*len(names)), allow_pickle=True)
+    np.save(folder/'labels.npy', ragged(labels or [['A']]*len(names)), allow_pickle=True)
+    for key, values in more.items(): np.save(folder/f'{key}.npy', np.array(values))
+    return folder
+
+
+@pytest.mark.parametrize('form', ['json', 'csv', 'frame', 'texts', 'wtalc'])
+def test_ambiguous_stretches_do_not_count_in_any_format(tmp_path, form):
+    source = ambiguous(tmp_path, form)
+    with pytest.warns(UserWarning, match='1 stretches called Ambiguous, which count neither way'):
+        truth = as_annotations(source, allow_pickle=True)
+    assert truth.classes == ['A', 'B'] and len(truth.segments) == 2
+    perfect = truth.segments.assign(score=[.9, .8])
+    assert mean_average_precision(perfect, truth, [.5]).item() == 1
+
+
+def rescaled(folder, durations=True):
+    "Twelve videos of 20 to 130 seconds, all of 100 snippets."
+    (folder/'rgb').mkdir(parents=True)
+    database = {}
+    for i in range(12):
+        np.save(folder/f'rgb/v{i}.npy', np.random.default_rng(i).random((100, 4)).astype('f4'))
+        end = 20. + 10*i
+        item = {'segment': [end - 9, end - 1], 'label': 'A'}
+        database[f'v{i}'] = {'annotations': [item]} | ({'duration': end} if durations else {})
+    (folder/'annotations.json').write_text(json.dumps({'database': database}))
+    return folder
+
+
+def test_videos_rescaled_to_one_number_of_snippets_are_refused_whatever_the_stride(tmp_path):
+    path = rescaled(tmp_path/'known')
+    for grid in (None, TimeGrid(33, 33)):
+        with pytest.raises(CoplError, match='all 12 videos have 100 snippets and last 20.0 to 130'):
+            load_videos(path, grid=grid)
+    assert any('were rescaled' in e for e in inspect_videos(path).errors)
+    path = rescaled(tmp_path/'unknown', durations=False)
+    with pytest.raises(CoplError, match='if they were rescaled .* no stride holds') as e:
+        load_videos(path)
+    assert 'the stride is about' not in str(e.value)
+    with pytest.warns(UserWarning, match='if they were rescaled .* every time is wrong'):
+        load_videos(path, grid=TimeGrid(33, 33))
+
+
+def with_rates(folder, form, rates, stride=None, duration=None):
+    "Videos of 40 to 45 snippets, with a frame rate said of each in one of the ways."
+    plain = form in ('npz', 'pt', 'hdf5')
+    place = folder if plain else folder/'rgb'
+    place.mkdir(parents=True)
+    more = {} if stride is None else {'stride': stride}
+    names = [f'v{i}' for i in range(len(rates))]
+    table = pd.DataFrame({'video': names, 'start': 1., 'end': 3., 'label': 'A'})
+    if duration: table['duration'] = [duration(40 + i) for i in range(len(rates))]
+    for i, (name, fps) in enumerate(zip(names, rates, strict=True)):
+        x = np.random.default_rng(i).random((40 + i, 4)).astype('f4')
+        if form == 'npz': np.savez(folder/f'{name}.npz', feats=x, fps=fps, **more)
+        elif form == 'pt': torch.save({'features': torch.tensor(x), 'fps': fps} | more,
+                                      folder/f'{name}.pt')
+        elif form == 'hdf5':
+            with pytest.importorskip('h5py').File(folder/'a.h5', 'a') as f:
+                f[name] = x
+                f[name].attrs.update({'fps': fps} | more)
+        else: np.save(place/f'{name}.npy', x)
+        if form == 'beside':
+            np.save(place/f'{name}_fps.npy', np.array(fps))
+            if stride:
+                np.save(place/f'{name}_timestamps_ms.npy', 1000*np.arange(40 + i)*stride/fps)
+    if form == 'csv': table = table.assign(fps=rates, **more)
+    if form == 'json':
+        items = [{'segment': [1, 3], 'label': 'A'}]
+        lasts = [{} if not duration else {'duration': duration(40 + i)} for i in range(len(rates))]
+        database = {n: {'fps': r, 'annotations': items} | more | last
+                    for n, r, last in zip(names, rates, lasts, strict=True)}
+        (folder/'gt.json').write_text(json.dumps({'database': database}))
+        return folder, folder/'gt.json'
+    if form == 'wtalc':
+        (folder/'Annotations').mkdir()
+        return folder, wtalc(folder/'Annotations', names, extracted_fps=rates)
+    table.to_csv(folder/'gt.csv', index=False)
+    return folder, folder/'gt.csv'
+
+
+FORMS = ['json', 'csv', 'npz', 'pt', 'hdf5', 'beside', 'wtalc']
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_one_frame_rate_that_files_say_is_used(tmp_path, form):
+    stride = None if form == 'wtalc' else 8
+    path, truth = with_rates(tmp_path/'a', form, [30.]*5, stride)
+    if form == 'wtalc': np.save(truth/'duration.npy', (40 + np.arange(5))*16/30)
+    videos = load_videos(path, truth, allow_pickle=True)
+    assert (videos.grid.fps, videos.grid.stride) == (30., stride or 16)
+    found = inspect_videos(path, truth, allow_pickle=True)
+    assert found.grid['fps'] == 30 and not found.grid_assumed and not found.errors
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_frame_rates_that_differ_are_refused(tmp_path, form):
+    path, truth = with_rates(tmp_path/'a', form, [15., 24., 25., 30., 60.])
+    said = r"the files of 4 of 5 videos name another time grid.*15 fps in video 'v0'"
+    with pytest.raises(CoplError, match=said): load_videos(path, truth, allow_pickle=True)
+    assert any('4 of 5 videos' in e for e in inspect_videos(path, truth, allow_pickle=True).errors)
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_a_grid_that_files_contradict_is_refused_unless_durations_confirm_it(tmp_path, form):
+    path, truth = with_rates(tmp_path/'a', form, [30.]*5)
+    if form == 'wtalc': np.save(truth/'duration.npy', np.full(5, np.nan))
+    with pytest.raises(CoplError, match='5 of 5 videos name another|found nan'):
+        load_videos(path, truth, TimeGrid(16, 16, 25), allow_pickle=True)
+    if form in ('wtalc', 'beside'): return
+    path, truth = with_rates(tmp_path/'b', form, [30.]*5, duration=lambda n: n*16/25)
+    with pytest.warns(UserWarning, match='their durations confirm it'):
+        assert load_videos(path, truth).grid == TimeGrid()
+
+
+def test_a_duration_in_an_archive_is_compared(tmp_path):
+    for i in range(3): np.savez(tmp_path/f'{i}.npz', feats=np.ones((40, 3), 'f4'), duration=90.)
+    with pytest.warns(UserWarning, match="3 durations .* '0': annotated as 90.0 s, expected 25.6"):
+        load_videos(tmp_path)
+    np.savez(tmp_path/'0.npz', feats=np.ones((40, 3), 'f4'), fps='fast')
+    with pytest.raises(CoplError, match='0.npz: fps is .*expected a number over 0'):
+        load_videos(tmp_path)
+
+
+# Tables of annotations
+
+def test_ground_truth_from_tables(tmp_path):
+    table = pd.DataFrame({'video': ['001', '001', 'b'], 'start': [0., 2., 1.], 'end': [1., 3., 4.],
+                          'label': ['A', 'NA', 'A'], 'subset': ['train', 'train', 'test'],
+                          'duration': [9., 9., np.nan]})
+    table.to_csv(tmp_path/'a.csv', index=False)
+    table.to_csv(tmp_path/'a.tsv', index=False, sep='\t')
+    first = as_annotations(table)
+    assert first.videos.to_dict('list') == {'video': ['001', 'b'], 'subset': ['train', 'test'],
+                                            'duration': [9., pytest.approx(np.nan, nan_ok=True)]}
+    for ending in ('csv', 'tsv'): assert load_annotations(tmp_path/f'a.{ending}') == first
+    assert len(load_annotations(tmp_path/'a.csv', subset='test').segments) == 1
+
+
+@pytest.mark.parametrize(('name', 'text', 'said'), [
+    ('a.csv', 'video,type,start,end\nv,A,1,2\n', r"\['video', 'type', 'start', 'end'\], expected "
+                                                  r'ActivityNet JSON, a table \(.csv, .tsv'),
+    ('a.csv', 'video,start,end,label\nv,0:01,2,A\n', "row 2: video 'v', segment: found '0:01'"),
+    ('a.csv', 'video,start,end,label,subset\nv,1,2,A,train\nv,3,4,A,test\n',
+     "row 3: video 'v': found {'subset': 'test'}, expected {'subset': 'train'}"),
+    ('a.xml', '<annotation/>', 'found a .xml file, expected ActivityNet JSON'),
+    ('a.mat', 'MATLAB', 'found a .mat file, expected ActivityNet JSON')])
+def test_other_files_of_annotations_are_told_what_can_be_read(tmp_path, name, text, said):
+    (tmp_path/name).write_text(text)
+    with pytest.raises(CoplError, match=said): load_annotations(tmp_path/name)
+
+
+def test_no_annotations_of_another_type():
+    with pytest.raises(CoplError, match='annotations: found int, expected a path, or a table'):
+        as_annotations(3)
+
+
+# Units of time
+
+@pytest.mark.parametrize(('factor', 'unit'), [
+    (1e6, 'microseconds'), (9e4, 'ticks of 1/90000 s'), (100, 'hundredths'), (1e9, 'nanoseconds'),
+    (1/60, 'minutes'), (1/3600, 'hours'), (3e7, 'no unit of time explains them')])
+@pytest.mark.parametrize('durations', [False, True])
+def test_units_are_named_and_no_stride_that_no_option_takes(tmp_path, factor, unit, durations):
+    path = timed(tmp_path/'a', factor)
+    if durations:
+        truth = json.loads((path/'annotations.json').read_text())
+        for i, entry in enumerate(truth['database'].values()): entry['duration'] = (94 + i)*.64
+        (path/'annotations.json').write_text(json.dumps(truth))
+    with pytest.raises(CoplError, match=unit) as e: load_videos(path)
+    said = [str(e.value), *inspect_videos(path).errors, *inspect_videos(path).warnings]
+    assert not any('stride is about' in s or 'is the stride smaller' in s for s in said), said
+
+
+def test_a_few_short_videos_do_not_make_a_stride(tmp_path):
+    path = timed(tmp_path/'a')
+    truth = json.loads((path/'annotations.json').read_text())
+    np.save(path/'rgb/v0.npy', np.ones((2, 4), 'f4'))
+    truth['database']['v0']['annotations'] *= 2
+    (path/'annotations.json').write_text(json.dumps(truth))
+    with pytest.raises(CoplError, match='it is 1 of 10 videos: their features may be cut off'):
+        load_videos(path)
+
+
+# Two entries for one key
+
+def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path, capsys):
+    one = '"v": {"annotations": []}'
+    for text, key in ((f'{{"database": {{{one}, {one}}}}}', 'v'),
+                      (f'{{"database": {{{one}}}, "database": {{}}}}', 'database'),
+                      ('{"database": {"v": {"annotations": [{"segment": [1, 2], "label": "A", '
+                       '"segment": [3, 4]}]}}}', 'segment')):
+        (tmp_path/'gt.json').write_text(text)
+        with pytest.raises(CoplError, match=f"gt.json: key '{key}' occurs more than once"):
+            load_annotations(tmp_path/'gt.json')
+    (tmp_path/'det.json').write_text('{"results": {"v": [], "v": []}}')
+    with pytest.raises(CoplError, match="det.json: key 'v' occurs more than once"):
+        load_detections(tmp_path/'det.json')
+    (tmp_path/'grid.yaml').write_text('stride: 4\nfps: 25\nfps: 30\n')
+    with pytest.raises(CoplError, match="grid.yaml, line 1: key 'fps' occurs more than once"):
+        load_grid(tmp_path)
+    (tmp_path/'c.yaml').write_text('n_classes: 3\nlr: 0.1\nlr: 0.2\n')
+    with pytest.raises(CoplError, match="c.yaml, line 1: key 'lr' occurs more than once"):
+        load_config(tmp_path/'c.yaml')
+    (tmp_path/'arrays').mkdir()
+    with pytest.raises(CoplError, match="videoname.npy: video 'v' occurs more than once"):
+        load_annotations(wtalc(tmp_path/'arrays', ['v', 'w', 'v']), allow_pickle=True)
+    (tmp_path/'names.csv').write_text('cluster,name\n1,walk\n01,run\n')
+    assert 'cluster 1 occurs more than once' in typed(capsys, 'name', tmp_path,
+                                                      tmp_path/'names.csv')[2]
+    assert 'cluster 1 occurs more than once' in typed(capsys, 'name', tmp_path, '1=a', '1=b')[2]
+
+
+# Ties, and what can never be found
+
+def test_ties_are_counted_once_and_so_are_instances_of_no_length():
+    truth = truth_of(('a', 0, 1, 'A'), ('a', 5, 5, 'A'), ('a', 3, 4, 'B'))
+    found = detections(*[('a', i, i + 1, 'A', .5) for i in range(7)], ('a', 3, 4, 'B', .5))
+    for score in (average_precision, mean_average_precision):
+        with pytest.warns(UserWarning) as caught: score(found, truth, [.5])
+        said, = [str(w.message) for w in caught]
+        assert '7 detections share their score with another of their class' in said
+        assert '1 annotated instances have no length' in said
+    with warnings.catch_warnings(action='error'):
+        mean_average_precision(found.iloc[[0, 7]], truth_of(('a', 0, 1, 'A'), ('a', 3, 4, 'B')))
+
+
+# A full disk
+
+class FullDisk:
+    "A file system with room for 1,000 bytes more, as `open` and `shutil.disk_usage` see it."
+    def __init__(self, monkeypatch, folder):
+        self.folder = folder
+        monkeypatch.setattr(shutil, 'disk_usage', lambda _: SimpleNamespace(free=1000))
+
+    def write(self, path, errno=28):
+        if self.folder in path.parents: raise OSError(errno, 'No space left on device')
+        path.write_bytes(bytes(4000))
+
+
+@pytest.mark.parametrize('errno', [28, None])
+def test_a_full_disk_says_what_is_missing(tmp_path, monkeypatch, errno):
+    disk = FullDisk(monkeypatch, tmp_path/'small')
+    (tmp_path/'small').mkdir()
+    (tmp_path/'small/a.pt').write_bytes(b'old')
+    said = (r'cannot write .*a.pt: no space left in .*small: room for 1000 bytes, '
+            r'3000 bytes of 4000 are missing')
+    with pytest.raises(CoplError, match=said):
+        atomic_write(tmp_path/'small/a.pt', lambda p: disk.write(p, errno))
+    assert [p.name for p in (tmp_path/'small').iterdir()] == ['a.pt']
+    assert (tmp_path/'small/a.pt').read_bytes() == b'old'
+    with pytest.raises(CoplError, match='a.pt: Permission denied'):
+        def refused(path): raise PermissionError(13, 'Permission denied')
+        atomic_write(tmp_path/'small/a.pt', refused)
+
+
+def test_a_conversion_on_a_full_disk_says_so_too(tmp_path, monkeypatch):
+    FullDisk(monkeypatch, tmp_path)
+    def refused(*given, **options): raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(np, 'save', refused)
+    with pytest.raises(CoplError, match='no space left in .*, 0 bytes of 120 are missing'):
+        convert_videos(a_set((None, None)), tmp_path/'joint', 'joint')
+    assert not list(tmp_path.iterdir())
+
+
+# What is no video
+
+def test_folders_of_videos_pictures_and_pickles_say_the_way(tmp_path, capsys):
+    for folder, file, said in (
+            ('films', 'a.MP4', 'films: these are videos, such as a.MP4, expected features: '
+                               'copl extract'),
+            ('films2', 'part/a.mkv', 'these are videos, such as a.mkv'),
+            ('clip', 'img_00001.jpg', 'these are pictures, such as img_00001.jpg.*img_%05d.jpg'),
+            ('pickles', 'a.pkl', r'a.pkl is a pickle, .*pickle.load\(open')):
+        (tmp_path/folder/file).parent.mkdir(parents=True)
+        (tmp_path/folder/file).write_bytes(b'')
+        with pytest.raises(CoplError, match=said): load_videos(tmp_path/folder)
+        status, out, _ = typed(capsys, 'inspect', tmp_path/folder)
+        assert status == 1 and 'annotated' not in out
+        assert 'expected' in typed(capsys, 'train', tmp_path/folder, '--n-classes', 2)[2]
+    with pytest.raises(CoplError, match='these are videos'): load_videos(tmp_path/'films/a.MP4')
+
+
+def test_a_pickle_becomes_a_npy_file_by_the_line_that_is_said(tmp_path):
+    (tmp_path/'a.pkl').write_bytes(pickle.dumps(np.ones((5, 3), 'f4')))
+    with pytest.raises(CoplError) as e: load_videos(tmp_path)
+    line = str(e.value).partition('python -c ')[2]
+    subprocess.run(f'{sys.executable} -c {line}', shell=True, check=True, cwd=tmp_path)
+    (tmp_path/'a.pkl').unlink()
+    assert load_videos(tmp_path).lengths.tolist() == [5]
+
+
+# Files of torch, axes of length one
+
+def test_tensors_in_files_are_features(tmp_path):
+    rng = np.random.default_rng(0)
+    x = {n: torch.tensor(rng.random((9 + i, 4)), dtype=torch.float32)
+         for i, n in enumerate(('a', 'b', 'c'))}
+    for folder in ('each', 'rgb/rgb', 'named', 'half', 'old', 'one'):
+        (tmp_path/folder).mkdir(parents=True)
+    for name, tensor in x.items():
+        torch.save(tensor, tmp_path/f'each/{name}.pt')
+        torch.save({'features': tensor, 'label': 3}, tmp_path/f'named/{name}.pth')
+        torch.save(tensor.bfloat16(), tmp_path/f'half/{name}.pt')
+        torch.save(tensor, tmp_path/f'old/{name}.pt', _use_new_zipfile_serialization=False)
+    torch.save(x, tmp_path/'one/all.pt')
+    for path in ('each', 'named', 'half', 'old', 'one', 'one/all.pt'):
+        videos = load_videos(tmp_path/path)
+        assert videos.names == ['a', 'b', 'c'] and videos.widths == {'features': 4}, path
+        for i, name in enumerate(x):
+            np.testing.assert_allclose(videos[i][0], x[name], rtol=.01 if path == 'half' else 0)
+
+
+class Trap:
+    "Unpickling this leaves a file behind."
+    def __init__(self, path): self.path = str(path)
+    def __reduce__(self): return open, (self.path, 'w')
+
+
+def test_files_of_torch_run_no_code(tmp_path):
+    (tmp_path/'data').mkdir()
+    torch.save(Trap(tmp_path/'sprung'), tmp_path/'data/a.pt')
+    with pytest.raises(CoplError, match='a.pt: not readable as tensors'):
+        load_videos(tmp_path/'data')
+    assert not (tmp_path/'sprung').exists()
+    torch.save({'features': torch.zeros(1).expand(10**6, 100)}, tmp_path/'data/a.pt')
+    with pytest.raises(CoplError, match='unpacks to 400000000 bytes'): load_videos(tmp_path/'data')
+
+
+@pytest.mark.parametrize('shape', [(1, -1, 4), (-1, 1, 4), (-1, 4, 1, 1), (1, -1, 1, 4)])
+@pytest.mark.parametrize('form', ['npy', 'npz', 'pt', 'hdf5', 'list'])
+def test_axes_of_length_one_are_dropped_and_said(tmp_path, shape, form):
+    arrays = [np.random.default_rng(i).random((n, 4)).astype('f4') for i, n in enumerate((1, 6, 9))]
+    source = tmp_path
+    if form == 'list': source = [x.reshape(shape) for x in arrays]
+    for i, x in enumerate(arrays):
+        y = x.reshape(shape)
+        if form == 'npy': np.save(tmp_path/f'{i}.npy', y)
+        elif form == 'npz': np.savez(tmp_path/f'{i}.npz', feats=y)
+        elif form == 'pt': torch.save(torch.tensor(y), tmp_path/f'{i}.pt')
+        elif form == 'hdf5':
+            with pytest.importorskip('h5py').File(tmp_path/'a.h5', 'a') as f: f[str(i)] = y
+    with pytest.warns(UserWarning, match='axes of length one in 3 (videos|arrays) are dropped'):
+        videos = as_videos(source)
+    for i, x in enumerate(arrays): np.testing.assert_array_equal(videos[i][0], x)
+    if form != 'list': assert not inspect_videos(tmp_path).errors
+
+
+def test_two_long_axes_too_many_are_no_features(tmp_path):
+    np.save(tmp_path/'a.npy', np.ones((2, 5, 4), 'f4'))
+    with pytest.raises(CoplError, match=r'shape \(2, 5, 4\), expected \(snippets, channels\)'):
+        load_videos(tmp_path)
+
+
+# One door
+
+def arrays_of(n=6):
+    rng = np.random.default_rng(0)
+    return {f'v{i}': rng.random((30 + i, 4)).astype('f4') for i in range(n)}
+
+
+def test_as_videos_takes_what_people_have(tmp_path):
+    x = arrays_of()
+    table = pd.DataFrame({'video': list(x), 'start': 1., 'end': 3., 'label': ['A', 'B']*3})
+    table.to_csv(tmp_path/'gt.csv', index=False)
+    (tmp_path/'data').mkdir()
+    for name, a in x.items(): np.save(tmp_path/f'data/{name}.npy', a)
+    tensors = {n: torch.tensor(a, requires_grad=True) for n, a in x.items()}
+    sets = [as_videos(x), as_videos(tensors), as_videos(tmp_path/'data'),
+            as_videos(str(tmp_path/'data')), as_videos(VideoSet(list(x), list(x.values())))]
+    assert len({videos.sha256 for videos in sets}) == 1
+    assert as_videos(list(x.values())).names == [f'video_{i}' for i in range(6)]
+    for source in (x, tmp_path/'data', sets[0]):
+        for truth in (table, tmp_path/'gt.csv', as_annotations(table)):
+            assert as_videos(source, truth).labels() == ['A', 'B']*3
+    assert as_videos(sets[0]) is sets[0] and sets[0].annotations is None
+    np.testing.assert_array_equal(sets[0]['v3'][0], x['v3'])
+    np.testing.assert_array_equal(VideoSet(list(x), list(tensors.values()))[3][0], x['v3'])
+
+
+def test_as_videos_takes_several_streams():
+    x = arrays_of()
+    pairs = [(a, a[:, :2]) for a in x.values()]
+    assert as_videos(pairs, streams='rgb,flow').widths == {'rgb': 4, 'flow': 2}
+    assert as_videos(pairs).widths == {'stream_0': 4, 'stream_1': 2}
+    named = {n: {'rgb': a, 'flow': a[:, :2]} for n, a in x.items()}
+    assert as_videos(named).widths == {'rgb': 4, 'flow': 2}
+    assert list(as_videos(named, streams=['flow', 'rgb']).streams) == ['flow', 'rgb']
+    assert as_videos(list(x.values()), streams='rgb').widths == {'rgb': 4}
+
+
+X = list(arrays_of().values())
+
+
+@pytest.mark.parametrize(('given', 'said'), [
+    (3, 'videos: found 3, expected a VideoSet, a path, or a list'),
+    (X[0], r'found an array of shape \(30, 4\), expected .*of one video: .x.'),
+    ((X[0], X[1]), 'videos: found .*expected a VideoSet'), ([], 'expected a VideoSet'),
+    (None, 'found None'), ({'a': 3}, "video 'a': found {'features': 3}"),
+    ([{'rgb': X[0]}, {'flow': X[1]}], "'video_1': found the streams flow, expected rgb as in"),
+    ([X[0], X[1][:, :3]], "video 'video_1', features: 3 channels, expected 4"),
+    ([x.astype(int) for x in X], 'type int64, expected floating-point'),
+    ([x.T for x in X], r'found \(channels, snippets\)')])
+def test_each_wrong_thing_has_one_message(given, said):
+    with pytest.raises(CoplError, match=said): as_videos(given)
+
+
+def test_annotations_of_arrays_are_checked_as_those_of_files_are():
+    x = arrays_of()
+    table = pd.DataFrame({'video': list(x), 'start': 1., 'end': 3., 'label': 'A'})
+    for wrong, said in ((table.drop(columns='label'), 'expected video, start, end and label'),
+                        (table.assign(end=1e9), 'segments end after their features'),
+                        (table.assign(video='w'), 'none of its 1 videos'),
+                        (table.assign(start=5.), 'found 6 problems')):
+        with pytest.raises(CoplError, match=said): as_videos(x, wrong)
+    with pytest.raises(CoplError, match=r'annotations of type DataFrame.*as_videos takes a table'):
+        VideoSet(list(x), list(x.values()), annotations=table)
+    with pytest.raises(CoplError, match="no video 'v33', expected one of its 6 videos, did you me"):
+        as_videos(x)['v33']
+    with pytest.raises(CoplError, match='found the options layout, expected them for a path'):
+        as_videos(x, layout='joint')
+    assert as_videos(x, table.assign(fps=50.)).grid.fps == 50
+
+
+def test_the_number_of_classes_of_whatever_is_a_set_of_videos(tmp_path):
+    x = arrays_of(20)
+    for name, a in x.items(): np.save(tmp_path/f'{name}.npy', a)
+    number = estimate_n_classes(mean_pooled(as_videos(x)))
+    assert number == estimate_n_classes(x) == estimate_n_classes(tmp_path)

@@ -27,6 +27,7 @@ from copl.extraction import (
     extract,
     find_weights,
     frame_at,
+    jpeg,
     load_weights,
     moving_shapes,
     read_frames,
@@ -114,6 +115,23 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_done(tmp_path):
                                                              16) and len(
                                                                  card['weights']['both']) == 64
     assert load_videos(tmp_path/'f').lengths.tolist() == [3, 3]
+
+
+def test_only_videos_become_features(tmp_path):
+    for folder in ('v', 'clip'): (tmp_path/folder).mkdir()
+    write_video(tmp_path/'v/a.mp4', grey(20))
+    (tmp_path/'v/notes.txt').write_text('what was filmed\n'*40)
+    picture = jpeg(grey(1)[0])
+    for i in range(5): (tmp_path/f'clip/img_{i:05d}.jpg').write_bytes(picture)
+    for given in (tmp_path/'clip', str(tmp_path/'clip/*.jpg'), sorted((tmp_path/'clip').iterdir())):
+        with pytest.raises(CoplError, match='found pictures such as img_00000.jpg, expected videos'
+                                            '.*ffmpeg .* -i .*clip/img_%05d.jpg clip.mp4'):
+            extract(given, tmp_path/'f', Means(), **SMALL)
+    (tmp_path/'v/b.mp4').write_bytes(picture)                      # a picture under another name
+    found = extract(str(tmp_path/'v/*.*'), tmp_path/'f', Means(), **SMALL)
+    assert found.done == ['a'] and len(found.failed) == 2
+    assert all('found text or a picture' in why for why in found.failed.values())
+    assert [p.name for p in (tmp_path/'f/rgb').iterdir()] == ['a.npy']
 
 
 def test_a_file_that_stops_early_is_named(tmp_path):
