@@ -149,7 +149,7 @@ def _card(model, videos, test, opened):
                             else {'source': truth.source, 'path': _absolute(truth.source),
                                   'sha256': truth.sha256}),
             'start': _absolute(str(start)) if (start := model.get_params()['start']) else None,
-            'device': str(model.device),
+            'device': str(model.device_),
             'processor': platform.processor() or platform.machine(),
             'versions': versions, 'seconds': round(model.seconds_, 1)}
 
@@ -373,6 +373,7 @@ class Train:
         model = copl.estimator.COPL(config=config, device=self.device, devices=processes[0],
                      num_nodes=processes[1], compile=self.compile, verbose=True,
                      threads=self.threads, start=self.start)
+        model.parts.chosen(config)                    # raises for an unknown name
         best = self._chooser(model)
         with copl.estimator.one_run(out/'checkpoint.pt'), _interruptible(out):
             _new_folder(out, self.resume)             # again: now nobody else makes it one
@@ -422,8 +423,8 @@ class Train:
     def _one(self, model, train, test, out):
         "A single run; what to print of it."
         if not (out/'checkpoint.pt').exists(): save_config(model.config, out/'config.yaml')
-        model.fit(train, out/'checkpoint.pt', self.resume,
-                  tensorboard=out/'tensorboard' if self.tensorboard else None, unseen=test)
+        model.fit(train, checkpoint=out/'checkpoint.pt', resume=self.resume, unseen=test,
+                  tensorboard=out/'tensorboard' if self.tensorboard else None)
         metrics = _write_results(model, train, test, out, self._opened())
         return f'{_table(model.rounds_, _COLUMNS)}\n\n{_report(metrics)}'
 
@@ -509,8 +510,7 @@ class Localize:
 
     def __call__(self):
         "Localize and write the detections."
-        model = copl.estimator.COPL.load(self.run, self.device)
-        model.set_params(**self.how.given())
+        model = copl.estimator.COPL.load(self.run, self.device).set_params(**self.how.given())
         videos = open_data(self.data, None, self.seed, self.layout, self.lengths,
                            self.allow_pickle, self.streams, self.grid.of(self.data))
         if self.subset is not None: videos = videos.subset(self.subset)
@@ -817,7 +817,7 @@ class Demo:
                          device=self.device, verbose=True)
             with copl.estimator.one_run(out/name/'checkpoint.pt'):
                 models[name] = model.fit(
-                    train, out/name/'checkpoint.pt',
+                    train, checkpoint=out/name/'checkpoint.pt',
                     after_round=functools.partial(_tested, test), unseen=test)
                 save_config(model.config, out/name/'config.yaml')
                 _write_results(model, train, test, out/name, {'seed': self.seed})

@@ -288,6 +288,11 @@ class VideoSet:
 
     def __len__(self): return len(self.names)
 
+    @property
+    def shape(self)->tuple[int]:
+        "(N,): with it scikit-learn splits a set of videos as it splits an array."
+        return (len(self),)
+
     def __repr__(self):
         channels = ' + '.join(f'{d} {stream}' for stream, d in self.widths.items())
         return (f'VideoSet({self.source}: {len(self)} videos, '
@@ -306,6 +311,7 @@ class VideoSet:
         i # a number, or a slice or list of them
     ):
         "The streams of one video, (T_i, D) each as float32; or a smaller set."
+        if isinstance(i, tuple): i, _ = i               # scikit-learn asks for [indices, ...]
         if isinstance(i, (int, np.integer)):
             return tuple(np.asarray(arrays[i], np.float32) for arrays in self.streams.values())
         chosen = np.arange(len(self))[i]

@@ -413,7 +413,7 @@ def test_a_run_goes_on_from_a_finished_one(tmp_path):
     with pytest.raises(CoplError, match='another network .hidden: 16 there, 32 here'):
         COPL(**small | {'hidden': 32}, start=path).fit(train_set)
     with pytest.raises(CoplError, match='to go on from a finished run: start'):
-        COPL(**small | {'lr': 1e-5}).fit(train_set, path, resume=True)
+        COPL(**small | {'lr': 1e-5}).fit(train_set, checkpoint=path, resume=True)
 
 
 # Random numbers
