@@ -166,15 +166,20 @@ def sampled(
     input_dropout:float=0.5,       # fraction of the student's features that are dropped
     reach:int=1,                   # blank snippets between videos
 )->Sample:
-    "T snippets of each video of a mini-batch."
+    "T snippets of each video of a mini-batch; only they and the snippets next to them are read."
+    moving = any(len(moved) for pair in channels for moved in pair)
+    beside = (-1, 0, 1) if moving else (0,)
     original = []
     augmented = []
     inverse = []
     for i, p in zip(indices, positions, strict=True):
         distinct, again = np.unique(p, return_inverse=True)
-        streams = [torch.tensor(x) for x in videos[i]]
-        original.append([x[distinct] for x in streams])
-        augmented.append([shift(x, *c)[distinct] for x, c in zip(streams, channels, strict=True)])
+        arrays = [stream[i] for stream in videos.streams.values()]
+        around = np.unique(np.add.outer(beside, distinct).clip(0, len(arrays[0]) - 1))
+        streams = [torch.from_numpy(np.asarray(x[around], np.float32)) for x in arrays]
+        at = np.searchsorted(around, distinct)
+        original.append([x[at] for x in streams])
+        augmented.append([shift(x, *c)[at] for x, c in zip(streams, channels, strict=True)])
         inverse.append(again)
     seen, first = film(original, reach)
     drop = Dropout(input_dropout)

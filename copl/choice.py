@@ -19,11 +19,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
 from .algorithm import taking_part
 from .config import (
-    PRESETS, Config, atomic_write, config_from_dict, config_to_dict, named, save_config, world)
+    PRESETS, Config, atomic_write, config_from_dict, config_to_dict, find_device, named,
+    save_config, world)
 from .estimator import COPL, data_hash, one_run, same_run
 from .trust import best_run, between_runs, verdict
 from .videos import CoplError, VideoSet, shown
@@ -125,7 +127,7 @@ def outcome(
         if own is not None: save_config(plan.config, own/'config.yaml')
         exists = own is not None and checkpoint.exists()
         events = own/'tensorboard' if tensorboard and own is not None else None
-        model.fit(videos, checkpoint, resume=exists, unseen=unseen, tensorboard=events)
+        model.fit(videos, checkpoint=checkpoint, resume=exists, unseen=unseen, tensorboard=events)
         if after_run is not None: after_run(model, own)
     except (CoplError, MemoryError, RuntimeError) as e:
         if not _may_happen(e): raise
@@ -295,7 +297,7 @@ def choice_sentence(
             f'(next: {second.setting}, {second["product"]:.2f}).')
 
 # %% ../nbs/24_choice.ipynb #0fccbbd8
-def _check_folder(made, videos, unseen, folder, resume):
+def _check_folder(made, parts, videos, unseen, folder, resume):
     """Raises `CoplError` for runs of another plan, or where there are runs and none is to be
     resumed."""
     found = [plan for plan in made if checkpoint_of(plan, folder).exists()]
@@ -304,7 +306,7 @@ def _check_folder(made, videos, unseen, folder, resume):
                         'resume, or choose another folder')
     for plan in found:
         data = data_hash(plan.config, videos, unseen)
-        same_run(plan.config, data, checkpoint_of(plan, folder))
+        same_run(plan.config, parts, data, checkpoint_of(plan, folder))
 
 def _said(plan, row):
     "A line about a run."
@@ -377,7 +379,8 @@ class BestOf:
             elif unseen is None and not self.plans[0].config.hold_out:
                 warnings.warn('no unseen videos: runs are compared by their confidence alone, '
                               'which says less; give unseen videos or hold_out', stacklevel=2)
-            if folder is not None: _check_folder(self.plans, videos, unseen, folder, resume)
+            if folder is not None:
+                _check_folder(self.plans, self.model.parts, videos, unseen, folder, resume)
             self.runs_, found = self._train(self.plans, 'run', videos, unseen, folder, after_run,
                                             tensorboard)
             self._choose(found)
@@ -388,7 +391,7 @@ class BestOf:
     def _try_settings(self, videos, unseen, folder, resume):
         "Short runs of each setting of the grid, and plans for full runs of the best."
         if folder is not None and not resume:
-            _check_folder(self.plans, videos, unseen, folder, resume)
+            _check_folder(self.plans, self.model.parts, videos, unseen, folder, resume)
         config = _comparable(self.model.config, videos, unseen, self.fixed)
         settings, remark = auto_settings(config, len(videos.widths), self.fixed)
         self._tell(remark)
@@ -396,7 +399,8 @@ class BestOf:
         made = plans(replace(config, iteration_num=rounds), settings, AUTO_RUNS)
         if len(settings) > 1:
             inside = None if folder is None else folder/'auto'
-            if inside is not None: _check_folder(made, videos, unseen, inside, resume)
+            if inside is not None:
+                _check_folder(made, self.model.parts, videos, unseen, inside, resume)
             def estimate(model, _):
                 if model.config == made[0].config:
                     self._tell(_time(model.seconds_, made, config, self.runs, self.devices))
@@ -445,12 +449,14 @@ class BestOf:
         "The model with the options and the seed of a run, not fitted, for one device."
         ours = vars(self.model.config)
         own = {k: v for k, v in vars(plan.config).items() if v != ours[k]}
-        return COPL(**{**self.model.get_params(), **own, 'device': device, 'devices': 1,
-                       'num_nodes': 1})
+        model = clone(self.model).set_params(**own, device=device, devices=1, num_nodes=1)
+        model.parts.chosen(model.config)                     # raises for an unknown name
+        return model
 
     def _device(self, i):
         "Where the i-th run is made."
-        if self.devices == 1 or self.model.device.type != 'cuda': return str(self.model.device)
+        device = find_device(self.model.device)
+        if self.devices == 1 or device.type != 'cuda': return str(device)
         return f'cuda:{i % self.devices}'
 
     def _choose(self, found):
@@ -475,4 +481,5 @@ class BestOf:
         _place(folder, plan, {'runs.csv': self.runs_, 'options.csv': self.options_,
                               'likeness.csv': self.likeness_})
         model = self._copy(plan, self._device(0))
-        return model.fit(videos, checkpoint_of(plan, folder), resume=True, unseen=unseen)
+        checkpoint = checkpoint_of(plan, folder)
+        return model.fit(videos, checkpoint=checkpoint, resume=True, unseen=unseen)

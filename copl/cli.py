@@ -168,7 +168,7 @@ def _card(model, videos, test, opened):
                             else {'source': truth.source, 'path': _absolute(truth.source),
                                   'sha256': truth.sha256}),
             'start': _absolute(str(start)) if (start := model.get_params()['start']) else None,
-            'device': str(model.device),
+            'device': str(model.device_),
             'processor': platform.processor() or platform.machine(),
             'versions': versions, 'seconds': round(model.seconds_, 1)}
 
@@ -387,6 +387,7 @@ class Train:
         model = copl.estimator.COPL(config=config, device=self.device, devices=processes[0],
                      num_nodes=processes[1], compile=self.compile, verbose=True,
                      threads=self.threads, start=self.start)
+        model.parts.chosen(config)                    # raises for an unknown name
         best = self._chooser(model)
         again = again or f'the same command and --resume --out {out}'
         with copl.estimator.one_run(out/'checkpoint.pt'), _interruptible(again):
@@ -436,8 +437,8 @@ class Train:
         "A single run; what to print of it."
         if not (out/'checkpoint.pt').exists(): save_config(model.config, out/'config.yaml')
         resume = self.resume and (out/'checkpoint.pt').exists()
-        model.fit(train, out/'checkpoint.pt', resume,
-                  tensorboard=out/'tensorboard' if self.tensorboard else None, unseen=test)
+        model.fit(train, checkpoint=out/'checkpoint.pt', resume=resume, unseen=test,
+                  tensorboard=out/'tensorboard' if self.tensorboard else None)
         metrics = _write_results(model, train, test, out, self._opened())
         return f'{_table(model.rounds_, _COLUMNS)}\n\n{_report(metrics)}'
 
@@ -519,8 +520,7 @@ class Localize:
 
     def __call__(self):
         "Localize and write the detections."
-        model = copl.estimator.COPL.load(self.run, self.device)
-        model.set_params(**self.how.given())
+        model = copl.estimator.COPL.load(self.run, self.device).set_params(**self.how.given())
         videos = self.opening.open(self.data, seed=self.seed)
         if self.subset is not None: videos = videos.subset(self.subset)
         videos.check()
@@ -871,7 +871,7 @@ class Demo:
                          device=self.device, verbose=True)
             with copl.estimator.one_run(out/name/'checkpoint.pt'):
                 models[name] = model.fit(
-                    train, out/name/'checkpoint.pt',
+                    train, checkpoint=out/name/'checkpoint.pt',
                     after_round=functools.partial(_tested, test), unseen=test)
                 save_config(model.config, out/name/'config.yaml')
                 _write_results(model, train, test, out/name, {'seed': self.seed})

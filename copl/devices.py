@@ -23,7 +23,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 from .config import world
-from .videos import CoplError
+from .videos import CoplError, shown
 
 # %% ../nbs/20_devices.ipynb #84503cf8
 def matmul_dtype(
@@ -45,7 +45,10 @@ def matmul_dtype(
 def fixed_threads(
     n:int=1 # CPU threads; 0: as many as the libraries like
 ):
-    "PyTorch, numpy and scikit-learn on so many threads; afterwards as before."
+    """PyTorch, numpy and scikit-learn on so many threads; afterwards as before. Raises `CoplError`
+    for an impossible number."""
+    if not isinstance(n, int) or n < 0:
+        raise CoplError(f'threads is {shown(n)}, expected a whole number from 0')
     if not n:
         yield
         return

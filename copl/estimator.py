@@ -8,8 +8,8 @@ __all__ = ['checkpoint_file', 'rename_clusters', 'data_hash', 'same_run', 'COPL'
 # %% ../nbs/23_estimator.ipynb #48ed6088
 import contextlib
 import dataclasses
+import difflib
 import hashlib
-import html
 import importlib
 import inspect
 import json
@@ -23,21 +23,24 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
+from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+from sklearn.exceptions import NotFittedError
 
-from .algorithm import given_labels
+from .algorithm import given_labels, taking_part
 from .config import (
     Config, LocalizeConfig, TrainConfig, atomic_write, config_from_dict, config_to_dict,
     find_device, progress, world)
 from .devices import from_first, in_shares, launch, on_fixed_threads
 from .engine import (
-    Parts, new_state, shared_description, state_from_dict, state_to_dict, train)
+    Parts, load_weights, new_state, shared_description, state_from_dict, state_to_dict, train)
 from .evaluation import clustering_scores, map_clusters
 from .has import class_agnostic_attention, class_specific_attention
 from .iocnet import Outputs, build_network, full_length
 from .localization import cluster_names
 from .scale import localize_videos
 from .trust import (
-    Background, background, background_features, n_unseen, predicted_classes, unseen_agreement)
+    Background, agreement, background, background_features, n_unseen, nearest_clusters,
+    predicted_classes, unseen_agreement)
 from .videos import CoplError, VideoSet, shown, unchanging
 
 # %% ../nbs/23_estimator.ipynb #b08b30f7
@@ -67,10 +70,9 @@ def _quality(round, labels):
     return found
 
 # %% ../nbs/23_estimator.ipynb #3a1b0d85
-_FORMAT = 'copl checkpoint 2'
-_KEYS = {'config', 'videos', 'data_sha256', 'seconds', 'rounds', 'iterations', 'log', 'state',
-         'names', 'widths', 'network', 'arrays'}
-_ARRAYS = ('pseudolabels_', 'confidence_', 'selected_', 'features_')
+_FORMAT = 'copl checkpoint 3'
+_EARLIER = 'copl checkpoint 2' # of 0.2.0 and 0.3.0: without `parts` and `centers_`
+_ARRAYS = ('pseudolabels_', 'confidence_', 'selected_', 'features_', 'centers_')
 
 def _write_checkpoint(path, contents):
     def write(temporary):
@@ -81,15 +83,27 @@ def _write_checkpoint(path, contents):
 def _contents(model, rows=None, state=None, data=None):
     "The checkpoint of a model, finished or (with a state) on its way: tensors and plain values."
     found = {'format': _FORMAT, 'config': config_to_dict(model.config), 'videos': model.videos_,
-             'data_sha256': data, 'seconds': model.seconds_, 'log': model.log_,
+             'parts': _qualified_names(model.parts), 'data_sha256': data,
+             'seconds': model.seconds_, 'log': model.log_,
              'rounds': model.rounds_.to_dict('records') if rows is None else rows,
              'iterations': [tuple(map(torch.from_numpy, pair)) for pair in model.iterations_],
              'state': None if state is None else state_to_dict(state),
              'names': None, 'widths': None, 'network': None, 'arrays': None}
     if not hasattr(model, 'network_'): return found
-    arrays = {name: torch.from_numpy(getattr(model, name)) for name in _ARRAYS}
+    arrays = {name: torch.from_numpy(x) for name in _ARRAYS
+              if (x := getattr(model, name, None)) is not None}
     return found | {'names': model.names_, 'widths': model.widths_, 'arrays': arrays,
                     'network': model.network_.state_dict()}
+
+def _qualified_names(parts):
+    "{part: qualified name} of the functions that a user gave."
+    return {k: _qualified_name(v) for k, v in vars(parts).items()
+            if v is not None and v is not build_network}
+
+def _qualified_name(part):
+    "Of a function or a callable object; of each in a mapping of them."
+    if isinstance(part, Mapping): return {k: _qualified_name(v) for k, v in part.items()}
+    return getattr(part, '__qualname__', type(part).__qualname__)
 
 # %% ../nbs/23_estimator.ipynb #a030d97a
 def checkpoint_file(
@@ -106,8 +120,7 @@ def rename_clusters(
 )->list:                            # the names of all clusters
     "Give clusters names in a checkpoint; raises `CoplError` for a cluster that does not exist."
     path = checkpoint_file(path)
-    saved = _read_checkpoint(path)
-    if saved['names'] is None: raise CoplError(f'{path}: this run has not finished: resume it')
+    saved = _read_finished(path)
     last = len(saved['names']) - 1
     for c, name in names.items():
         if not isinstance(c, int) or not 0 <= c <= last:
@@ -120,90 +133,31 @@ def rename_clusters(
 
 # %% ../nbs/23_estimator.ipynb #6f1d0501
 def _read_checkpoint(path):
-    "A checkpoint's contents; raises `CoplError`."
+    "A checkpoint's contents; raises `CoplError` where the file is not one."
     try: saved = torch.load(path, map_location='cpu', weights_only=True)
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
-    except Exception as e: # torch raises many kinds here
-        raise CoplError(f'{path}: not readable as a checkpoint: {_first_line(e)}') from e
+    except Exception as e: # PyTorch raises many kinds here; no code of copl runs in this line
+        reason = (str(e).splitlines() or [type(e).__name__])[0][:200]
+        raise CoplError(f'{path}: not readable as a checkpoint: {reason}') from e
     found = saved.get('format') if isinstance(saved, dict) else None
-    if found != _FORMAT or not _KEYS <= saved.keys():
+    if found not in (_FORMAT, _EARLIER):
         raise CoplError(f'{path}: found {shown(found)}, expected {_FORMAT!r}: a file that this '
-                        'version of copl wrote')
-    config_from_dict(saved['config'], str(path))
-    with _fitting(path):
-        wrong = next((what for what, right in _facts(saved) if not right), None)
-        if wrong: raise CoplError(f'{wrong!r} is not what copl writes, or not of the same run')
-    return saved
+                        'version of copl wrote, or 0.2.0 or 0.3.0')
+    return {'parts': {}} | saved
 
-def _first_line(e):
-    return (str(e).splitlines() or [type(e).__name__])[0][:200]
+def _read_finished(path):
+    "The contents of a finished run's checkpoint; raises `CoplError` for another one."
+    saved = _read_checkpoint(path)
+    state = saved['state']
+    if state is None: return saved
+    raise CoplError(f'{path}: this run has not finished '
+                    f'(round {state["n"]}, epoch {state["m"]}): resume it')
 
-@contextlib.contextmanager
-def _fitting(path):
-    "Whatever goes wrong with a checkpoint's contents becomes a `CoplError`."
-    try: yield
-    except Exception as e:
-        raise CoplError(f'{path}: its contents do not fit together, '
-                        f'expected a file that copl wrote: {_first_line(e)}') from e
-
-# %% ../nbs/23_estimator.ipynb #9387c0af
-def _facts(saved):
-    "(field, whether it holds what it ought to) of a checkpoint."
-    yield 'videos', _all(saved['videos'], lambda v: isinstance(v, str))
-    yield 'seconds', isinstance(saved['seconds'], float)
-    yield 'rounds', _all(saved['rounds'], _is_row)
-    yield 'log', _all(saved['log'], lambda row: isinstance(row, dict) and 'round' in row)
-    yield 'iterations', len(saved['iterations']) == len(saved['rounds'])
-    n = len(saved['videos'])
-    C = saved['config']['n_classes']
-    if saved['state'] is None:
-        yield from _facts_of_a_model(saved, n, C)
-        last = saved['arrays']['pseudolabels_'], saved['arrays']['confidence_']
-    else:
-        yield from _facts_of_a_state(saved['state'], n)
-        last = saved['state']['y'], saved['state']['s']
-    for y, s in (*saved['iterations'], last):
-        whole = y.shape == (n,) and y.dtype == torch.int64
-        yield 'pseudolabels', whole and bool(((y >= 0) & (y < C)).all())
-        yield 'confidence', s.shape == (n,) and _real(s)
-
-def _all(values, right):
-    return isinstance(values, list) and all(map(right, values))
-
-# %% ../nbs/23_estimator.ipynb #5a805450
-def _is_row(row):
-    "Whether it is one row of `COPL.rounds_`: numbers by name."
-    if not isinstance(row, dict) or not {'round', 'n_P', 'n_U', 'confidence'} <= row.keys():
-        return False
-    return all(isinstance(v, int | float) for v in row.values())
-
-def _real(x):
-    return x.is_floating_point() and bool(x.isfinite().all())
-
-# %% ../nbs/23_estimator.ipynb #b76870db
-def _facts_of_a_model(saved, n, C):
-    "The same for what a finished run leaves."
-    names = saved['names']
-    F = saved['arrays']['features_']
-    selected = saved['arrays']['selected_']
-    named = _all(names, lambda v: isinstance(v, str | dict | None))
-    yield 'names', named and len(names) == C
-    yield 'network', all(map(_real, saved['network'].values()))
-    yield 'features_', F.shape == (n, sum(saved['widths'].values())) and _real(F)
-    yield 'selected_', selected.shape == (n,) and selected.dtype == torch.bool
-
-def _facts_of_a_state(state, n):
-    "The same for a run on its way."
-    counted = all(type(state[k]) is int and state[k] >= 0 for k in 'nmt')
-    slots = state['optimizer']['state'].values()
-    selected = state['selected']
-    yield 'state', counted and state['m'] == len(state['log'])
-    yield 'log', all(isinstance(v, float) for row in state['log'] for v in row.values())
-    yield 'student', all(map(_real, state['student'].values()))
-    yield 'teacher', all(map(_real, state['teacher'].values()))
-    yield 'optimizer', all(_real(x) for values in slots for x in values.values())
-    yield 'F', len(state['F']) == n and state['F'].ndim == 2 and _real(state['F'])
-    yield 'selected', selected.shape == (n,) and selected.dtype == torch.bool
+def _network(path, saved, parts, device):
+    "The network of a finished run, on a device; raises `CoplError` where its weights do not fit."
+    config = config_from_dict(saved['config'], str(path))
+    network = load_weights(parts.network(saved['widths'], config), saved['network'], path)
+    return network.to(device).eval().requires_grad_(False)
 
 # %% ../nbs/23_estimator.ipynb #89ac3341
 _AGAIN = ({f.name for f in dataclasses.fields(LocalizeConfig)}
@@ -224,15 +178,17 @@ def data_hash(
 # %% ../nbs/23_estimator.ipynb #dac631d2
 def same_run(
     config:Config,
+    parts:Parts,   # the functions that the user gave
     data:str,      # as `data_hash` gives
     path:str|Path, # a checkpoint
 )->dict:           # its contents
     """A checkpoint's contents, after checking that it is of this data and configuration, but for
     localization; raises `CoplError`."""
     saved = _read_checkpoint(path)
-    then = config_to_dict(config_from_dict(saved['config'], str(path)))
-    differs = [f'{k}: {shown(then[k])} then, {shown(v)} now'
-               for k, v in config_to_dict(config).items() if k not in _AGAIN and then[k] != v]
+    then = config_to_dict(config_from_dict(saved['config'], str(path))) | saved['parts']
+    now = config_to_dict(config) | _qualified_names(parts)
+    differs = [f'{k}: {shown(then.get(k))} then, {shown(now.get(k))} now' for k in then | now
+               if k not in _AGAIN and then.get(k) != now.get(k)]
     if differs:
         raise CoplError(f'{path}: cannot resume with another configuration '
                         f'({"; ".join(differs)}); to go on from a finished run: start')
@@ -242,31 +198,24 @@ def same_run(
     return saved
 
 # %% ../nbs/23_estimator.ipynb #8bb51ecc
-def _check_unseen(videos, unseen):
-    "Raises `CoplError` where other videos cannot stand beside those of training."
-    if unseen.widths != videos.widths:
-        raise CoplError(f'{unseen.source}: the unseen videos have streams {unseen.widths}, '
-                        f'expected {videos.widths} as in training')
-    both = sorted({*videos.names} & {*unseen.names})
-    if both:
-        raise CoplError(f'{unseen.source}: found {len(both)} of the unseen videos in training, '
-                        f'the first: {both[0]!r}, expected none')
-    unseen.check()
-
-def _restore(model, saved):
+def _restore(model, path, saved, device):
     "The model with what a finished run left."
+    model.device_ = device
     model.widths_ = dict(saved['widths'])
-    model.network_ = model.parts.network(model.widths_, model.config)
-    model.network_.load_state_dict(saved['network'])
-    model.network_.to(model.device).eval().requires_grad_(False)
-    for name in _ARRAYS: setattr(model, name, saved['arrays'][name].numpy())
-    for name in ('names', 'videos', 'seconds', 'log'): setattr(model, f'{name}_', saved[name])
+    model.network_ = _network(path, saved, model.parts, device)
+    for name in saved['arrays'].keys() & {*_ARRAYS}:
+        setattr(model, name, saved['arrays'][name].numpy())
+    model.names_ = saved['names']
     model.rounds_ = pd.DataFrame(saved['rounds'])
-    model.iterations_ = _iterations(saved)
+    _restore_history(model, saved)
     return model
 
-def _iterations(saved):
-    return [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
+def _restore_history(model, saved):
+    "What a run has left so far, finished or not."
+    model.videos_ = saved['videos']
+    model.seconds_ = saved['seconds']
+    model.log_ = saved['log']
+    model.iterations_ = [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
 
 # %% ../nbs/23_estimator.ipynb #239e7851
 @contextlib.contextmanager
@@ -327,14 +276,21 @@ def _events(folder, done):
 # %% ../nbs/23_estimator.ipynb #c45e6576
 class _Record:
     "What a run writes while it runs: checkpoint, log, events and a progress bar."
-    def __init__(self, model, rows, checkpoint, data, show, bar):
+    def __init__(self, model, rows, checkpoint, data):
         self.model = model
         self.rows = rows
         self.checkpoint = checkpoint
         self.data = data
-        self.show = show
-        self.bar = bar
         self.began = time.perf_counter() - model.seconds_
+
+    @contextlib.contextmanager
+    def watched(self, done, total, tensorboard):
+        "A progress bar and events while the epochs after `done` are made."
+        verbose = self.model.verbose
+        bar = progress(verbose=verbose, total=total, unit='epoch', initial=done)
+        self.says = verbose and bar.disable and not world()[0]
+        if done and self.says: print(f'going on after epoch {done} of {total}', file=sys.stderr)
+        with _events(tensorboard, done) as self.show, bar as self.bar: yield
 
     def epoch(self, state):
         losses = state.log[-1]
@@ -353,6 +309,7 @@ class _Record:
         self.model.rounds_ = pd.DataFrame(self.rows)
         self.model.log_.append(row)
         self.show((n + 1)*self.model.config.epoch_num, 'round', row)
+        if self.says: _say(self.model.rounds_.iloc[-1])
 
     def save(self, state=None):
         if state is None: self.model.seconds_ = time.perf_counter() - self.began
@@ -362,85 +319,105 @@ class _Record:
         _write_checkpoint(self.checkpoint, _contents(self.model, self.rows, state, self.data))
         _write_log(self.checkpoint, self.model.log_)
 
+# %% ../nbs/23_estimator.ipynb #d3b69be3
+def _earlier(model, checkpoint, data):
+    "What an earlier run left, None if nothing; of a finished one the model takes it over."
+    if not Path(checkpoint).exists():
+        warnings.warn(f'no checkpoint {checkpoint}: beginning at the beginning', stacklevel=4)
+        return None
+    saved = same_run(model.config, model.parts, data, checkpoint)
+    if saved['state'] is not None: _restore_history(model, saved)
+    else:
+        _restore(model, checkpoint, saved, model.device_)
+        again = saved['config'] != config_to_dict(model.config)
+        if again: _write_checkpoint(checkpoint, _contents(model, data=data))
+    _write_log(checkpoint, model.log_)
+    return saved
+
+def _start(model, videos):
+    "The network of the finished run to go on from; raises `CoplError` where that cannot be."
+    if model.start is None: return None
+    path = checkpoint_file(model.start)
+    saved = _read_finished(path)
+    if saved['widths'] != videos.widths:
+        raise CoplError(f'start: {path} was trained on {saved["widths"]} channels, '
+                        f'expected {videos.widths} as {videos.source} has')
+    differs = [f'{k}: {saved["config"][k]} there, {v} here' for k, v in vars(model.config).items()
+               if k in ('n_classes', 'hidden', 'kernel') and saved['config'][k] != v]
+    if differs: raise CoplError(f'start: {path} has another network ({"; ".join(differs)})')
+    return _network(path, saved, model.parts, model.device_)
+
+def _first_state(model, videos, checkpoint, saved):
+    "Where a run begins, or goes on."
+    given = videos, model.config, model.device_, model.parts.network
+    if saved: return state_from_dict(saved['state'], *given, checkpoint)
+    return new_state(*given, _start(model, videos))
+
+# %% ../nbs/23_estimator.ipynb #c0d1273b
+def _say(row):
+    "A line about a round, where no bar shows how far a run is."
+    line = ', '.join([f'{row.n_P:.0f} in P, {row.n_U:.0f} in U', *_measures(row)])
+    print(f'round {row["round"]:.0f}: {line}', file=sys.stderr)
+
+def _labels(videos, config):
+    "The labels that clusters are compared with; None where there are none, or training sees them."
+    labels = videos.labels(config.video_label)
+    return None if config.supervision == 'weak' or all(x is None for x in labels) else labels
+
+def _take(model, r, state, videos, labels):
+    "The model's attributes from a finished round."
+    config = model.config
+    model.network_ = r.network
+    model.pseudolabels_ = r.y
+    model.confidence_ = r.s
+    model.selected_ = r.selected
+    model.features_ = r.F
+    model.iterations_.append((r.y.copy(), r.s.copy()))
+    seen = taking_part(len(videos), config)
+    model.centers_ = np.eye(config.n_classes)[r.y[seen]].T @ state.ahead.F[seen]
+    if config.supervision == 'weak': model.names_ = videos.annotations.classes
+    elif labels is None: model.names_ = cluster_names(config.n_classes)
+    else: model.names_ = _names(r, labels, config)
+
+def _names(r, labels, config):
+    "The name of each cluster by its videos in P (supplement, section 1.2), or by all."
+    known = np.array([x is not None for x in labels])
+    chosen = np.flatnonzero(r.selected & known if (r.selected & known).any() else known)
+    return map_clusters(r.y[chosen], [labels[i] for i in chosen], config.n_classes, config.mapping)
+
 # %% ../nbs/23_estimator.ipynb #2f48689d
-_PARTS = [f.name for f in dataclasses.fields(Parts)]
+_FIELDS = {f.name: f.default for f in dataclasses.fields(Config)} | {'n_classes': None}
+_ELSEWHERE = { # what other libraries call an option
+    'n_clusters': 'n_classes', 'n_components': 'n_classes', 'random_state': 'seed',
+    'max_iter': 'epoch_num', 'n_iter': 'epoch_num', 'epochs': 'epoch_num',
+    'learning_rate': 'lr', 'n_jobs': 'threads'}
 
-# %% ../nbs/23_estimator.ipynb #d5d2f7f3
-class _Parameters:
-    "What was given to the constructor."
-    def get_params(self,
-        deep:bool=True # there are no estimators inside this one
-    )->dict:           # name: value
-        "All parameters, as `sklearn.base.clone` asks for them."
-        return {**vars(self.config), **self._given}
+def _with_fields(init):
+    "The constructor with every field of `Config` in its signature."
+    own = [p for p in inspect.signature(init).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    fields = [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default,
+                                annotation=f.type)
+              for f in dataclasses.fields(Config) if f.name != 'n_classes']
+    init.__signature__ = inspect.Signature([*own, *fields])
+    return init
 
-    def set_params(self,
-        **params # name: value
-    ):
-        "Change parameters; what was fitted stays until the next `fit`. Raises `CoplError`."
-        kept = self.get_params()
-        if 'config' in params: kept = {k: kept[k] for k in self._how()} # it says the rest
-        self.__init__(**{**kept, **params})
-        return self
-
-    def _how(self):
-        "{name: default} of what is said beside the configuration: how to train."
-        given = inspect.signature(type(self).__init__).parameters.values()
-        keywords = {p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY}
-        return {k: default for k, default in keywords.items() if k != 'config'}
-
-    def __repr__(self):
-        return f'{type(self).__name__}({", ".join(self._said())})  # {self._state()}'
-
-    def _said(self):
-        defaults = {f.name: f.default for f in dataclasses.fields(Config)} | self._how()
-        for name, value in self.get_params().items():
-            if value is not defaults.get(name) and value != defaults.get(name):
-                yield f'{name}={getattr(value, "__name__", None) or repr(value)}'
-
-    def _state(self):
-        if not hasattr(self, 'network_'): return 'not fitted'
-        last = self.rounds_.iloc[-1]
-        return ', '.join([f'fitted to {len(self.videos_)} videos', *_measures(last)])
-
-    def _repr_html_(self):
-        code = html.escape(f'{type(self).__name__}({", ".join(self._said())})')
-        rounds = self.rounds_.round(3).to_html(index=False) if hasattr(self, 'rounds_') else ''
-        return f'<div><code>{code}</code><br>{html.escape(self._state())}{rounds}</div>'
-
-# %% ../nbs/23_estimator.ipynb #578d7557
-class _Fitted(_Parameters):
-    "What `fit` and `load` make possible."
-    def _fitted(self):
-        if hasattr(self, 'network_'): return self.network_
-        raise CoplError('this COPL has not been fitted: call fit(videos) or COPL.load(path) first')
-
-    @property
-    def labels_(self)->np.ndarray: # (N,) clusters of the training videos
-        "`pseudolabels_`, as clusterings of scikit-learn call it."
-        return self.pseudolabels_
-
-    @on_fixed_threads
-    def localize(self,
-        videos:VideoSet,       # any videos with the features of training
-        everything:bool=False, # the whole-video baseline: one detection in each video, all of it
-    )->pd.DataFrame:           # columns video, start, end (seconds), label, score
-        "What happens when (supplement, section 1.2); labels are `names_`."
-        network = self._fitted()
-        _check_set('localize', videos, self.widths_)
-        number = {name: i for i, name in enumerate(videos.names)}
-        def work(some):
-            return localize_videos(videos[some], network, self.config, self.names_, everything)
-        found = pd.concat([table for _, table in in_shares(work, len(videos))])
-        still = [] if everything else _still(videos)
-        found = found[~found.video.isin(still)]
-        def place(names): return names.map(number)
-        found = found.sort_values('video', kind='stable', key=place, ignore_index=True)
-        remark = _without_detections(videos, found, still)
-        if remark: warnings.warn(f'{videos.source}: {remark}', stacklevel=3)
-        return found
+def _checked_names(given, known):
+    "Options by name, a whole configuration as its fields; raises `CoplError` for unknown names."
+    for name in given:
+        if name in known: continue
+        close = [_ELSEWHERE[name]] if name in _ELSEWHERE else difflib.get_close_matches(name, known)
+        hint = f'did you mean {close[0]!r}?' if close else f'expected one of {", ".join(known)}'
+        raise CoplError(f'COPL: unknown option {name!r}, {hint}')
+    config = given.get('config')
+    if not isinstance(config, Config): return given         # `COPL.config` refuses another value
+    both = [k for k, v in given.items() if k in _FIELDS and v is not None]
+    if both: raise CoplError(f'COPL: found config and {both[0]}, expected one of them')
+    return given | vars(config) | {'config': None}
 
 # %% ../nbs/23_estimator.ipynb #5200da3c
+class _NotFitted(CoplError, NotFittedError):
+    "A model that has not been fitted."
+
 def _check_set(what, videos, widths=None):
     "Raises `CoplError` for what is no set of videos, or not one with the streams of training."
     if not isinstance(videos, VideoSet):
@@ -449,6 +426,18 @@ def _check_set(what, videos, widths=None):
     if widths is not None and videos.widths != widths:
         raise CoplError(f'{videos.source}: features have {videos.widths} channels, '
                         f'expected {widths} as in training')
+
+def _check_unseen(videos, unseen):
+    "Raises `CoplError` where other videos cannot stand beside those of training."
+    _check_set('unseen', unseen)
+    if unseen.widths != videos.widths:
+        raise CoplError(f'{unseen.source}: the unseen videos have streams {unseen.widths}, '
+                        f'expected {videos.widths} as in training')
+    both = sorted({*videos.names} & {*unseen.names})
+    if both:
+        raise CoplError(f'{unseen.source}: found {len(both)} of the unseen videos in training, '
+                        f'the first: {both[0]!r}, expected none')
+    unseen.check()
 
 def _without_detections(videos, found, still):
     "Why some videos have no detection; None where all have one."
@@ -467,15 +456,206 @@ def _still(videos):
     streams = list(videos.streams.values())
     return [name for i, name in enumerate(videos.names) if all(unchanging(x[i]) for x in streams)]
 
-# %% ../nbs/23_estimator.ipynb #4a8c802b
-class _Described(_Fitted):
-    "What a fitted model says of videos."
+# %% ../nbs/23_estimator.ipynb #41d5392e
+class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Unsupervised temporal action localization: what happens in which videos, and when. Takes
+    every field of `Config` as an option, and functions of your own for the parts of `Parts`."""
+    @_with_fields
+    def __init__(self,
+        n_classes:int|None=None, # C, number of action classes (clusters)
+        *,
+        config:Config|None=None, # a whole configuration, instead of n_classes and other fields
+        device:str='auto',       # 'auto' takes a GPU where there is one; else a PyTorch device
+        devices:int=1,           # train on as many of this machine's devices, a process on each
+        num_nodes:int=1,         # and on as many machines
+        compile:bool=False,      # by way of torch.compile: for long runs on a GPU
+        verbose:bool=False,      # progress bars
+        threads:int=1,           # CPU threads; 1 repeats to the last bit; 0: the libraries' number
+        start:str|Path|None=None,# a finished run to go on from, with other settings or videos
+        network:Callable|None=None, # (widths, config) -> module; None: copl's own
+        **options                # the other fields of `Config`, or functions for parts
+    ):
+        "Stores its options, which `fit` checks; raises `CoplError` for an unknown name."
+        given = {'n_classes': n_classes, 'config': config, 'device': device, 'devices': devices,
+                 'num_nodes': num_nodes, 'compile': compile, 'verbose': verbose,
+                 'threads': threads, 'start': start, 'network': network, **options}
+        vars(self).update(_FIELDS | _checked_names(given, self._get_param_names()))
+
+    def get_params(self,
+        deep:bool=True # there are no estimators inside this one
+    )->dict:           # name: value
+        "All options as they were given; a whole configuration as its fields."
+        return {k: vars(self)[k] for k in self._get_param_names()}
+
+    def set_params(self,
+        **params # name: value
+    )->'COPL':
+        "Change options; what was fitted stays until the next `fit`. Raises `CoplError`."
+        vars(self).update(_checked_names(params, self._get_param_names()))
+        return self
+
+    @property
+    def parts(self)->Parts:
+        "The functions among the options."
+        given = {f.name: vars(self)[f.name] for f in dataclasses.fields(Parts)}
+        return Parts(**{k: v for k, v in given.items() if callable(v) or isinstance(v, Mapping)})
+
+    @property
+    def config(self)->Config:
+        "The configuration that the options make; raises `CoplError` for an impossible value."
+        whole = vars(self)['config']
+        if whole is not None:
+            raise CoplError(f'COPL: config is {shown(whole)}, expected a Config')
+        own = _qualified_names(self.parts)
+        return config_from_dict({k: vars(self)[k] for k in _FIELDS if k not in own}, 'COPL')
+
+    def __sklearn_is_fitted__(self): return hasattr(self, 'network_')
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False          # but a set of sequences
+        return tags
+
+    def __repr__(self, N_CHAR_MAX=700):
+        said = super().__repr__(N_CHAR_MAX)
+        if not hasattr(self, 'network_'): return said
+        state = f'fitted to {len(self.videos_)} videos'
+        return f'{said}  # {", ".join([state, *_measures(self.rounds_.iloc[-1])])}'
+
+    @on_fixed_threads
+    def fit(self,
+        videos:VideoSet,              # for training; labels only name clusters and fill `rounds_`
+        y:None=None,                  # not used: scikit-learn's place for labels
+        *,
+        checkpoint:str|Path|None=None, # save here after every epoch, and `log.jsonl` beside it
+        resume:bool=False,            # go on from `checkpoint`; of a finished run, just load it
+        after_round:Callable[['COPL'], dict]|None=None, # what it returns joins the row
+        tensorboard:str|Path|None=None, # a folder for TensorBoard's events
+        unseen:VideoSet|None=None,    # other videos, for `agreement` in `rounds_`
+    )->'COPL':
+        """Algorithm 1; afterwards `pseudolabels_`, `confidence_`, `selected_`, `features_`,
+        `rounds_`, `log_`, `names_` and `network_` are there. Raises `CoplError` for impossible
+        options."""
+        if isinstance(y, str | Path):
+            raise CoplError(f'fit: found {str(y)!r} as y, expected checkpoint={str(y)!r}')
+        config = self.config
+        self.parts.chosen(config)                      # raises for an unknown name
+        _check_set('fit', videos)
+        if config.n_classes > len(videos):
+            raise CoplError(f'{videos.source}: {config.n_classes} classes asked for and only '
+                            f'{len(videos)} videos found, expected at least one per class')
+        fabric = launch(find_device(self.device), self.devices, self.num_nodes, config.precision)
+        if unseen is not None: _check_unseen(videos, unseen)
+        if resume and checkpoint is None:
+            raise CoplError('fit: resume=True needs the checkpoint to go on from')
+        with one_run(checkpoint):
+            data = None if checkpoint is None else data_hash(config, videos, unseen)
+            self._forget(videos, fabric.device)
+            saved = _earlier(self, checkpoint, data) if resume else None
+            if saved and saved['state'] is None: return self
+            state = _first_state(self, videos, checkpoint, saved)
+            record = _Record(self, saved['rounds'] if saved else [], checkpoint, data)
+            done = state.n*config.epoch_num + state.m
+            labels = _labels(videos, config)
+            with record.watched(done, config.iteration_num*config.epoch_num, tensorboard):
+                for r in train(videos, config, state, fabric=fabric, after_epoch=record.epoch,
+                               compile=self.compile, parts=self.parts, unseen=unseen):
+                    _take(self, r, state, videos, labels)
+                    row = _summary(r, labels, n_unseen(len(videos), unseen, config))
+                    own = {} if after_round is None else after_round(self)
+                    record.round(r.n, row | {k: v.item() if hasattr(v, 'item') else v
+                                             for k, v in own.items()})
+            record.save()
+        return self
+
+    def _forget(self, videos, device):
+        "Begin without what an earlier `fit` left."
+        for name in [k for k in vars(self) if k.endswith('_')]: delattr(self, name)
+        self.device_ = device
+        self.seconds_ = 0.0
+        self.iterations_ = []
+        self.log_ = []
+        self.videos_ = list(videos.names)
+        self.widths_ = videos.widths
+
+    def _fitted(self, what, videos):
+        "The trained network; raises `CoplError` where there is none, or not one for these videos."
+        if not hasattr(self, 'network_'):
+            raise _NotFitted('this COPL has not been fitted: call fit(videos) or COPL.load(path) '
+                             'first')
+        _check_set(what, videos, self.widths_)
+        return self.network_
+
+    @property
+    def labels_(self)->np.ndarray: # (N,) clusters of the training videos
+        "`pseudolabels_`, as clusterings of scikit-learn call it."
+        return self.pseudolabels_
+
+    @on_fixed_threads
+    def predict(self,
+        videos:VideoSet, # any videos with the features of training
+    )->np.ndarray:       # (N,) the likeliest cluster of each
+        "The cluster of each video by its class scores."
+        return predicted_classes(videos, self._fitted('predict', videos), self.config)
+
+    @on_fixed_threads
+    def transform(self,
+        videos:VideoSet, # any videos with the features of training
+    )->np.ndarray:       # (N, D) global features, unit length
+        "The global feature of each video, by the trained network's attention (Eq. 5)."
+        return self._described('transform', videos).F
+
+    def _described(self, what, videos):
+        "Feature and classes of each video, by the trained network."
+        network = self._fitted(what, videos)
+        attention = self.parts.chosen(self.config).attention
+        return shared_description(videos, network, attention, self.config)
+
+    @property
+    def score(self)->Callable[..., float]:
+        """`score(videos)`: agreement on unseen videos, in [0, 1] (18_trust), which needs no labels.
+        The option of this name is `get_params()['score']`."""
+        return self._score
+
+    @on_fixed_threads
+    def _score(self,
+        videos:VideoSet, # that took no part in training
+        y:None=None,     # not used
+    )->float:            # in [0, 1]
+        "How far network and clusters agree on these videos; raises `CoplError`."
+        found = self._described('score', videos)
+        if not hasattr(self, 'centers_'):
+            raise CoplError('score: this model was saved by 0.2.0 or 0.3.0, without the centers '
+                            'of its clusters; expected agreement(training videos, unseen videos)')
+        C = len(self.centers_)
+        return agreement(found.said, nearest_clusters(self.centers_, np.arange(C), found.F, C))
+
+    @on_fixed_threads
+    def localize(self,
+        videos:VideoSet,       # any videos with the features of training
+        everything:bool=False, # the whole-video baseline: one detection in each video, all of it
+    )->pd.DataFrame:           # columns video, start, end (seconds), label, score
+        "What happens when (supplement, section 1.2); labels are `names_`."
+        network = self._fitted('localize', videos)
+        config = self.config
+        number = {name: i for i, name in enumerate(videos.names)}
+        def work(some):
+            return localize_videos(videos[some], network, config, self.names_, everything)
+        found = pd.concat([table for _, table in in_shares(work, len(videos))])
+        still = [] if everything else _still(videos)
+        found = found[~found.video.isin(still)]
+        def place(names): return names.map(number)
+        found = found.sort_values('video', kind='stable', key=place, ignore_index=True)
+        remark = _without_detections(videos, found, still)
+        if remark: warnings.warn(f'{videos.source}: {remark}', stacklevel=3)
+        return found
+
     @on_fixed_threads
     def outputs(self,
         videos:VideoSet, # any videos with the features of training
     )->list[Outputs]:    # CAS (T_i, C) and attention (S, T_i) of each, on the CPU
         "What the trained network says about every snippet."
-        outs = (out for _, out in full_length(videos, self._fitted()))
+        outs = (out for _, out in full_length(videos, self._fitted('outputs', videos)))
         return [Outputs(out.cas.cpu(), out.attention.cpu()) for out in outs]
 
     def scores(self,
@@ -483,8 +663,9 @@ class _Described(_Fitted):
     )->pd.DataFrame:     # video, start, end (seconds), A_cs, A_ca, attentions, probability of names
         "What the trained network says about every snippet, as a table for figures of one's own."
         tables = []
+        outputs = self.outputs(videos)
         labels = [' / '.join(n) if isinstance(n, dict) else n for n in self.names_]
-        for name, out in zip(videos.names, self.outputs(videos), strict=True):
+        for name, out in zip(videos.names, outputs, strict=True):
             t = np.arange(len(out.cas) + 1)
             columns = {'video': name, 'start': videos.grid.edges(t[:-1]),
                        'end': videos.grid.edges(t[1:]),
@@ -499,28 +680,14 @@ class _Described(_Fitted):
         return pd.concat(tables, ignore_index=True)
 
     @on_fixed_threads
-    def predict(self,
-        videos:VideoSet, # any videos with the features of training
-    )->np.ndarray:       # (N,) the likeliest cluster of each
-        "The cluster of each video by its class scores."
-        return predicted_classes(videos, self._fitted(), self.config)
-
-    @on_fixed_threads
-    def transform(self,
-        videos:VideoSet, # any videos with the features of training
-    )->np.ndarray:       # (N, D) global features, unit length
-        "The global feature of each video, by the trained network's attention (Eq. 5)."
-        attention = self.parts.chosen(self.config).attention
-        return shared_description(videos, self._fitted(), attention, self.config).F
-
-    @on_fixed_threads
     def agreement(self,
         videos:VideoSet,           # the training videos
         unseen:VideoSet|None=None, # others; None: those that `hold_out` left out of training
     )->float:                      # in [0, 1]
         "How far network and clusters agree on them (18_trust); raises `CoplError` for none."
+        network = self._fitted('agreement', videos)
         if unseen is not None: _check_unseen(videos, unseen)
-        return unseen_agreement(videos, self.pseudolabels_, unseen, self._fitted(), self.config,
+        return unseen_agreement(videos, self.pseudolabels_, unseen, network, self.config,
                                 self.parts.attention)
 
     @on_fixed_threads
@@ -528,207 +695,39 @@ class _Described(_Fitted):
         videos:VideoSet, # the training videos
     )->Background:       # its `doubt` is a warning, or None
         "Whether the clusters come back from the videos' background alone (18_trust)."
-        network = self._fitted()
-        _check_set('background', videos, self.widths_)
+        network = self._fitted('background', videos)
+        config = self.config
         F = np.empty((len(videos), sum(self.widths_.values())), np.float32)
-        def work(some): return background_features(videos[some], network, self.config)
+        def work(some): return background_features(videos[some], network, config)
         for indices, part in in_shares(work, len(videos)): F[indices] = part
-        cluster = self.parts.chosen(self.config).cluster
-        return from_first(lambda: background(F, self.pseudolabels_, self.config, cluster))
-
-# %% ../nbs/23_estimator.ipynb #d3b69be3
-class _Resumed(_Described):
-    "How a run begins, or goes on."
-    def _begin(self, videos):
-        self.seconds_ = 0.0
-        self.iterations_ = []
-        self.log_ = []
-        self.videos_ = list(videos.names)
-        self.widths_ = videos.widths
-
-    def _saved(self, checkpoint, data):
-        "What an earlier run left, None if nothing; of a finished one the model takes it over."
-        if not Path(checkpoint).exists():
-            warnings.warn(f'no checkpoint {checkpoint}: beginning at the beginning', stacklevel=4)
-            return None
-        saved = same_run(self.config, data, checkpoint)
-        with _fitting(checkpoint):
-            if saved['state'] is None: _restore(self, saved)
-            self.iterations_ = _iterations(saved)
-            self.seconds_ = saved['seconds']
-            self.log_ = saved['log']
-        again = saved['state'] is None and saved['config'] != config_to_dict(self.config)
-        if again: _write_checkpoint(checkpoint, _contents(self, data=data))
-        _write_log(checkpoint, self.log_)
-        return saved
-
-# %% ../nbs/23_estimator.ipynb #c0d1273b
-def _say(row):
-    "A line about a round, where no bar shows how far a run is."
-    line = ', '.join([f'{row.n_P:.0f} in P, {row.n_U:.0f} in U', *_measures(row)])
-    print(f'round {row["round"]:.0f}: {line}', file=sys.stderr)
-
-# %% ../nbs/23_estimator.ipynb #e5e94283
-def _start_of(path, model, videos):
-    "The finished run that another goes on from; raises `CoplError` where it cannot."
-    start = type(model).load(path, model.device, model.parts.network)
-    if start.widths_ != videos.widths:
-        raise CoplError(f'start: {path} was trained on {start.widths_} channels, '
-                        f'expected {videos.widths} as {videos.source} has')
-    theirs = vars(start.config)
-    differs = [f'{k}: {theirs[k]} there, {v} here' for k, v in vars(model.config).items()
-               if k in ('n_classes', 'hidden', 'kernel') and theirs[k] != v]
-    if differs: raise CoplError(f'start: {path} has another network ({"; ".join(differs)})')
-    return start
-
-# %% ../nbs/23_estimator.ipynb #d25b9294
-class _Trained(_Resumed):
-    "The rounds of a run, one after the other."
-    def _train(self, videos, unseen, saved, checkpoint, data, after_round, tensorboard, fabric):
-        config = self.config
-        state = None
-        if saved:
-            network = self.parts.network
-            with _fitting(checkpoint):
-                state = state_from_dict(saved['state'], videos, config, self.device, network)
-        elif self._given['start'] is not None:
-            start = _start_of(self._given['start'], self, videos)
-            state = new_state(videos, config, self.device, self.parts.network, start.network_)
-        done = 0 if state is None else state.n*config.epoch_num + state.m
-        total = config.iteration_num*config.epoch_num
-        bar = progress(verbose=self.verbose, total=total, unit='epoch', initial=done)
-        if done and self.verbose and bar.disable and not world()[0]:
-            print(f'going on after epoch {done} of {total}', file=sys.stderr)
-        labels = videos.labels(config.video_label)
-        if config.supervision == 'weak' or all(x is None for x in labels): labels = None
-        with _events(tensorboard, done) as show, bar:
-            record = _Record(self, saved['rounds'] if saved else [], checkpoint, data, show, bar)
-            rounds = train(videos, config, state, fabric, record.epoch, self._given['compile'],
-                           self.parts, unseen)
-            for r in rounds:
-                self._take(r, labels, videos)
-                own = {k: v.item() if hasattr(v, 'item') else v
-                       for k, v in after_round(self).items()}
-                n = n_unseen(len(videos), unseen, config)
-                record.round(r.n, _summary(r, labels, n) | own)
-                if self.verbose and bar.disable and not world()[0]: _say(self.rounds_.iloc[-1])
-            record.save()
-
-    def _take(self, r, labels, videos):
-        "Attributes from a finished round."
-        self.network_ = r.network
-        self.pseudolabels_ = r.y
-        self.confidence_ = r.s
-        self.selected_ = r.selected
-        self.features_ = r.F
-        self.iterations_.append((r.y.copy(), r.s.copy()))
-        if self.config.supervision == 'weak': self.names_ = videos.annotations.classes
-        elif labels is not None: self.names_ = self._names(r, labels)
-        else: self.names_ = cluster_names(self.config.n_classes)
-
-    def _names(self, r, labels):
-        "The name of each cluster by its videos in P (supplement, section 1.2), or by all."
-        known = np.array([x is not None for x in labels])
-        chosen = np.flatnonzero(r.selected & known if (r.selected & known).any() else known)
-        config = self.config
-        return map_clusters(r.y[chosen], [labels[i] for i in chosen], config.n_classes,
-                            config.mapping)
-
-# %% ../nbs/23_estimator.ipynb #41d5392e
-class COPL(_Trained):
-    "Unsupervised temporal action localization: what happens in which videos, and when."
-    def __init__(self,
-        n_classes:int|None=None, # C; None: given by `config`
-        *,
-        config:Config|None=None, # a whole configuration, instead of n_classes and options
-        device:str='auto',       # 'auto' takes a GPU where there is one; else a PyTorch device
-        devices:int=1,           # train on as many of this machine's devices, a process on each
-        num_nodes:int=1,         # and on as many machines
-        compile:bool=False,      # by way of torch.compile: for long runs on a GPU
-        verbose:bool=False,      # progress bars
-        threads:int=1,           # CPU threads; 1 repeats to the last bit; 0: the libraries' number
-        start:str|Path|None=None,# a finished run to go on from, with other settings or videos
-        **options                # fields of `Config`; functions for the parts of `Parts`
-    ):
-        "Raises `CoplError` for an unknown option or an impossible value."
-        if (config is None) == (n_classes is None) or config and options:
-            raise CoplError('COPL: expected n_classes with options, or config alone')
-        if not isinstance(threads, int) or threads < 0:
-            raise CoplError(f'threads is {shown(threads)}, expected a whole number from 0')
-        own = {k: v for k, v in options.items()
-               if callable(v) or k == 'losses' and isinstance(v, Mapping)}
-        fields = {k: v for k, v in options.items() if k not in own}
-        if own.keys() - {*_PARTS}:
-            raise CoplError(f'COPL: found functions for {", ".join(own)}, '
-                            f'expected some for {", ".join(_PARTS[:-1])} or {_PARTS[-1]}')
-        self.config = config or config_from_dict({'n_classes': n_classes, **fields}, 'COPL')
-        self.parts = Parts(**own)
-        self.parts.chosen(self.config) # raises for an unknown name
-        self.device = find_device(device)
-        self.verbose = verbose
-        self.threads = threads
-        how = {'device': device, 'devices': devices, 'num_nodes': num_nodes, 'compile': compile,
-               'verbose': verbose, 'threads': threads, 'start': start}
-        given = options if config is not None else {'n_classes': n_classes, **options}
-        self._given = given | how
-
-    @on_fixed_threads
-    def fit(self,
-        videos:VideoSet,              # for training; labels only name clusters and fill `rounds_`
-        checkpoint:str|Path|None=None, # save here after every epoch, and `log.jsonl` beside it
-        resume:bool=False,            # go on from `checkpoint`; of a finished run, just load it
-        after_round:Callable[['COPL'], dict]=lambda model: {}, # what it returns joins the row
-        tensorboard:str|Path|None=None, # a folder for TensorBoard's events
-        unseen:VideoSet|None=None,    # other videos, for `agreement` in `rounds_`
-    )->'COPL':
-        """Algorithm 1; afterwards `pseudolabels_`, `confidence_`, `selected_`, `features_`,
-        `rounds_`, `log_`, `names_` and `network_` are there."""
-        _check_set('fit', videos)
-        if self.config.n_classes > len(videos):
-            raise CoplError(f'{videos.source}: {self.config.n_classes} classes asked for and only '
-                            f'{len(videos)} videos found, expected at least one per class')
-        how = self._given
-        fabric = launch(self.device, how['devices'], how['num_nodes'], self.config.precision)
-        self.device = fabric.device
-        if unseen is not None: _check_unseen(videos, unseen)
-        if resume and checkpoint is None:
-            raise CoplError('fit: resume=True needs the checkpoint to go on from')
-        with one_run(checkpoint):
-            data = None if checkpoint is None else data_hash(self.config, videos, unseen)
-            self._begin(videos)
-            saved = self._saved(checkpoint, data) if resume else None
-            if saved and saved['state'] is None: return self
-            self._train(videos, unseen, saved, checkpoint, data, after_round, tensorboard, fabric)
-        return self
-
-    def fit_predict(self,
-        videos:VideoSet, # for training
-        **how            # as `fit` takes it
-    )->np.ndarray:       # (N,) clusters
-        "`fit`, then the clusters of the training videos."
-        return self.fit(videos, **how).labels_
+        cluster = self.parts.chosen(config).cluster
+        return from_first(lambda: background(F, self.pseudolabels_, config, cluster))
 
     def save(self,
         path:str|Path # the checkpoint file
     )->Path:
         "Write the fitted model, whole or not at all."
-        self._fitted()
+        if not hasattr(self, 'network_'): raise _NotFitted('this COPL has not been fitted')
         return _write_checkpoint(path, _contents(self))
 
     @classmethod
     def load(cls,
         path:str|Path,         # a checkpoint of a finished run, by `save` or `fit`; its folder
         device:str='auto',
-        network=build_network, # what made the network, where it was not copl's
+        **parts                # the functions that it was trained with, as the constructor has them
     )->'COPL':
-        "Read a fitted model without trusting the file; raises `CoplError` where it is not one."
+        """Read a fitted model without running code from the file; raises `CoplError` where it is
+        not one, or where functions of yours are missing."""
         path = checkpoint_file(path)
-        saved = _read_checkpoint(path)
-        state = saved['state']
-        if state is not None:
-            raise CoplError(f'{path}: this run has not finished '
-                            f'(round {state["n"]}, epoch {state["m"]}): resume it')
+        saved = _read_finished(path)
+        given = _qualified_names(Parts(**parts))
+        missing = {k: v for k, v in saved['parts'].items() if k not in given}
+        if missing:
+            names = '; '.join(f'{k}: {shown(v)}' for k, v in missing.items())
+            raise CoplError(f'{path}: trained with functions that a file cannot hold ({names}), '
+                            f'expected COPL.load(path, {next(iter(missing))}=...)')
         config = config_from_dict(saved['config'], str(path))
-        try: model = cls(**config_to_dict(config), device=device, network=network)
+        model = cls(**vars(config) | parts, device=device)
+        try: model.parts.chosen(config)                      # raises for an unknown name
         except CoplError as e: raise CoplError(f'{path}: {e}') from None
-        with _fitting(path): return _restore(model, saved)
+        return _restore(model, path, saved, find_device(device))

@@ -449,7 +449,7 @@ def _run(folder, train, test, config, tiou):
     if done.exists():
         return json.loads(done.read_text(encoding='utf-8')), COPL.load(folder/'checkpoint.pt')
     checkpoint = folder/'checkpoint.pt'
-    model.fit(train, checkpoint, resume=checkpoint.exists(),
+    model.fit(train, checkpoint=checkpoint, resume=checkpoint.exists(),
               after_round=partial(_figures, train, test), unseen=test)
     trained = time.perf_counter()
     mAP = mean_average_precision(model.localize(test), test.annotations, tiou)

@@ -318,6 +318,11 @@ class VideoSet:
 
     def __len__(self): return len(self.names)
 
+    @property
+    def shape(self)->tuple[int]:
+        "(N,): with it scikit-learn splits a set of videos as it splits an array."
+        return (len(self),)
+
     def __repr__(self):
         channels = ' + '.join(f'{d} {stream}' for stream, d in self.widths.items())
         return (f'VideoSet({self.source}: {len(self)} videos, '
@@ -344,6 +349,7 @@ class VideoSet:
                 raise CoplError(f'{self.source}: found no video {i!r}, '
                                 f'expected one of its {len(self)} videos{hint}')
             i = self.names.index(i)
+        if isinstance(i, tuple): i, _ = i               # scikit-learn asks for [indices, ...]
         if isinstance(i, (int, np.integer)):
             return tuple(np.asarray(arrays[i], np.float32) for arrays in self.streams.values())
         chosen = np.arange(len(self))[i]

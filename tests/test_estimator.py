@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from copl import COPL, Config, CoplError, VideoSet, algorithm_1, localize
-from copl.engine import Parts, train
+from copl.engine import Parts, shared_description, train
+from copl.has import ATTENTIONS
 from copl.iocnet import IOCNet, Outputs
 from copl.losses import LOSSES
 from copl.scale import TOGETHER, localize_videos
@@ -58,6 +59,9 @@ def one_layer(widths, config):
                          for layer, s in zip(self.actions, streams, strict=True)]
             return Outputs(self.classes(x), torch.stack(attention), (x, *streams))
     return Small()
+
+
+class Stop(Exception): pass
 
 
 OWN = {'attention': brightest, 'cluster': dealt, 'select': first_half,
@@ -140,21 +144,106 @@ def test_clusters_that_are_none_are_refused(clusters):
     ('attention', 'clas_agnostic', 'class_agnostic'), ('cluster', 'spectal', 'spectral'),
     ('select', 'quotas', 'quota'), ('losses', ('cls', 'assl'), 'asl')])
 def test_a_name_that_no_registry_knows_is_answered_with_the_nearest(field, typo, meant):
-    for run in (lambda: COPL(3, **{field: typo}), lambda: COPL(config=Config(3, **{field: typo})),
-                lambda: list(algorithm_1(few(),
-                                         Config(3, **{field: typo}))),
-                                         lambda: list(train(few(), Config(3, **{field: typo})))):
+    config = Config(3, **{field: typo})
+    for run in (lambda: COPL(3, **{field: typo}).fit(few()),
+                lambda: COPL(config=config).fit(few()),
+                lambda: list(algorithm_1(few(), config)), lambda: list(train(few(), config))):
         with pytest.raises(CoplError,
                            match=f"{field}: found .*expected one of .*did you mean '{meant}'"):
             run()
 
 
-def test_an_option_that_takes_no_function_says_which_do():
-    with pytest.raises(CoplError,
-                       match='found functions for delta, expected some for attention, cluster, '
-                             'select, losses or network'):
-        COPL(3, delta=lambda: 0)
+def test_an_option_that_takes_no_function_is_named():
+    with pytest.raises(CoplError, match="'delta': found <function .*expected a number"):
+        COPL(3, delta=lambda: 0).fit(few())
     with pytest.raises(CoplError, match="did you mean 'attention'"): COPL(3, attentoin='has')
+
+
+@pytest.fixture(scope='module')
+def with_own(tmp_path_factory):
+    "A model with functions of one's own, and its file."
+    model = COPL(3, **SMALL, **OWN, device='cpu').fit(few())
+    return model, model.save(tmp_path_factory.mktemp('own')/'model.pt')
+
+
+def test_a_model_with_functions_of_ones_own_loads_with_them_and_is_the_same(with_own):
+    model, path = with_own
+    loaded = COPL.load(path, 'cpu', **OWN)
+    np.testing.assert_array_equal(loaded.transform(few()), model.transform(few()))
+    assert loaded.agreement(few(), OTHER) == model.agreement(few(), OTHER)
+    assert loaded.get_params()['attention'] is brightest
+    # else the test could not tell
+    config = Config(3, **SMALL)
+    assert not np.allclose(model.transform(few()), shared_description(
+        few(), model.network_, ATTENTIONS['has'], config).F)
+
+
+@pytest.mark.parametrize('missing', OWN)
+def test_a_model_does_not_load_without_the_functions_it_was_trained_with(missing, with_own):
+    given = {k: v for k, v in OWN.items() if k != missing}
+    name = 'modest' if missing == 'losses' else OWN[missing].__qualname__
+    message = (rf"model\.pt: trained with functions .*{missing}: .*'{name}'.*expected "
+               rf"COPL.load\(path, {missing}=\.\.\.\)")
+    with pytest.raises(CoplError, match=message): COPL.load(with_own[1], 'cpu', **given)
+    with pytest.raises(TypeError): COPL.load(with_own[1], 'cpu', alpha=.3)
+
+
+@pytest.mark.parametrize('part', OWN)
+def test_a_run_does_not_go_on_with_other_functions(part, tmp_path):
+    def stop(model): raise Stop
+    own = {part: OWN[part]}
+    path = tmp_path/'part.pt'
+    with contextlib.suppress(Stop):
+        COPL(3, **SMALL, **own, device='cpu').fit(few(), checkpoint=path, after_round=stop)
+    with pytest.raises(CoplError, match=f'cannot resume with another configuration .*{part}: '):
+        COPL(3, **SMALL, device='cpu').fit(few(), checkpoint=path, resume=True)
+    model = COPL(3, **SMALL, **own, device='cpu').fit(few(), checkpoint=path, resume=True)
+    whole = COPL(3, **SMALL, **own, device='cpu').fit(few())
+    assert torch.equal(weights(model.network_), weights(whole.network_))
+
+
+def earlier(path):
+    "A checkpoint as 0.2.0 and 0.3.0 wrote it."
+    saved = torch.load(path, weights_only=True)
+    del saved['parts']
+    if saved['arrays']: del saved['arrays']['centers_']
+    torch.save({**saved, 'format': 'copl checkpoint 2'}, path)
+
+
+def test_checkpoints_of_earlier_versions_load_and_go_on(tmp_path):
+    def stop(model): raise Stop
+    videos = few()
+    whole = COPL(3, **SMALL, device='cpu').fit(videos, checkpoint=tmp_path/'whole.pt')
+    with contextlib.suppress(Stop):
+        COPL(3, **SMALL, device='cpu').fit(videos, checkpoint=tmp_path/'part.pt', after_round=stop)
+    for name in ('whole.pt', 'part.pt'): earlier(tmp_path/name)
+    loaded = COPL.load(tmp_path/'whole.pt', 'cpu')
+    pd.testing.assert_frame_equal(loaded.localize(videos), whole.localize(videos))
+    assert loaded.agreement(videos, OTHER) == whole.score(OTHER)
+    with pytest.raises(CoplError, match='saved by 0.2.0 or 0.3.0'): loaded.score(OTHER)
+    for name in ('whole.pt', 'part.pt'):
+        again = COPL(3, **SMALL, device='cpu').fit(videos, checkpoint=tmp_path/name, resume=True)
+        assert torch.equal(weights(again.network_), weights(whole.network_))
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda s: {**s, 'format': 'copl checkpoint 1'}, "found 'copl checkpoint 1', expected 'copl "),
+    (lambda s: [1, 2], "found None, expected 'copl checkpoint 3'"),
+    (lambda s: {**s, 'network': dict(list(s['network'].items())[1:])}, 'another network .Missing'),
+    (lambda s: {**s, 'config': s['config'] | {'hidden': 9}}, 'another network .size mismatch'),
+    (lambda s: {**s, 'config': s['config'] | {'plri': 'on'}}, "unknown config field 'plri'"),
+    (lambda s: {**s, 'parts': {'select': 'mine'}}, 'trained with functions .*select=')])
+def test_a_file_that_is_no_such_checkpoint_is_refused_by_name(change, message, tmp_path):
+    path = COPL(3, **SMALL, device='cpu').fit(few()).save(tmp_path/'model.pt')
+    torch.save(change(torch.load(path, weights_only=True)), path)
+    with pytest.raises(CoplError, match=rf'model\.pt: .*{message}'): COPL.load(path, 'cpu')
+
+
+def test_a_bug_of_ours_is_not_told_as_a_damaged_file(tmp_path, monkeypatch):
+    path = COPL(3, **SMALL, device='cpu').fit(few()).save(tmp_path/'model.pt')
+    def wrong(model, path, saved, device): raise AttributeError('a bug')
+    monkeypatch.setattr('copl.estimator._restore', wrong)
+    with pytest.raises(AttributeError, match='a bug'): COPL.load(path, 'cpu')
 
 
 # Streams
@@ -164,19 +253,19 @@ def test_an_option_that_takes_no_function_says_which_do():
 @pytest.mark.parametrize('kernel', [1, 3])
 def test_saved_and_loaded_with_any_number_of_streams(streams, kernel, tmp_path):
     videos = few(streams=streams)
-    model = COPL(3, **SMALL, kernel=kernel, device='cpu').fit(videos, tmp_path/'whole.pt')
+    model = COPL(3, **SMALL, kernel=kernel, device='cpu')
+    model.fit(videos, checkpoint=tmp_path/'whole.pt')
     loaded = COPL.load(model.save(tmp_path/'model.pt'), 'cpu')
     assert loaded.widths_ == videos.widths and loaded.config == model.config
     pd.testing.assert_frame_equal(loaded.localize(videos), model.localize(videos))
     np.testing.assert_array_equal(loaded.transform(videos), model.transform(videos))
     assert (loaded.predict(videos) == model.predict(videos)).all()
     assert loaded.outputs(videos)[0].attention.shape == (streams, videos.lengths[0])
-    class Stop(Exception): pass
     def stop(model): raise Stop
     with contextlib.suppress(Stop):
-        COPL(3, **SMALL, kernel=kernel, device='cpu').fit(videos, tmp_path/'part.pt',
+        COPL(3, **SMALL, kernel=kernel, device='cpu').fit(videos, checkpoint=tmp_path/'part.pt',
                                                           after_round=stop)
-    again = COPL(3, **SMALL, kernel=kernel, device='cpu').fit(videos, tmp_path/'part.pt',
+    again = COPL(3, **SMALL, kernel=kernel, device='cpu').fit(videos, checkpoint=tmp_path/'part.pt',
                                                               resume=True)
     assert torch.equal(weights(again.network_), weights(model.network_))
 

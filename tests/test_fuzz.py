@@ -162,7 +162,7 @@ def unfinished(path):
     class Stop(Exception): pass
     def stop(model): raise Stop
     model = COPL(2, hidden=2, snippets=4, epoch_num=1, iteration_num=2, device='cpu')
-    with contextlib.suppress(Stop): model.fit(small()[[0, 1]], path, after_round=stop)
+    with contextlib.suppress(Stop): model.fit(small()[[0, 1]], checkpoint=path, after_round=stop)
     return path.read_bytes()
 
 

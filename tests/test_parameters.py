@@ -61,15 +61,16 @@ def test_a_group_alone_does_what_the_whole_does(tmp_path):
 
 def test_a_finished_run_is_localized_again_but_not_trained_otherwise(tmp_path):
     checkpoint = tmp_path/'checkpoint.pt'
-    model = small().fit(TRAIN, checkpoint)
-    other = small(nms='soft', thetas=(.3,), min_score=.1).fit(TRAIN, checkpoint, resume=True)
+    model = small().fit(TRAIN, checkpoint=checkpoint)
+    other = small(nms='soft', thetas=(.3,), min_score=.1)
+    other.fit(TRAIN, checkpoint=checkpoint, resume=True)
     np.testing.assert_array_equal(other.pseudolabels_, model.pseudolabels_)
     assert other.seconds_ == model.seconds_ and len(
         other.localize(TEST)) != len(model.localize(TEST))
     pd.testing.assert_frame_equal(COPL.load(checkpoint).localize(TEST), other.localize(TEST))
     for field, value in (('top_k', 2), ('alpha', .2), ('lr', .1), ('mapping', 'soft')):
         with pytest.raises(CoplError, match=f'another configuration \\({field}'):
-            small(**{field: value}).fit(TRAIN, checkpoint, resume=True)
+            small(**{field: value}).fit(TRAIN, checkpoint=checkpoint, resume=True)
 
 
 def test_clone_and_set_params():
@@ -84,10 +85,11 @@ def test_clone_and_set_params():
     assert copy.get_params()['select'] == 'all' and model.get_params()['select'] is half
     copy.set_params(config=Config(4))
     assert copy.config == Config(4) and copy.get_params()['device'] == 'cpu'
-    with pytest.raises(CoplError, match="unknown config field 'hidenn', did you mean 'hidden'"):
+    with pytest.raises(CoplError, match="unknown option 'hidenn', did you mean 'hidden'"):
         copy.set_params(hidenn=3)
     assert {*model.get_params()} == {f.name for f in dataclasses.fields(Config)} | {
-        'device', 'devices', 'num_nodes', 'compile', 'verbose', 'threads', 'start'}
+        'config', 'device', 'devices', 'num_nodes', 'compile', 'verbose', 'threads', 'start',
+        'network'}
     model.set_params(alpha=.3)
     assert len(model.localize(TEST)) and model.config.alpha == .3      # what was fitted stays
 
@@ -103,11 +105,11 @@ def test_fit_predict_gives_the_clusters_of_fit():
 def test_a_model_shows_its_settings_and_its_state():
     def mine(cas, attention, config): return attention.mean(0)
     model = COPL(3, **SMALL, attention=mine)
-    assert repr(model).startswith('COPL(n_classes=3, ') and 'attention=mine,' in repr(model)
-    assert 'alpha' not in repr(model) and 'not fitted' in model._repr_html_()
+    assert 'n_classes=3' in repr(model) and 'mine' in repr(model) and 'alpha' not in repr(model)
+    assert 'fitted to' not in repr(model)
     model.fit(TRAIN, unseen=TEST)
     assert f'fitted to {len(TRAIN)} videos, confidence ' in repr(model)
-    assert 'agreement' in repr(model) and '<table' in model._repr_html_()
+    assert 'agreement' in repr(model) and 'mine' in model._repr_html_()
     assert eval(repr(small(hidden=9))).get_params() == small(hidden=9).get_params()
 
 

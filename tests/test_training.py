@@ -229,6 +229,38 @@ def test_the_student_sees_the_neighbouring_snippet_not_the_neighbouring_sample(h
     assert X.rows.tolist() == [[0, 1, 2], [4, 4, 5]]
 
 
+class Counted:
+    "Features in a file, which counts the rows that are read."
+    def __init__(self, x):
+        self.x = x
+        self.shape, self.dtype, self.ndim, self.read = x.shape, x.dtype, x.ndim, 0
+
+    def __len__(self): return len(self.x)
+
+    def __getitem__(self, i):
+        self.read += len(self.x[i])
+        return self.x[i]
+
+    def __array__(self, dtype=None, copy=None): return self[:].astype(dtype)
+
+
+@pytest.mark.parametrize('shifted, rows', [(.25, 3), (0., 1)])
+def test_a_set_that_is_not_held_in_memory_is_read_only_where_it_is_seen(shifted, rows):
+    "Each sampled snippet with the one before and the one after, if features are shifted at all."
+    x = np.random.default_rng(0).random((1000, 8)).astype(np.float32)
+    whole = VideoSet(['a', 'b'], [x, x[::-1].copy()])
+    counted = VideoSet(['a', 'b'], [Counted(y) for y in whole.streams['features']])
+    positions = [np.array([0, 10, 10, 500, 999]), np.array([3, 4, 5, 700, 998])]
+    channels = [shifted_channels(8, shifted, torch.Generator().manual_seed(0))]
+    samples = [Batches(v, torch.device('cpu'), torch.float32, held)(
+                   np.array([0, 1]), positions, channels, 0., 1)
+               for v, held in ((whole, 2**31), (counted, 0))]
+    read = [y.read for y in counted.streams['features']]
+    assert 4 <= read[0] <= 4*rows and 5 <= read[1] <= 5*rows, read
+    for expected, found in zip(*samples, strict=True):
+        for one, other in zip(expected, found, strict=True): assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize('p', [.1, .5, .8, .9])
 def test_dropout_keeps_the_mean(p):                                  # kills k
     torch.manual_seed(0)
@@ -381,7 +413,7 @@ def test_a_run_goes_on_from_a_finished_one(tmp_path):
     with pytest.raises(CoplError, match='another network .hidden: 16 there, 32 here'):
         COPL(**small | {'hidden': 32}, start=path).fit(train_set)
     with pytest.raises(CoplError, match='to go on from a finished run: start'):
-        COPL(**small | {'lr': 1e-5}).fit(train_set, path, resume=True)
+        COPL(**small | {'lr': 1e-5}).fit(train_set, checkpoint=path, resume=True)
 
 
 # Random numbers

@@ -154,28 +154,31 @@ class Stopped(Exception): pass
 
 
 def test_a_run_with_unseen_videos_resumes_to_the_same_rounds(tmp_path):
+    path = tmp_path/'c.pt'
     whole = COPL(3, **SMALL, device='cpu').fit(TRAIN, unseen=UNSEEN)
     def stop(model):
         if len(model.iterations_) == 2: raise Stopped
         return {}
     with pytest.raises(Stopped):
-        COPL(3, **SMALL, device='cpu').fit(TRAIN, tmp_path/'c.pt', after_round=stop, unseen=UNSEEN)
+        COPL(3, **SMALL, device='cpu').fit(TRAIN, checkpoint=path, after_round=stop,
+                                           unseen=UNSEEN)
     with pytest.raises(CoplError, match='cannot resume with other data'):
-        COPL(3, **SMALL, device='cpu').fit(TRAIN, tmp_path/'c.pt', True)
-    resumed = COPL(3, **SMALL, device='cpu').fit(TRAIN, tmp_path/'c.pt', True, unseen=UNSEEN)
+        COPL(3, **SMALL, device='cpu').fit(TRAIN, checkpoint=path, resume=True)
+    resumed = COPL(3, **SMALL, device='cpu').fit(TRAIN, checkpoint=path, resume=True, unseen=UNSEEN)
     pd.testing.assert_frame_equal(resumed.rounds_, whole.rounds_)
     assert torch.equal(weights(resumed.network_), weights(whole.network_))
 
 
 def test_a_checkpoint_from_before_an_option_existed_resumes(tmp_path):
-    model = COPL(3, **SMALL, device='cpu').fit(TRAIN, tmp_path/'c.pt')
+    path = tmp_path/'c.pt'
+    model = COPL(3, **SMALL, device='cpu').fit(TRAIN, checkpoint=path)
     saved = torch.load(tmp_path/'c.pt', weights_only=True)
     del saved['config']['hold_out']
     torch.save(saved, tmp_path/'c.pt')
-    again = COPL(3, **SMALL, device='cpu').fit(TRAIN, tmp_path/'c.pt', resume=True)
+    again = COPL(3, **SMALL, device='cpu').fit(TRAIN, checkpoint=path, resume=True)
     assert again.pseudolabels_.tolist() == model.pseudolabels_.tolist()
     with pytest.raises(CoplError, match=r'hold_out: 0.0 then, 0.2 now'):
-        COPL(3, **SMALL, hold_out=.2, device='cpu').fit(TRAIN, tmp_path/'c.pt', True)
+        COPL(3, **SMALL, hold_out=.2, device='cpu').fit(TRAIN, checkpoint=path, resume=True)
 
 
 # Figures

@@ -1,0 +1,202 @@
+"`COPL` as a clustering of scikit-learn: its own checks, its helpers, its model selection."
+import copy
+import dataclasses
+import inspect
+import pickle
+import pydoc
+
+import numpy as np
+import pytest
+from sklearn.base import clone, is_clusterer
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from copl import COPL, Config, CoplError, VideoSet
+from copl.algorithm import taking_part
+from copl.has import ATTENTIONS
+from copl.trust import described, untrained_agreement
+
+from .small_runs import SMALL, TRAIN, UNSEEN
+
+QUICK = SMALL | {'iteration_num': 1, 'epoch_num': 1, 'device': 'cpu'}
+
+
+@pytest.fixture(scope='module')
+def model(): return COPL(3, **QUICK).fit(TRAIN, unseen=UNSEEN)
+
+
+# Its checks. They skip what takes no 2-D arrays, as COPL says of itself, so the tests adapt it
+
+class OfRows(COPL):
+    "A COPL of 2-D arrays: each row becomes a video of two equal snippets."
+    __init__ = COPL.__init__
+
+    def _videos(self, X):
+        X = check_array(X)
+        width = getattr(self, 'n_features_in_', X.shape[1])
+        if X.shape[1] != width:
+            raise ValueError(f'X has {X.shape[1]} features, but OfRows is expecting {width} '
+                             'features as input')
+        return VideoSet([f'v{i}' for i in range(len(X))],
+                        [np.stack([x, x]).astype(np.float32) for x in X])
+
+    def fit(self, X, y=None):
+        vars(self).pop('n_features_in_', None)
+        super().fit(self._videos(X))
+        self.n_features_in_ = self.widths_['features']
+        return self
+
+    def predict(self, X):
+        check_is_fitted(self)
+        return super().predict(self._videos(X))
+
+    def transform(self, X):
+        check_is_fitted(self)
+        return super().transform(self._videos(X))
+
+    def _score(self, X, y=None): return super()._score(self._videos(X))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        return tags
+
+
+WORDS = 'copl says in other words that one video, or one channel, cannot make clusters'
+SMALLEST = dict(hidden=2, snippets=2, kernel=1, batch_size=200, iteration_num=1, epoch_num=1,
+                precision='float32', device='cpu', cluster='kmeans')
+
+
+def other_words(estimator):
+    return dict.fromkeys(['check_fit2d_1sample', 'check_fit2d_1feature'], WORDS)
+
+
+@parametrize_with_checks([OfRows(3, **SMALLEST)], expected_failed_checks=other_words)
+def test_checks(estimator, check): check(estimator)
+
+
+# Its helpers
+
+def test_what_it_says_of_itself(model):
+    assert is_clusterer(model) and COPL.__mro__[1].__module__.startswith('sklearn')
+    assert not get_tags(model).input_tags.two_d_array
+    check_is_fitted(model)
+    with pytest.raises(NotFittedError): check_is_fitted(COPL(3))
+    for call in ('predict', 'transform', 'localize', 'score', 'scores', 'agreement', 'background'):
+        with pytest.raises(NotFittedError, match='has not been fitted: call fit') as caught:
+            getattr(COPL(3), call)(TRAIN)
+        assert isinstance(caught.value, CoplError)
+    with pytest.raises(NotFittedError): COPL(3).save('never.pt')
+
+
+def test_every_option_stands_in_the_signature_with_its_default():
+    given = inspect.signature(COPL).parameters
+    for field in dataclasses.fields(Config):
+        expected = None if field.name == 'n_classes' else field.default
+        assert given[field.name].default == expected, field.name
+    assert {*given} == {*COPL().get_params()}
+    assert all(p.kind is not p.VAR_KEYWORD for p in given.values())
+    text = pydoc.render_doc(COPL, renderer=pydoc.plaintext)
+    assert 'alpha: float = 0.5' in text and 'lambda_streams: float = 5.0' in text
+
+
+def test_the_constructor_only_stores_and_fit_checks():
+    wrong = {'alpha': 7, 'device': 'gpu', 'threads': -1, 'attention': 'hass', 'seed': 'x',
+             'n_classes': None, 'config': 3}
+    for name, value in wrong.items():
+        model = COPL(**{'n_classes': 3, **QUICK, name: value})
+        assert model.get_params()[name] == value
+        with pytest.raises(CoplError, match=name): model.fit(TRAIN)
+    given = COPL(3, lr='1e-3', thetas=[.5], **QUICK)
+    assert given.get_params()['lr'] == '1e-3' and given.get_params()['thetas'] == [.5]
+    assert given.config.lr == .001 and given.config.thetas == (.5,)
+
+
+def test_fit_changes_no_option_and_forgets_an_earlier_fit():
+    model = COPL(3, **QUICK | {'device': 'auto'})
+    before = model.get_params()
+    assert model.fit(TRAIN) is model and model.get_params() == before
+    assert str(model.device_) in ('cpu', 'cuda:0', 'cuda')
+    class Stop(Exception): pass
+    def stop(model): raise Stop
+    with pytest.raises(Stop): model.fit(TRAIN[:9], after_round=stop)
+    assert len(model.pseudolabels_) == 9 and len(model.videos_) == 9
+
+
+@pytest.mark.parametrize('name, meant', [
+    ('n_clusters', 'n_classes'), ('random_state', 'seed'), ('max_iter', 'epoch_num'),
+    ('epochs', 'epoch_num'), ('detla', 'delta')])
+def test_names_of_other_libraries_are_answered_with_ours(name, meant):
+    for call in (lambda: COPL(3, **{name: 1}), lambda: COPL(3).set_params(**{name: 1})):
+        with pytest.raises(CoplError, match=f"unknown option '{name}', did you mean '{meant}'"):
+            call()
+
+
+def test_labels_are_not_taken_for_a_path(tmp_path):
+    y = TRAIN.labels()
+    model = COPL(3, **QUICK).fit(TRAIN, y)
+    assert (model.labels_ == COPL(3, **QUICK).fit(TRAIN).labels_).all()
+    with pytest.raises(CoplError, match="as y, expected checkpoint="):
+        COPL(3, **QUICK).fit(TRAIN, tmp_path/'c.pt')
+
+
+def test_a_whole_configuration_becomes_options():
+    config = Config(3, alpha=.2)
+    model = COPL(config=config)
+    assert model.config == config and model.get_params()['alpha'] == .2
+    assert model.set_params(alpha=.3).config == Config(3, alpha=.3)
+    with pytest.raises(CoplError, match='found config and alpha'): COPL(config=config, alpha=.1)
+    with pytest.raises(CoplError, match='found config and n_classes'): COPL(3, config=config)
+
+
+def test_copies_and_pickles(model):
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        assert (other.predict(UNSEEN) == model.predict(UNSEEN)).all()
+        assert other.score(UNSEEN) == model.score(UNSEEN) and repr(other) == repr(model)
+    assert clone(model).get_params() == model.get_params() and not hasattr(clone(model), 'labels_')
+
+
+def test_a_loaded_model_says_no_more_than_was_given(model, tmp_path):
+    loaded = COPL.load(model.save(tmp_path/'model.pt'), 'cpu')
+    assert repr(loaded) == repr(model) and len(repr(clone(loaded))) < 200
+    assert loaded.get_params() == model.get_params() and loaded.score(UNSEEN) == model.score(UNSEEN)
+
+
+def test_it_shows_itself_in_a_notebook(model):
+    for one in (model, COPL(3)): assert '<' in one._repr_html_() and 'COPL' in one._repr_html_()
+    assert 'fitted to 20 videos' in model._repr_mimebundle_()['text/plain']
+
+
+# Its model selection
+
+def test_score_is_the_agreement_on_unseen_videos(model):
+    assert model.score(UNSEEN) == model.agreement(TRAIN, UNSEEN) == model.rounds_.agreement.iloc[-1]
+    held = COPL(3, **QUICK, hold_out=.3).fit(TRAIN)
+    expected = untrained_agreement(
+        described(TRAIN, held.network_, ATTENTIONS['has'], Config(3)), held.pseudolabels_,
+        described(UNSEEN, held.network_, ATTENTIONS['has'], Config(3)), held.config)
+    n = len(TRAIN) - len(taking_part(len(TRAIN), held.config))
+    own = held.agreement(TRAIN)
+    assert (n*own + len(UNSEEN)*held.score(UNSEEN))/(n + len(UNSEEN)) == pytest.approx(expected)
+
+
+def test_fit_transform_and_fit_predict(model):
+    np.testing.assert_array_equal(COPL(3, **QUICK).fit_transform(TRAIN, unseen=UNSEEN),
+                                  model.transform(TRAIN))
+    np.testing.assert_array_equal(COPL(3, **QUICK).fit_predict(TRAIN), model.labels_)
+
+
+def test_a_set_of_videos_is_split_and_searched():
+    search = GridSearchCV(COPL(3, **QUICK), {'top_k': [2, 8], 'score': ['cas', 'h_cs']},
+                          cv=KFold(2, shuffle=True, random_state=0))
+    search.fit(TRAIN)
+    inside, outside = next(search.cv.split(np.arange(len(TRAIN))))
+    by_hand = COPL(3, **QUICK, top_k=2).fit(TRAIN[inside]).score(TRAIN[outside])
+    table = search.cv_results_
+    assert table['split0_test_score'][table['param_top_k'] == 2].tolist() == [by_hand]*2
+    assert search.best_estimator_.score(UNSEEN) == search.score(UNSEEN)
+    assert len(search.predict(UNSEEN)) == len(UNSEEN) and 'GridSearchCV' in repr(search)
+    assert len(cross_val_score(COPL(3, **QUICK), TRAIN, cv=2)) == 2
