@@ -18,6 +18,27 @@ def real_data():
     return find
 
 
+@pytest.fixture(scope='session')
+def tiny_run(tmp_path_factory):
+    "The folder of a short `copl train sim:tiny`; a test that changes it copies it first."
+    from .small_runs import QUICK, command
+    folder = tmp_path_factory.mktemp('tiny')/'run'
+    status, _, err = command('train', 'sim:tiny', *QUICK, '--out', folder)
+    assert status == 0, err
+    return folder
+
+
+@pytest.fixture(scope='session')
+def small_data(tmp_path_factory):
+    "Features and annotations of `small_runs.VIDEOS` in a folder."
+    from copl import save_videos
+
+    from .small_runs import VIDEOS
+    folder = tmp_path_factory.mktemp('data')/'mine'
+    save_videos(VIDEOS, folder)
+    return folder
+
+
 summary = [] # lines that tests add to the end of the report
 
 

@@ -9,6 +9,8 @@ from copl.simulation import Simulation, simulate
 
 SMALL = dict(hidden=16, snippets=16, iteration_num=3, epoch_num=2, batch_size=5,
              precision='float32')
+QUICK = ['--epoch-num', 2, '--iteration-num', 2, '--hidden', 16, '--snippets', 32,
+         '--device', 'cpu'] # the same for commands
 VIDEOS = simulate(Simulation(n_train=20, n_test=24, n_classes=3, dim=12, max_length=40), 2)
 TRAIN, UNSEEN = VIDEOS.split()
 

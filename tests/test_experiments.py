@@ -18,9 +18,7 @@ from copl import (
     save_videos,
     simulate,
     thumos_like,
-    tiny,
 )
-from copl.cli import main
 from copl.data import stored_simulation
 from copl.experiments import (
     TODAY,
@@ -36,11 +34,20 @@ from copl.experiments import (
 )
 from copl.losses import loss_ci
 from copl.plri import confidence_scores
-from copl.reproduction import known_set
+from copl.reproduction import known_set, reproduce
 from copl.simulation import Simulation
 from copl.statistics import best_of, mean_std
 
 from . import timelines
+from .small_runs import command
+
+
+def few(seed=0):
+    return simulate(Simulation(n_train=8, n_test=4, n_classes=2, dim=4, max_length=20), seed)
+
+
+AT = Scale('small', {'thumos': few}, {'thumos': dict(hidden=4, snippets=8, epoch_num=1,
+                                                     iteration_num=1)}, {'thumos': (0, 1)})
 
 
 def test_the_table_of_timelines_is_what_the_script_measures(real_data):
@@ -51,14 +58,20 @@ def test_the_table_of_timelines_is_what_the_script_measures(real_data):
 
 def test_large_sets_are_written_once_into_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('COPL_CACHE', str(tmp_path))
+    asked = []
+    def smaller(spec, *args):
+        asked.append(spec)
+        return stored_simulation(replace(spec, n_train=9, n_test=3, n_classes=2), *args)
+    monkeypatch.setattr('copl.data.stored_simulation', smaller)
     first = anet_like(seed=3, dim=1)
     made = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.npy')}
     again = anet_like(seed=3, dim=1)
     assert len(made) == 2
     assert made == {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.npy')}
     assert again.sha256 == first.sha256 and again.source == 'sim:anet'
-    assert ([len(part) for part in again.split()] == [4819, 2383] and
-            len(again.annotations.classes) == 100)
+    assert {(s.n_train, s.n_test, s.n_classes, s.dim) for s in asked} == {(4819, 2383, 100, 1)}
+    anet_like(seed=4, dim=1)
+    assert len([*tmp_path.rglob('*.npy')]) == 4
 
 
 def test_full_size_sets_have_the_sizes_of_the_real_ones():
@@ -87,16 +100,15 @@ def test_the_real_scale_reads_features_from_copl_data(tmp_path, monkeypatch):
     with pytest.raises(CoplError, match='COPL_DATA is not set'): scale('real')
     monkeypatch.setenv('COPL_DATA', str(tmp_path))
     with pytest.raises(CoplError, match='expected the folder thumos14 or anet12'): scale('real')
-    save_videos(tiny(), tmp_path/'thumos14')
-    at = scale('real')
-    at = replace(at, options={'thumos': dict(hidden=16, snippets=32, epoch_num=1)})
+    save_videos(few(), tmp_path/'thumos14')
+    at = replace(scale('real'), options=AT.options)
     with warnings.catch_warnings(action='ignore'):
         results = measure(at, 'thumos', {'COPL': {}}, seeds=(0, 1))
     assert (results.data.str.startswith('thumos14: ').all() and
             'Real features' in at.card(results))
     assert '±' in mean_std(results, {'purity': 1}).purity['COPL']
     kept = [json.loads(p.read_text()) for p in (tmp_path/'cache').rglob('result.json')]
-    assert len(kept) == 2 and all(len(rows) == 4 and 'mAP@0.50' in rows[-1] for rows in kept)
+    assert len(kept) == 2 and all(len(rows) == 1 and 'mAP@0.50' in rows[-1] for rows in kept)
 
 
 STAMPED = sorted((Path(__file__).parents[1]/'nbs/results').glob('rows-*.csv'))
@@ -137,7 +149,9 @@ def test_the_tag_does_not_depend_on_the_cpu():
 def test_a_changed_result_is_noticed(where, changed, monkeypatch):
     monkeypatch.setattr(where, changed)
     monkeypatch.setattr('copl.experiments.behaviour_numbers', behaviour_numbers.__wrapped__)
-    assert behaviour_changes()
+    monkeypatch.setattr('copl.experiments._PROBED', {'COPL': {}})
+    moved = [k for k, (_, now) in behaviour_changes().items() if now is not None]
+    assert moved and all(k.startswith('COPL: ') for k in moved)
 
 
 def test_what_figures_are_made_of_says_what_it_was_measured_with():
@@ -146,14 +160,6 @@ def test_what_figures_are_made_of_says_what_it_was_measured_with():
               for path in (Path(__file__).parents[1]/'nbs/results').glob(f'{name}.csv')]
     tables = [t for t in tables if 'device' in t]
     assert len(tables) >= 7 and all(t.behaviour.notna().all() for t in tables)
-
-
-def few(seed=0):
-    return simulate(Simulation(n_train=8, n_test=4, n_classes=2, dim=4, max_length=20), seed)
-
-
-AT = Scale('small', {'thumos': few}, {'thumos': dict(hidden=4, snippets=8, epoch_num=1,
-                                                     iteration_num=1)}, {'thumos': (0, 1)})
 
 
 @pytest.fixture
@@ -281,14 +287,23 @@ def test_a_data_set_is_known_by_its_classes():
 
 
 @pytest.mark.filterwarnings('ignore')
-def test_reproduce_from_the_command_line(beside, capsys):
-    save_videos(few(), beside/'features')
-    told = ['reproduce', '--data', str(beside/'features'), '--out', str(beside/'out'), '--seeds',
-            '1', '--epoch-num', '1']
-    assert main(told) == 0
-    page = (beside/'out/index.html').read_text()
+def test_reproduction_is_a_page_of_all_tables_and_figures(beside):
+    out = reproduce(few(), beside/'out', seeds=1, hidden=4, snippets=8, epoch_num=1,
+                    iteration_num=2)
+    page = out.read_text()
     assert 'SIMULATED' in page and 'as PUBLISHED' in page and page.count('<img') == 4
     rows = pd.read_csv(beside/'out/rows-stand-in-thumos.csv')
     assert rows.groupby('method').seed.nunique().eq(1).all() and rows.method.nunique() == 14
-    assert main([*told[:2], str(beside/'nothing'), *told[3:]]) == 1
-    assert 'nothing' in capsys.readouterr().err
+
+
+def test_reproduce_from_the_command_line(beside, monkeypatch):
+    asked = []
+    monkeypatch.setattr('copl.reproduction.reproduce',
+                        lambda videos, *args, **fields: asked.append((len(videos), args, fields)))
+    save_videos(few(), beside/'features')
+    told = ['reproduce', '--data', beside/'features', '--out', beside/'out', '--seeds', 1,
+            '--set', 'anet', '--epoch-num', 1]
+    assert command(*told)[0] == 0
+    assert asked == [(12, (beside/'out', 'anet', 1, True), {'epoch_num': 1})]
+    status, _, err = command(*told[:2], beside/'nothing', *told[3:])
+    assert status == 1 and 'nothing' in err

@@ -31,6 +31,17 @@ def test_every_name_is_there_and_is_that_of_its_module():
     for name in MODULES: assert inspect.ismodule(getattr(copl, name)), name
 
 
+PROMISED = (
+    'COPL BestOf Config VideoSet load_videos load_annotations tiny thumos_like anet_like '
+    'has_attention global_features spectral_clusters confidence_scores split_pseudolabels IOCNet '
+    'temporal_feature_shift algorithm_1 localize nms soft_nms mean_average_precision purity '
+    'map_clusters agreement estimate_n_classes')
+
+
+def test_names_that_users_hold_on_to_are_there():
+    assert {*PROMISED.split()} <= {*HOME}
+
+
 def test_no_name_hides_a_module():
     assert not {*HOME} & {*MODULES}
     for name in MODULES: assert inspect.ismodule(importlib.import_module(f'copl.{name}'))

@@ -54,7 +54,8 @@ def test_the_metadata_is_that_of_settings(dist):
 
 
 def test_the_sdist_holds_what_builds_the_wheel(dist):
-    names = {n.partition('/')[2] for n in tarfile.open(dist[1]).getnames()}
+    with tarfile.open(dist[1]) as sdist:
+        names = {n.partition('/')[2] for n in sdist.getnames()}
     assert {'settings.ini', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE',
             'copl/report.html', 'copl/report.css', 'copl/report.js'} <= names
 

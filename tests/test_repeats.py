@@ -8,7 +8,11 @@ import sys
 import pytest
 import torch
 
-RUN = 'import sys; from copl.cli import main; sys.exit(main())'
+RUNS = '''import json, sys
+from copl.cli import main
+sys.exit(any([main(args) for args in json.loads(sys.argv[1])]))
+'''
+PRECISIONS = ['float32', 'bfloat16']
 SET = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_DYNAMIC',
        'PYTHONHASHSEED')
 FREE = {k: v for k, v in os.environ.items() if k not in SET}
@@ -16,11 +20,18 @@ SHORT = ['--seed', '3', '--iteration-num', '2', '--epoch-num', '2', '--hidden', 
          '--snippets', '64', '--device', 'cpu']
 
 
-def bytes_of_a_run(out, precision, environment):
-    "Hash of the losses, weights, features and files of a whole run in a process of its own."
-    command = [sys.executable, '-c', RUN, 'train', 'sim:tiny', *SHORT, '--precision', precision,
-               '--out', str(out)]
-    subprocess.run(command, check=True, capture_output=True, env=FREE | environment, timeout=300)
+def bytes_of_runs(out, environment):
+    """Hashes of the losses, weights, features and files of two whole runs, one of each precision,
+    in a process of its own."""
+    runs = [['train', 'sim:tiny', *SHORT, '--precision', precision, '--out', str(out/precision)]
+            for precision in PRECISIONS]
+    subprocess.run([sys.executable, '-c', RUNS, json.dumps(runs)], check=True,
+                   capture_output=True, env=FREE | environment, timeout=300)
+    return [bytes_of_a_run(out/precision) for precision in PRECISIONS]
+
+
+def bytes_of_a_run(out):
+    "Hash of what a run has left."
     log = [json.loads(row) for row in (out/'log.jsonl').read_text().splitlines()]
     losses = [{k: v for k, v in row.items() if k != 'seconds'} for row in log]
     saved = torch.load(out/'checkpoint.pt', weights_only=True)
@@ -30,9 +41,14 @@ def bytes_of_a_run(out, precision, environment):
     return hashlib.sha256(b''.join([json.dumps(losses).encode(), *arrays, *files])).hexdigest()
 
 
-@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
-def test_the_same_seed_gives_the_same_bytes_in_every_process(tmp_path, precision):
-    environments = [{}, {}, {},                                      # as users start them
-                    {'OMP_NUM_THREADS': '1'}, {'OMP_NUM_THREADS': '2'}]
-    found = [bytes_of_a_run(tmp_path/str(i), precision, e) for i, e in enumerate(environments)]
+@pytest.fixture(scope='module')
+def hashes(tmp_path_factory):
+    "Of processes as users start them, and with a number of threads set from outside."
+    environments = [{}, {'PYTHONHASHSEED': '7', 'OMP_NUM_THREADS': '1'}, {'OMP_NUM_THREADS': '2'}]
+    return [bytes_of_runs(tmp_path_factory.mktemp('run'), e) for e in environments]
+
+
+@pytest.mark.parametrize('precision', PRECISIONS)
+def test_the_same_seed_gives_the_same_bytes_in_every_process(hashes, precision):
+    found = [of[PRECISIONS.index(precision)] for of in hashes]
     assert len(set(found)) == 1, found

@@ -9,9 +9,9 @@ import torch
 from copl.config import PRESETS
 from copl.estimator import _quality
 from copl.evaluation import clustering_scores
-from copl.experiments import Scale, attention_auc
-from copl.figure_a import confidence_facts, confidence_moves
-from copl.figure_b import silhouette_differences
+from copl.experiments import TIOU, Scale, attention_auc
+from copl.figure_a import confidence_counts, confidence_facts, confidence_moves
+from copl.figure_b import KINDS, feature_spaces, silhouette_differences, silhouettes_table
 from copl.plri import CLUSTERINGS
 from copl.reproduction import reproduce
 from copl.statistics import (
@@ -181,12 +181,69 @@ def test_facts_of_figure_a_on_four_videos():
     assert confidence_moves(part).tolist() == pytest.approx([.305 - .005, -.105 + .005])
 
 
+def four_videos(seed):
+    "Two training videos of each class, one for test."
+    names = [f'v{i}' for i in range(5)]
+    truth = Annotations(
+        pd.DataFrame({'video': names, 'start': 0., 'end': 1., 'label': list('aabba')}),
+        pd.DataFrame({'video': names, 'subset': ['train']*4 + ['test'], 'duration': 9.}))
+    return VideoSet(names, [np.ones((5, 2), np.float32)]*5, annotations=truth)
+
+
+FOUR = Scale('x', {'k': four_videos}, {'k': {}}, {'k': (1, 2)})
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    "In place of runs: what Figures A and B look at."
+    monkeypatch.setitem(TIOU, 'k', (.5,))
+    def run(train, test, config, tiou):
+        rounds = [(np.array([1, 1, 0, 1]), np.array([.201, .209, .305, -.095])),
+                  (np.array([0, 0, 1, 1]), np.full(4, .505) + [0, 0, 0, config.seed/10])]
+        return [], SimpleNamespace(iterations_=rounds, config=config, network_=None)
+    monkeypatch.setattr('copl.figure_a.run', run)
+    monkeypatch.setattr('copl.figure_b.run', run)
+
+
+def test_figure_a_counts_videos_in_bins_and_those_that_are_right(fitted):
+    counts = confidence_counts(FOUR)
+    first = counts[(counts.seed == 1) & (counts['round'] == 0)]
+    assert first[['low', 'n', 'right']].to_numpy() == pytest.approx(
+        np.array([[-.1, 1, 0], [.2, 2, 2], [.3, 1, 1]]))   # the second b lies with the two a
+    last = counts[(counts.seed == 2) & (counts['round'] == 1)]
+    assert last[['low', 'n', 'right']].to_numpy() == pytest.approx(
+        np.array([[.5, 3, 3], [.7, 1, 1]]))
+    assert confidence_facts(counts).loc[(0, 1), 'right'] == .75
+
+
+def test_figure_b_measures_silhouettes_of_four_videos(fitted, monkeypatch):
+    angles = {'mean pooling': np.array([0, .25, .5, .25]), '(a) unfiltered attention':
+              np.array([0, .25, .75, .5]), '(b) HAS': np.array([0, 0, .5, .5])}
+    F = {KINDS[k]: np.stack([np.cos(np.pi*a), np.sin(np.pi*a)], 1) for k, a in angles.items()}
+    monkeypatch.setattr('copl.figure_b.video_features', lambda videos, network, attention, config:
+                        F[attention])
+    found = feature_spaces(FOUR)
+    assert found.seed.tolist() == [1]*3 + [2]*3
+    # cosine distances: d of an eighth of a turn, 1 of a quarter, 2 - d of three eighths
+    d = 1 - .5**.5
+    outer, inner = 1 - d/((2 - d + 1)/2), 1 - d/((d + 1)/2)
+    by_kind = found[found.seed == 1].set_index('attention')['all classes']
+    assert by_kind['(a) unfiltered attention'] == pytest.approx((outer + inner)/2)
+    assert by_kind['mean pooling'] == pytest.approx((inner - 1/2)/2)
+    assert by_kind['(b) HAS'] == pytest.approx(1)
+    assert (found['six classes'] == found['all classes']).all()
+
+
 def test_silhouettes_are_compared_within_a_seed():
-    part = pd.DataFrame({'seed': [0, 0, 1, 1], 'attention': ['(b) HAS', 'mean pooling']*2,
-                         'all classes': [.5, .2, .3, .4]})
+    part = pd.DataFrame({'seed': [0, 0, 0, 1, 1, 1], 'attention': list(KINDS)*2,
+                         'all classes': [.2, .3, .5, .4, .45, .3]})
     part = pd.concat([part, pd.DataFrame({'seed': [0], 'attention': ['(b) HAS'], 'x': [1.]})])
     assert silhouette_differences(part, '(b) HAS', 'mean pooling').tolist() == pytest.approx(
         [.3, -.1])
+    table = silhouettes_table(part)
+    assert table['(b) HAS'] == '0.400' and table.seeds == 2
+    assert table['(a) unfiltered attention over mean pooling'].startswith('+0.075 [')
+    assert table['(b) HAS over (a) unfiltered attention'].startswith('+0.025 [')
 
 
 @pytest.mark.parametrize('which, preset', [('anet', PRESETS['activitynet']), ('thumos', {})])

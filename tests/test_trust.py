@@ -1,5 +1,6 @@
 "What tells good runs from bad ones without labels, and what is chosen by it."
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 import copl.cli
-from copl import COPL, Config, CoplError, VideoSet, algorithm_1, estimate_n_classes
+from copl import COPL, Config, CoplError, VideoSet, algorithm_1
 from copl.algorithm import taking_part
 from copl.engine import Batches, train
 from copl.trust import (
@@ -28,10 +29,7 @@ from copl.trust import (
     verdict,
 )
 
-from .small_runs import SMALL, TRAIN, UNSEEN, command, weights
-
-QUICK = ['--epoch-num', 2, '--iteration-num', 2, '--hidden', 16, '--snippets', 32,
-         '--device', 'cpu']
+from .small_runs import QUICK, SMALL, TRAIN, UNSEEN, command, weights
 
 
 def by_hand(videos, network, config):
@@ -377,9 +375,9 @@ def test_no_word_for_the_clusters_where_map_is_below_the_baseline(tmp_path, monk
     assert ('can be learned again' in why) == (found >= baseline)
 
 
-def test_a_run_and_metrics_from_before_the_number_was_kept_get_no_verdict(tmp_path):
+def test_a_run_and_metrics_from_before_the_number_was_kept_get_no_verdict(tmp_path, tiny_run):
     args = ('train', 'sim:tiny', *QUICK, '--out', tmp_path/'run')
-    assert command(*args)[0] == 0
+    shutil.copytree(tiny_run, tmp_path/'run')
     saved = torch.load(tmp_path/'run/checkpoint.pt', weights_only=True)
     assert [row.pop('n_unseen') for row in saved['rounds']] == [36]*2
     torch.save(saved, tmp_path/'run/checkpoint.pt')
@@ -391,23 +389,3 @@ def test_a_run_and_metrics_from_before_the_number_was_kept_get_no_verdict(tmp_pa
     status, _, err = command('report', tmp_path/'run', '--device', 'cpu')
     page = (tmp_path/'run/report.html').read_text()
     assert (status, err) == (0, '') and 'believe' not in page and '1.000' in page
-
-
-@pytest.mark.parametrize('n', [4, 7])
-def test_the_number_of_separated_groups_is_found(n):
-    rng = np.random.default_rng(n)
-    F = np.repeat(np.eye(n, 16), 12, 0) + .12*rng.normal(size=(12*n, 16))
-    assert estimate_n_classes(F/np.linalg.norm(F, axis=1, keepdims=True)) == n
-
-
-# By the command line
-
-
-def test_the_number_of_classes_by_the_command_line(tmp_path):
-    status, printed, _ = command('train', 'sim:tiny', '--n-classes', 'auto', *QUICK,
-                              '--out', tmp_path/'run')
-    found = json.loads((tmp_path/'run/metrics.json').read_text())['config']['n_classes']
-    assert status == 0 and printed.startswith(
-        f'number of classes: {found}, estimated (half of 20 subsamples say ')
-    assert command('train', 'sim:tiny', '--n-classes', 'auto', *QUICK, '--out', tmp_path/'run',
-                '--resume')[0] == 0

@@ -9,6 +9,7 @@ A benchmark is a script. It builds its arrays for one size, yields rows made by 
 with the machine and the versions. pytest collects nothing here.
 """
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -70,8 +71,7 @@ def measure(name, ours, repeats=1, **figures):
 
 def reset_peak():
     "Start `peak_memory` anew, where the system (Linux) can."
-    try: CLEAR.write_text('5')
-    except OSError: pass
+    with contextlib.suppress(OSError): CLEAR.write_text('5')
 
 
 def peak_memory():
