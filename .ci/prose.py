@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Check the sentences of the notebooks that are written by the rules of plain prose; tables, code
+and equations are left out. Prints each sentence that breaks a rule, and exits with 1 if one does.
+usage: .ci/prose.py [NOTEBOOK ...]"""
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+# the notebooks that pass; add a notebook when it does
+PLAIN = ['01_sources', '02_config', '10_has', '11_plri', '12_iocnet', '13_losses', '14_algorithm',
+         '17_figures', '18_trust', '19_n_classes']
+MOST_WORDS = 30
+RULES = { # pattern: what to write
+    r'^(Who|Whoever|What|That [^,]{8,60} (is|are|was)) [^?]*[^?]$':
+        'name the actor as the subject, or say "if"',
+    r'(?i)\bwhoever\b': 'name the actor, or say "if"',
+    r'(?i)\b(told|tell\w*) (\w+ )?from\b': 'differ',
+    r'(?i)\b(likeness|alike)\b': 'similarity, similar',
+    r'(?i)\bparts? (best|the actions)\b|\bdo not part\b': 'separate',
+    r'(?i)\bat hand\b': 'available',
+    r'(?i)\bworlds?\b': 'data set',
+    r'(?i)\bbeside\b': 'next to',
+    r'(?i)\bmade-up\b': 'synthetic',
+    r'(?i)\bstands? for (a|the|each) class\b': 'represent a class (top-k pooling)',
+    r'(?i)\bmatrix products?\b': 'matmul',
+    r'(?i)\beverything is action\b': 'whole-video baseline',
+    r'(?i)\b(first|second|earlier) edition\b': 'history belongs in the CHANGELOG',
+    r'\bfigures?\b(?! [A-Z\d])(?<!Figure)': 'number, metric or picture',
+    r'(?i)\bno longer be told\b|\bfrom which .* cannot be told\b': 'the same'}
+
+
+def sentences(text):
+    "The sentences of a markdown cell, with X for code, an equation or an address."
+    text = re.sub(r'```.*?```|\$\$.*?\$\$', '\n\n', text, flags=re.S)
+    text = re.sub(r'`[^`]*`|\$[^$]*\$|https?://\S+', 'X', text)
+    text = re.sub(r'\]\([^)]*\)|[*\[]', '', text)
+    lines = [line.strip().lstrip('>').strip() for line in text.splitlines()]
+    lines = ['' if line.startswith(('|', '#')) else re.sub(r'^([-+]|\d+\.) ', '\n', line)
+             for line in lines]
+    for paragraph in re.split(r'\n\s*\n|\n(?=\n)', '\n'.join(lines)):
+        for sentence in re.split(r'(?<=[.!?])(?<!Eq\.)(?<!al\.)\s+(?=\W*[A-Z\d])', paragraph):
+            if sentence := ' '.join(sentence.split()): yield sentence
+
+
+def complaints(text):
+    "What breaks a rule in a markdown cell: (rule, sentence) each."
+    for sentence in sentences(text):
+        n = len(sentence.split())
+        if n > MOST_WORDS: yield f'{n} words, at most {MOST_WORDS}', sentence
+        for pattern, rule in RULES.items():
+            if re.search(pattern, sentence): yield rule, sentence
+
+
+def check(path):
+    "Each broken rule of a notebook, as a line of text."
+    cells = json.loads(Path(path).read_text(encoding='utf-8'))['cells']
+    return [f'{Path(path).name}, cell {i}: {rule}: {sentence}'
+            for i, cell in enumerate(cells) if cell['cell_type'] == 'markdown'
+            for rule, sentence in complaints(''.join(cell['source']))]
+
+
+if __name__ == '__main__':
+    broken = [line for path in sys.argv[1:] or [ROOT/'nbs'/f'{name}.ipynb' for name in PLAIN]
+              for line in check(path)]
+    print('\n'.join(broken))
+    sys.exit(bool(broken))
