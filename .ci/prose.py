@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check the sentences of the notebooks that are written by the rules of plain prose; tables, code
 and equations are left out. Prints each sentence that breaks a rule, and exits with 1 if one does.
-usage: .ci/prose.py [NOTEBOOK ...]"""
+Usage: .ci/prose.py [NOTEBOOK ...]."""
 import json
 import re
 import sys
@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 PLAIN = ['01_sources', '02_config', '10_has', '11_plri', '12_iocnet', '13_losses', '14_algorithm',
          '17_figures', '18_trust', '19_n_classes']
 MOST_WORDS = 30
+END = r'(?:(?<=[.!?])|(?<=[.!?]\)))(?<!Eq\.)(?<!al\.)\s+(?=\W*[A-Z\d])'
 RULES = { # pattern: what to write
     r'^(Who|Whoever|What|That [^,]{8,60} (is|are|was)) [^?]*[^?]$':
         'name the actor as the subject, or say "if"',
@@ -27,8 +28,7 @@ RULES = { # pattern: what to write
     r'(?i)\bmatrix products?\b': 'matmul',
     r'(?i)\beverything is action\b': 'whole-video baseline',
     r'(?i)\b(first|second|earlier) edition\b': 'history belongs in the CHANGELOG',
-    r'\bfigures?\b(?! [A-Z\d])(?<!Figure)': 'number, metric or picture',
-    r'(?i)\bno longer be told\b|\bfrom which .* cannot be told\b': 'the same'}
+    r'\bfigures?\b(?! [A-Z\d])': 'number, metric or picture'}
 
 
 def sentences(text):
@@ -40,7 +40,7 @@ def sentences(text):
     lines = ['' if line.startswith(('|', '#')) else re.sub(r'^([-+]|\d+\.) ', '\n', line)
              for line in lines]
     for paragraph in re.split(r'\n\s*\n|\n(?=\n)', '\n'.join(lines)):
-        for sentence in re.split(r'(?<=[.!?])(?<!Eq\.)(?<!al\.)\s+(?=\W*[A-Z\d])', paragraph):
+        for sentence in re.split(END, paragraph):
             if sentence := ' '.join(sentence.split()): yield sentence
 
 

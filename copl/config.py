@@ -34,7 +34,7 @@ from .videos import CoplError, VideoLabel, refuse_doubles, shown
 # %% ../nbs/02_config.ipynb #a3862bf8
 def world()->tuple[int, int]:
     "(rank, number) of this process among the processes of a run: (0, 1) where it is alone."
-    torch = sys.modules.get('torch')   # whoever has not loaded it is alone
+    torch = sys.modules.get('torch')   # a process that has not loaded it is alone
     if torch is None or not torch.distributed.is_available(): return 0, 1
     if not torch.distributed.is_initialized(): return 0, 1
     return torch.distributed.get_rank(), torch.distributed.get_world_size()
@@ -91,13 +91,13 @@ def _size_of(write, name):
 LINE_SECONDS = 60 # between two lines of progress where nobody watches a bar
 
 def progress(
-    items=None,         # what is gone through; None: `update` says
+    items=None,         # the iterable whose progress is shown; None: `update` moves the bar
     *,
-    verbose:bool=True,  # False: nothing anywhere
+    verbose:bool=True,  # False: no output
     **how               # as tqdm takes it
 ): # a tqdm
     "A progress bar on a terminal or in a notebook; in a file or a pipe a line every minute."
-    from tqdm import auto, std         # not before something takes long
+    from tqdm import auto, std         # imported late: it is slow
     silent = not verbose or world()[0] > 0
     watched = 'ipykernel' in sys.modules or getattr(sys.stderr, 'isatty', bool)()
     if watched or silent: return auto.tqdm(items, disable=silent, **how)
@@ -123,7 +123,7 @@ def find_device(
 ): # a torch.device
     """The device of that name, `auto` being a GPU where there is one; raises `CoplError` where it
     cannot be used."""
-    import torch                       # not before somebody computes
+    import torch                       # imported late: it is slow
     if name == 'auto': return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     try:
         device = torch.device(name)
@@ -139,7 +139,7 @@ def generator(
     purpose:str, # such as 'batches'
     *place:int   # such as round and epoch
 )->np.random.Generator:
-    "The random numbers of one purpose at one place."
+    "A generator of random numbers for one purpose at one place."
     return np.random.default_rng([seed, zlib.crc32(purpose.encode()), len(place), *place])
 
 def torch_seed(
@@ -147,7 +147,7 @@ def torch_seed(
     purpose:str, # such as 'weights'
     *place:int   # such as the round
 )->int:          # for `torch.manual_seed`
-    "The same for PyTorch."
+    "A seed for PyTorch's random numbers of one purpose at one place."
     return int(generator(seed, purpose, *place).integers(2**62))
 
 # %% ../nbs/02_config.ipynb #ce484f6e
@@ -219,7 +219,7 @@ def _checked(what, hint, value):
 # %% ../nbs/02_config.ipynb #7d8614a5
 @dataclass(frozen=True)
 class ClusterConfig(Checked):
-    "What makes global features and pseudolabels."
+    "The fields of clustering: global features and pseudolabels."
     n_classes:int=within('[2, inf)')         # C, number of action classes (clusters)
     seed:int=within('[0, 4294967295]', 0)    # everything random follows from it
     supervision:Literal['none', 'weak']='none' # weak: ground-truth video labels, no pseudolabels
@@ -237,13 +237,13 @@ class ClusterConfig(Checked):
 # %% ../nbs/02_config.ipynb #b073124d
 @dataclass(frozen=True)
 class ScoreConfig(Checked):
-    "What the class scores of a video are."
+    "The field that training and localization share."
     top_k:int=within('[1, inf)', 4)          # class scores average the T // top_k best snippets
 
 # %% ../nbs/02_config.ipynb #d881c9d2
 @dataclass(frozen=True)
 class TrainConfig(ScoreConfig):
-    "What is trained, and how."
+    "The fields of training."
     hidden:int=within('[1, inf)', 512)       # width of the hidden layer of each branch
     kernel:Literal[1, 3]=3    # snippets the hidden layer sees at once; 1 trains in half the time
     dropout:float=within('[0, 0.99]', 0.8)   # fraction of hidden units dropped in training
@@ -278,7 +278,7 @@ Score = Literal['cas', 'h_cs', 'a_cs', 'mean', 'product'] # score sequences (15_
 
 @dataclass(frozen=True)
 class LocalizeConfig(ScoreConfig):
-    "What makes detections of the network's outputs."
+    "The fields of localization."
     score:Score='h_cs'                       # the score sequence that is thresholded
     smooth:int=within('[1, inf)', 1)         # moving average of it, in snippets; 1: as it is
     thetas:tuple[float, ...]=within('(0, 1)', # theta, fractions of the sequence's range
@@ -350,7 +350,7 @@ class _EachKeyOnce(yaml.SafeLoader):
 def read_yaml(
     path:str|Path # a YAML file
 ):                # plain values
-    "What a YAML file holds; raises `CoplError` where it cannot be read."
+    "The content of a YAML file; raises `CoplError` where it cannot be read."
     try: return yaml.load(Path(path).read_text(encoding='utf-8-sig'), _EachKeyOnce)  # a safe one
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror}') from e
     except CoplError as e: raise CoplError(f'{path}, {e}') from None

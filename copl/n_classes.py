@@ -24,7 +24,7 @@ def mean_pooled(
     videos:VideoSet,
     stream_norm:bool=False, # normalise each stream by itself first
 )->np.ndarray:              # (N, D) features, unit length
-    "One feature for each video in which all snippets weigh the same."
+    "Mean-pooled features: all snippets of a video weigh the same."
     F = []
     for streams in videos:
         X = [torch.tensor(x) for x in streams]
@@ -40,7 +40,7 @@ def silhouettes(
     candidates:Sequence[int], # numbers of clusters
     seed:int=0,
 )->np.ndarray:                # mean silhouette for each candidate, in [-1, 1]
-    "How far apart spectral clusters lie, for several numbers of them."
+    "Mean silhouette of spectral clusters, for several numbers of clusters."
     affinity = affinity_matrix(F, 'rbf')
     found = spectral_embedding(affinity, n_components=max(candidates), drop_first=False,
                                random_state=seed)
@@ -53,7 +53,7 @@ def silhouettes(
 def default_candidates(
     n:int,       # videos
 )->list[int]:    # ascending
-    "From 3 to at most 200 classes, of 4 videos or more: every number up to 20, then 5 % apart."
+    "Numbers of classes to try, 3 to 200, of 4 videos or more: each up to 20, then 5 % apart."
     found = [3]
     while found[-1] <= min(200, n//4): found.append(max(found[-1] + 1, round(1.05*found[-1])))
     return found[:-1]

@@ -1,8 +1,10 @@
 "The project's own rules, which no other tool checks."
 import ast
 import re
+import runpy
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -82,3 +84,33 @@ def test_project_files_can_be_read(path):
         ids = [part['id'] for part in content['body']]
         assert (len(ids) == len(set(ids)) and
                 all(part['attributes']['label'] for part in content['body']))
+
+
+@pytest.fixture(scope='module')
+def prose():
+    "The functions of .ci/prose.py."
+    return SimpleNamespace(**runpy.run_path(str(ROOT/'.ci/prose.py')))
+
+
+def test_the_plain_notebooks_are_written_in_plain_sentences(prose):
+    assert len(prose.PLAIN) >= 10
+    broken = [line for name in prose.PLAIN for line in prose.check(ROOT/'nbs'/f'{name}.ipynb')]
+    assert broken == []
+
+
+@pytest.mark.parametrize('text, rule', [
+    (' '.join(['word']*31) + '.', '31 words, at most 30'),
+    ('> **We chose** this. ' + ' '.join(['Word', *['and $x$']*20]) + '!', '41 words, at most 30'),
+    ('Who trains five seeds keeps the best.', 'name the actor as the subject, or say "if"'),
+    ('It helps whoever has no labels.', 'name the actor, or say "if"'),
+    ('What the features do not part, no count of clusters finds.', 'separate'),
+    ('The likeness of two runs is high.', 'similarity, similar')])
+def test_a_planted_bad_sentence_is_found(prose, tmp_path, text, rule):
+    def written(text):
+        cells = [nbformat.v4.new_markdown_cell('# A title\n\nA short sentence.\n\n' + text)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path/'planted.ipynb')
+        return prose.check(tmp_path/'planted.ipynb')
+    assert any(rule in line for line in written(text))
+    in_code = f'```\n{text}\n```'
+    in_a_table = f'| x |\n|---|\n| {text} |'
+    for other in ('', in_code, in_a_table, 'Is this what it is?'): assert written(other) == []
