@@ -37,7 +37,8 @@ import copl
 from .config import (
     PRESETS, Config, Score, atomic_write, config_from_dict, config_to_dict, find_device, read_yaml,
     save_config, world)
-from .annotations import load_annotations, load_detections, matched_names, save_detections
+from .annotations import (
+    check_ending, load_annotations, load_detections, matched_names, save_detections)
 from .data import LengthPolicy, anet_like, convert_videos, load_videos
 from .inspection import duration_problems, inspect_videos, remarks
 from .layouts import LayoutName, find_videos, has_grid, load_grid
@@ -511,13 +512,17 @@ class Localize:
         Positional[str], tyro.conf.arg(metavar='DATA')]
     opening:OmitArgPrefixes[Opening]=field(default_factory=Opening)
     subset:str|None=None  # only this subset of the annotations that lie with DATA
-    out:Path|None=None  # .json, .csv or .parquet, as its ending says; default: RUN/localized.json
+    out:Annotated[Path|None, tyro.conf.arg(help=(
+        'X.json, X.csv or X.parquet; X.eaf (ELAN) or X.vtt (WebVTT: of detections that overlap, '
+        'the best), of several videos a folder X with a file for each; '
+        'default: RUN/localized.json'))]=None
     how:OmitArgPrefixes[Again]=field(default_factory=Again)
     seed:int=0                            # of simulated data
     device:str='auto'                     # auto, cpu, cuda, ...
 
     def __call__(self):
         "Localize and write the detections."
+        path = check_ending(self.out or self.run/'localized.json')
         model = copl.estimator.COPL.load(self.run, self.device)
         model.set_params(**self.how.given())
         videos = self.opening.open(self.data, seed=self.seed)
@@ -525,8 +530,7 @@ class Localize:
         videos.check()
         _remark(videos)
         found = model.localize(videos)
-        path = self.out or self.run/'localized.json'
-        save_detections(found, path, videos.names)
+        path = save_detections(found, path, videos.names)
         print(f'{len(found)} detections in {found.video.nunique()} of {len(videos)} videos: {path}')
         assumed = _assumed(self.data, videos, self.opening)
         if assumed: print(assumed)
