@@ -717,15 +717,18 @@ class Report:
 @dataclass(frozen=True)
 class Extracting:
     "How videos become features."
-    backbone:Literal[  # lite0 needs no download; i3d, which the literature uses, needs both weights
-        'lite0', 'i3d']='lite0'
+    backbone:Annotated[str, tyro.conf.arg(metavar='{lite0,i3d,hf:MODEL}', help=(
+        'lite0 needs no download; i3d, which the literature uses, needs both weights; '
+        'hf:FOLDER, hf:NAME or hf:NAME@REVISION: CLIP, DINOv2 or VideoMAE of Hugging Face, '
+        'saved in a folder or on the hub; needs copl[hf]'))]='lite0'
+    difference:bool=False  # of hf: a second stream, how much the features change within a snippet
     weights_rgb:str|None=None  # of i3d: path, or URL with #sha256=..., of rgb_imagenet.pt
     weights_flow:str|None=None  # of i3d: path, or URL with #sha256=..., of flow_imagenet.pt
     fps:float=25.0                        # frames per second that features are made of
     window:int=16                         # frames of a snippet
     stride:int=16                         # frames from one snippet to the next
-    short_side:int=256                    # pixels of the resized picture's shorter side
-    crop:int=224  # pixels of the square in its centre that the backbone sees
+    short_side:int|None=None  # pixels of the resized picture's shorter side; default: 256, hf: own
+    crop:int|None=None  # pixels of the square in its centre that is seen; default: 224, hf: own
     flow:Literal['tvl1', 'dis']|None=None  # optical flow; default: tvl1 for i3d, dis for lite0
     workers:int=1                         # processes that extract
 
@@ -740,7 +743,7 @@ class Extracting:
         found = copl.extraction.extract(
             videos, out, self.backbone, self.weights_rgb, self.weights_flow,
             TimeGrid(self.stride, self.window, self.fps), self.short_side, self.crop,
-            batch_size, device, True, share, self.flow, self.workers)
+            batch_size, device, True, share, self.flow, self.workers, self.difference)
         print(f'{len(found.done)} videos extracted, {len(found.kept)} there already, '
               f'{len(found.failed)} unusable: {out}')
         return found
