@@ -37,7 +37,8 @@ import copl
 from .config import (
     PRESETS, Config, Score, atomic_write, config_from_dict, config_to_dict, find_device, read_yaml,
     save_config, world)
-from .annotations import load_annotations, load_detections, matched_names, save_detections
+from .annotations import (
+    check_ending, load_annotations, load_detections, matched_names, save_detections)
 from .data import LengthPolicy, anet_like, convert_videos, load_videos
 from .inspection import duration_problems, inspect_videos, remarks
 from .layouts import LayoutName, find_videos, has_grid, load_grid
@@ -513,21 +514,24 @@ class Localize:
         Positional[str], tyro.conf.arg(metavar='DATA')]
     opening:OmitArgPrefixes[Opening]=field(default_factory=Opening)
     subset:str|None=None  # only this subset of the annotations that lie with DATA
-    out:Path|None=None  # .json, .csv or .parquet, as its ending says; default: RUN/localized.json
+    out:Annotated[Path|None, tyro.conf.arg(help=(
+        'X.json, X.csv or X.parquet; X.eaf (ELAN) or X.vtt (WebVTT: of detections that overlap, '
+        'the best), of several videos a folder X with a file for each; '
+        'default: RUN/localized.json'))]=None
     how:OmitArgPrefixes[Again]=field(default_factory=Again)
     seed:int=0                            # of simulated data
     device:str='auto'                     # auto, cpu, cuda, ...
 
     def __call__(self):
         "Localize and write the detections."
+        path = check_ending(self.out or self.run/'localized.json')
         model = copl.estimator.COPL.load(self.run, self.device).set_params(**self.how.given())
         videos = self.opening.open(self.data, seed=self.seed)
         if self.subset is not None: videos = videos.subset(self.subset)
         videos.check()
         _remark(videos)
         found = model.localize(videos)
-        path = self.out or self.run/'localized.json'
-        save_detections(found, path, videos.names)
+        path = save_detections(found, path, videos.names)
         print(f'{len(found)} detections in {found.video.nunique()} of {len(videos)} videos: {path}')
         assumed = _assumed(self.data, videos, self.opening)
         if assumed: print(assumed)
@@ -717,15 +721,18 @@ class Report:
 @dataclass(frozen=True)
 class Extracting:
     "How videos become features."
-    backbone:Literal[  # lite0 needs no download; i3d, which the literature uses, needs both weights
-        'lite0', 'i3d']='lite0'
+    backbone:Annotated[str, tyro.conf.arg(metavar='{lite0,i3d,hf:MODEL}', help=(
+        'lite0 needs no download; i3d, which the literature uses, needs both weights; '
+        'hf:FOLDER, hf:NAME or hf:NAME@REVISION: CLIP, DINOv2 or VideoMAE of Hugging Face, '
+        'saved in a folder or on the hub; needs copl[hf]'))]='lite0'
+    difference:bool=False  # of hf: a second stream, how much the features change within a snippet
     weights_rgb:str|None=None  # of i3d: path, or URL with #sha256=..., of rgb_imagenet.pt
     weights_flow:str|None=None  # of i3d: path, or URL with #sha256=..., of flow_imagenet.pt
     fps:float=25.0                        # frames per second that features are made of
     window:int=16                         # frames of a snippet
     stride:int=16                         # frames from one snippet to the next
-    short_side:int=256                    # pixels of the resized picture's shorter side
-    crop:int=224  # pixels of the square in its centre that the backbone sees
+    short_side:int|None=None  # pixels of the resized picture's shorter side; default: 256, hf: own
+    crop:int|None=None  # pixels of the square in its centre that is seen; default: 224, hf: own
     flow:Literal['tvl1', 'dis']|None=None  # optical flow; default: tvl1 for i3d, dis for lite0
     workers:int=1                         # processes that extract
 
@@ -740,7 +747,7 @@ class Extracting:
         found = copl.extraction.extract(
             videos, out, self.backbone, self.weights_rgb, self.weights_flow,
             TimeGrid(self.stride, self.window, self.fps), self.short_side, self.crop,
-            batch_size, device, True, share, self.flow, self.workers)
+            batch_size, device, True, share, self.flow, self.workers, self.difference)
         print(f'{len(found.done)} videos extracted, {len(found.kept)} there already, '
               f'{len(found.failed)} unusable: {out}')
         return found

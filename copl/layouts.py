@@ -399,11 +399,13 @@ def save_rest(
     annotations:Annotations|None,  # ground truth, if there is any
     truth:Path|None=None,          # where it goes; None: annotations.json
     simulated:bool=False,          # the features are no real ones
+    made_by:str|None=None,         # the model that extracted them, and what it saw
 ):
     "Write what stands beside the features."
     if annotations is not None: save_annotations(annotations, truth or path/'annotations.json')
     values = asdict(grid) | {'streams': {s: int(d) for s, d in widths.items()}}
     if simulated: values['simulated'] = True
+    if made_by: values['made_by'] = made_by
     text = yaml.safe_dump(values, sort_keys=False)
     atomic_write(path/'grid.yaml', lambda p: p.write_text(text, encoding='utf-8'))
 
@@ -412,7 +414,7 @@ def _read_grid(path):
     "grid.yaml beside the features, and what it holds."
     file = (path if path.is_dir() else path.parent)/'grid.yaml'
     values = read_yaml(file) if file.exists() else {}
-    known = {'stride', 'window', 'fps', 'streams', 'simulated'}
+    known = {'stride', 'window', 'fps', 'streams', 'simulated', 'made_by'}
     if not isinstance(values, dict) or set(values) - known:
         raise CoplError(f'{file}: found {shown(values)}, expected stride, window, fps and streams')
     return file, values

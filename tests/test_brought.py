@@ -1,4 +1,5 @@
 "What users bring: names, times, subsets, labels and drives that are not as one would have them."
+import datetime
 import json
 import os
 import pickle
@@ -8,6 +9,7 @@ import sys
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -160,6 +162,54 @@ def test_detections_by_the_ending_of_their_file(tmp_path, ending):
     found = detections(('001', 0., 1.5, 'NA', .25), ('b', 2., 3., 'Golf', .5))
     path = save_detections(found, tmp_path/f'd.{ending}')
     pd.testing.assert_frame_equal(load_detections(path), found, check_dtype=False)
+
+
+FOUND = detections(('a', 3., 5.5, 'Diving', .9), ('a', 4., 7., 'Diving', .5),
+                   ('a', 7., 3661.25, 'é <&> "', .7), ('b', 0., .0002, 'Golf', .1))
+
+
+def test_an_elan_file_has_the_structure_of_its_schema(tmp_path):
+    assert save_detections(FOUND, tmp_path/'x.eaf', ['empty']) == tmp_path/'x'
+    assert sorted(p.name for p in (tmp_path/'x').iterdir()) == ['a.eaf', 'b.eaf', 'empty.eaf']
+    root = ElementTree.parse(tmp_path/'x/a.eaf').getroot()
+    assert root.tag == 'ANNOTATION_DOCUMENT' and root.get('FORMAT') == '3.0'
+    assert {'AUTHOR', 'DATE', 'VERSION'} <= root.attrib.keys()
+    datetime.datetime.fromisoformat(root.get('DATE'))
+    assert [x.tag for x in root] == ['HEADER', 'TIME_ORDER', *['TIER']*3, 'LINGUISTIC_TYPE']
+    assert root.find('HEADER').get('TIME_UNITS') == 'milliseconds'
+    slots = {x.get('TIME_SLOT_ID'): int(x.get('TIME_VALUE')) for x in root.iter('TIME_SLOT')}
+    assert len(slots) == 6 and list(slots.values()) == sorted(slots.values())
+    kind = root.find('LINGUISTIC_TYPE')
+    assert kind.get('TIME_ALIGNABLE') == 'true'
+    tiers = {}
+    for tier in root.iter('TIER'):
+        assert tier.get('LINGUISTIC_TYPE_REF') == kind.get('LINGUISTIC_TYPE_ID')
+        tiers[tier.get('TIER_ID')] = [
+            (slots[x.get('TIME_SLOT_REF1')], slots[x.get('TIME_SLOT_REF2')],
+             x.find('ANNOTATION_VALUE').text) for x in tier.findall('ANNOTATION/*')]
+    assert tiers == {'Diving': [(3000, 5500, '0.900')], 'Diving / 2': [(4000, 7000, '0.500')],
+                     'é <&> "': [(7000, 3661250, '0.700')]}
+    ids = [x.get('ANNOTATION_ID') for x in root.iter('ALIGNABLE_ANNOTATION')]
+    assert len(set(ids)) == 3 and not set(ids) & set(slots)
+    short = ElementTree.parse(tmp_path/'x/b.eaf').iter('TIME_SLOT')
+    assert [x.get('TIME_VALUE') for x in short] == ['0', '1']
+    assert not list(ElementTree.parse(tmp_path/'x/empty.eaf').iter('TIER'))
+
+
+def test_webvtt_holds_the_best_where_detections_overlap(tmp_path):
+    path = save_detections(FOUND[FOUND.video == 'a'], tmp_path/'x.VTT', ['a'])
+    assert path == tmp_path/'x.VTT' and path.read_text(encoding='utf-8') == (
+        'WEBVTT\n\n00:00:03.000 --> 00:00:05.500\nDiving\n\n'
+        '00:00:07.000 --> 01:01:01.250\né &lt;&amp;&gt; "\n')
+    assert save_detections(FOUND[:0], tmp_path/'none.vtt').read_text() == 'WEBVTT\n'
+
+
+@pytest.mark.parametrize('name', ['d.srt', 'd', 'd.json.gz'])
+def test_another_ending_for_detections_is_refused_with_the_list(tmp_path, name):
+    with pytest.raises(CoplError, match='expected one of .json, .csv, .parquet, .eaf, .vtt'):
+        save_detections(FOUND, tmp_path/name)
+    with pytest.raises(CoplError, match=r"'\.\./b' is not usable as a file name"):
+        save_detections(FOUND.replace('b', '../b'), tmp_path/'d.vtt')
 
 
 def test_a_table_of_detections_says_what_is_wrong(tmp_path):
