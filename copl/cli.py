@@ -325,8 +325,8 @@ class Train:
     "Discover action classes in unlabelled videos and, where there is a test split, localize them."
     data:Annotated[  # features in any layout, or sim:tiny, sim:thumos, sim:anet
         Positional[str], tyro.conf.arg(metavar='DATA')]
-    annotations:Path|None=None  # ActivityNet JSON, W-TALC or THUMOS text folder; default: with DATA
-    layout:LayoutName|None=None  # how the features lie there; default: by the names of the files
+    annotations:Path|None=None  # JSON, a table, W-TALC or THUMOS text folder; default: with DATA
+    layout:LayoutName|None=None  # a name, or a pattern {video}/{stream}.npy; default: by the files
     lengths:LengthPolicy='error'          # what happens where streams differ in length
     streams:str|None=None  # rgb,flow chooses; rgb:1024,flow:1024 cuts a video's array; default: all
     allow_pickle:bool=False  # read W-TALC's pickled arrays, which can run any code: only if trusted
@@ -497,7 +497,7 @@ class Localize:
     run:Annotated[Positional[Path], tyro.conf.arg(metavar='RUN')] # results folder of copl train
     data:Annotated[  # features in any layout, or sim:tiny, sim:thumos, sim:anet
         Positional[str], tyro.conf.arg(metavar='DATA')]
-    layout:LayoutName|None=None  # how the features lie there; default: by the names of the files
+    layout:LayoutName|None=None  # a name, or a pattern {video}/{stream}.npy; default: by the files
     lengths:LengthPolicy='error'          # what happens where streams differ in length
     streams:str|None=None  # rgb,flow chooses; rgb:1024,flow:1024 cuts a video's array; default: all
     allow_pickle:bool=False  # read W-TALC's pickled arrays, which can run any code: only if trusted
@@ -532,7 +532,7 @@ class Scores:
     data:Annotated[  # features in any layout, or sim:tiny, sim:thumos, sim:anet
         Positional[str], tyro.conf.arg(metavar='DATA')]
     out:Path                              # a new folder
-    layout:LayoutName|None=None  # how the features lie there; default: by the names of the files
+    layout:LayoutName|None=None  # a name, or a pattern {video}/{stream}.npy; default: by the files
     lengths:LengthPolicy='error'          # what happens where streams differ in length
     streams:str|None=None  # rgb,flow chooses; rgb:1024,flow:1024 cuts a video's array; default: all
     allow_pickle:bool=False  # read W-TALC's pickled arrays, which can run any code: only if trusted
@@ -682,7 +682,7 @@ class Report:
         Positional[Path], tyro.conf.arg(metavar='RUN')]
     out:Path|None=None                    # the page; default: RUN/report.html
     data:str|None=None  # features in any layout, or sim:tiny, sim:thumos, sim:anet; default: RUN's
-    annotations:Path|None=None  # ActivityNet JSON, W-TALC or THUMOS text folder; default: RUN's
+    annotations:Path|None=None  # JSON, a table, W-TALC or THUMOS text folder; default: RUN's
     layout:LayoutName|None=None           # how the features lie there; default: as for the run
     lengths:LengthPolicy|None=None  # what if streams differ in length; default: as for the run
     streams:str|None=None                 # as in copl train; default: as for the run
@@ -758,8 +758,8 @@ class Extract:
 class Inspect:
     "Features at a path and all their faults; exit status 1 if training refuses or mistimes them."
     path:Annotated[Positional[Path], tyro.conf.arg(metavar='PATH')] # features in any layout
-    annotations:Path|None=None  # ActivityNet JSON, W-TALC or THUMOS text folder; default: with PATH
-    layout:LayoutName|None=None  # how the features lie there; default: by the names of the files
+    annotations:Path|None=None  # JSON, a table, W-TALC or THUMOS text folder; default: with PATH
+    layout:LayoutName|None=None  # a name, or a pattern {video}/{stream}.npy; default: by the files
     lengths:LengthPolicy='error'          # what happens where streams differ in length
     streams:str|None=None  # rgb,flow chooses; rgb:1024,flow:1024 cuts a video's array; default: all
     allow_pickle:bool=False  # read W-TALC's pickled arrays, which can run any code: only if trusted
@@ -782,7 +782,7 @@ class Convert:
     to:LayoutName                         # layout to write
     out:Path                              # a new folder
     subset:str|None=None                  # only this subset of the annotations
-    annotations:Path|None=None  # ActivityNet JSON, W-TALC or THUMOS text folder; default: with SRC
+    annotations:Path|None=None  # JSON, a table, W-TALC or THUMOS text folder; default: with SRC
     layout:LayoutName|None=None  # how the features lie in SRC; default: by the names of the files
     lengths:LengthPolicy='error'          # what happens where streams differ in length
     streams:str|None=None  # rgb,flow chooses; rgb:1024,flow:1024 cuts a video's array; default: all
@@ -841,8 +841,8 @@ class Reproduce:
     "The paper's tables and figures on your features of THUMOS'14 or ActivityNet, as one HTML page."
     data:str                              # features in any layout
     out:Path                              # results folder; the same command goes on there
-    annotations:Path|None=None  # ActivityNet JSON, W-TALC or THUMOS text folder; default: with DATA
-    layout:LayoutName|None=None  # how the features lie there; default: by the names of the files
+    annotations:Path|None=None  # JSON, a table, W-TALC or THUMOS text folder; default: with DATA
+    layout:LayoutName|None=None  # a name, or a pattern {video}/{stream}.npy; default: by the files
     lengths:LengthPolicy='error'          # what happens where streams differ in length
     streams:str|None=None  # rgb,flow chooses; rgb:1024,flow:1024 cuts a video's array; default: all
     allow_pickle:bool=False  # read W-TALC's pickled arrays, which can run any code: only if trusted
