@@ -63,7 +63,7 @@ def simulated(
 @dataclass(frozen=True)
 class Opening:
     "How the features at a path are opened."
-    layout:LayoutName|None=None  # how the features lie there; default: by the names of the files
+    layout:LayoutName|None=None  # a name, or a pattern {video}/{stream}.npy; default: by the files
     lengths:LengthPolicy|None=None  # what happens where streams differ in length; default: error
     streams:str|None=None  # rgb,flow chooses; rgb:1024,flow:1024 cuts a video's array; default: all
     allow_pickle:bool=False  # read W-TALC's pickled arrays, which can run any code: only if trusted
@@ -338,7 +338,7 @@ class Train:
     "Discover action classes in unlabelled videos and, where there is a test split, localize them."
     data:Annotated[  # features in any layout, or sim:tiny, sim:thumos, sim:anet
         Positional[str], tyro.conf.arg(metavar='DATA')]
-    annotations:Path|None=None  # ActivityNet JSON, W-TALC or THUMOS text folder; default: with DATA
+    annotations:Path|None=None  # JSON, a table, W-TALC or THUMOS text folder; default: with DATA
     opening:OmitArgPrefixes[Opening]=field(default_factory=Opening)
     train_subset:str|None=None  # the subset that trains; default: by its name
     test_subset:str|None=None  # the subset that is tested; default: by its name
@@ -689,7 +689,7 @@ class Report:
         Positional[Path], tyro.conf.arg(metavar='RUN')]
     out:Path|None=None                    # the page; default: RUN/report.html
     data:str|None=None  # features in any layout, or sim:tiny, sim:thumos, sim:anet; default: RUN's
-    annotations:Path|None=None  # ActivityNet JSON, W-TALC or THUMOS text folder; default: RUN's
+    annotations:Path|None=None  # JSON, a table, W-TALC or THUMOS text folder; default: RUN's
     opening:OmitArgPrefixes[Opening]=field(default_factory=Opening) # what is left out: as the run
     max_mb:float=5.0  # megabytes of the page; timelines get coarser, then fewer, to fit
     device:str='auto'                     # auto, cpu, cuda, ...
@@ -786,7 +786,7 @@ class Extract:
 class Inspect:
     "Features at a path and all their faults; exit status 1 if training refuses or mistimes them."
     path:Annotated[Positional[Path], tyro.conf.arg(metavar='PATH')] # features in any layout
-    annotations:Path|None=None  # ActivityNet JSON, W-TALC or THUMOS text folder; default: with PATH
+    annotations:Path|None=None  # JSON, a table, W-TALC or THUMOS text folder; default: with PATH
     opening:OmitArgPrefixes[Opening]=field(default_factory=Opening)
     json:Path|None=None                   # also write the report here; -: print nothing else
 
@@ -807,7 +807,7 @@ class Convert:
     to:LayoutName                         # layout to write
     out:Path                              # a new folder
     subset:str|None=None                  # only this subset of the annotations
-    annotations:Path|None=None  # ActivityNet JSON, W-TALC or THUMOS text folder; default: with SRC
+    annotations:Path|None=None  # JSON, a table, W-TALC or THUMOS text folder; default: with SRC
     opening:OmitArgPrefixes[Opening]=field(default_factory=Opening)
     seed:int=0                            # of simulated data
 
@@ -898,7 +898,7 @@ class Reproduce:
     "The paper's tables and figures on your features of THUMOS'14 or ActivityNet, as one HTML page."
     data:str                              # features in any layout
     out:Path                              # results folder; the same command goes on there
-    annotations:Path|None=None  # ActivityNet JSON, W-TALC or THUMOS text folder; default: with DATA
+    annotations:Path|None=None  # JSON, a table, W-TALC or THUMOS text folder; default: with DATA
     opening:OmitArgPrefixes[Opening]=field(default_factory=Opening)
     which:Annotated[Literal['thumos', 'anet']|None, tyro.conf.arg( # whose thresholds
         name='set', help="whose thresholds; default: by the names of the classes")]=None

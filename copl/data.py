@@ -30,8 +30,8 @@ from .annotations import (  # noqa: F401
     matched_names, rescaled_remark, save_annotations, save_detections, unused_time)
 from .config import atomic_write, cache_folder, no_room, progress
 from .layouts import (
-    WRITERS, LayoutName, LazyArray, Streams, find_videos, has_grid, is_simulated, load_grid,
-    save_rest, visible_files)
+    LAYOUTS, LayoutName, LazyArray, Streams, find_videos, has_grid, is_simulated, load_grid,
+    save_rest, visible_files, write_videos)
 from .simulation import HARD, Simulation, simulated
 from .videos import (  # noqa: F401
     Annotations, CoplError, TimeGrid, VideoSet, as_array, batch, let_go, parts_of, safe_name,
@@ -452,9 +452,9 @@ def convert_videos(
 )->Path:
     "Write a set in another layout, whole or not at all; raises `CoplError` where that cannot be."
     path = Path(path)
-    if layout not in (*WRITERS, 'flat'):
+    if layout == 'wtalc' or layout not in LAYOUTS and '{' not in layout:
         raise CoplError(f'layout is {layout!r}, expected one that can be written: '
-                        f'{", ".join((*WRITERS, "flat"))}')
+                        f'{", ".join(k for k in LAYOUTS if k != "wtalc")}, or a pattern')
     for name in videos.names: safe_name(videos.source, name)
     if layout == 'flat':
         dtype = np.result_type(*{x.dtype for arrays in videos.streams.values() for x in arrays})
@@ -462,10 +462,10 @@ def convert_videos(
         return save_flat(path, videos.names, videos.lengths, features, videos.widths,
                          videos.grid, videos.annotations, dtype, simulated=videos.simulated)
     parts = {}
-    if layout == 'cola': videos, parts = _for_cola(videos)
+    if layout == 'cola' or '{part}' in layout: videos, parts = _for_cola(videos)
     size = sum(math.prod(x.shape)*x.dtype.itemsize for xs in videos.streams.values() for x in xs)
     with _new_folder(path, size) as folder:
-        truth = WRITERS[layout](folder, videos.names, _unchanged(videos), parts)
+        truth = write_videos(folder, layout, videos.names, _unchanged(videos), parts)
         annotations = None if truth is None else videos.annotations
         save_rest(folder, videos.grid, videos.widths, annotations, truth, videos.simulated)
     return path

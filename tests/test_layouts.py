@@ -18,9 +18,7 @@ from copl.cli import main
 from copl.data import Annotations, TimeGrid, convert_videos
 from copl.inspection import inspect_videos
 from copl.layouts import (
-    ONE_ARRAY,
-    READERS,
-    WRITERS,
+    LAYOUTS,
     LazyArray,
     detect_layout,
     find_videos,
@@ -28,7 +26,8 @@ from copl.layouts import (
     save_rest,
 )
 
-WRITTEN = (*(k for k in WRITERS if k != 'plain'), 'flat')
+ONE_ARRAY = ('wtalc', 'joint', 'hdf5', 'plain')
+WRITTEN = [k for k in LAYOUTS if k not in ('plain', 'wtalc')]
 NAMES = ['calm', 'dive', 'jump', 'swim']
 pytestmark = pytest.mark.filterwarnings('ignore:.*annotated videos have no features')
 
@@ -112,7 +111,7 @@ def same(a, b, annotations=True):
 
 # Whole ones
 
-@pytest.mark.parametrize('layout', READERS)
+@pytest.mark.parametrize('layout', LAYOUTS)
 def test_each_layout_is_recognised_and_holds_the_same(videos, make, layout):
     path = make(layout)
     assert detect_layout(path) == layout
@@ -123,7 +122,7 @@ def test_each_layout_is_recognised_and_holds_the_same(videos, make, layout):
     same(videos, load_videos(path, layout=layout, allow_pickle=True), layout != 'plain')
 
 
-@pytest.mark.parametrize('source', READERS)
+@pytest.mark.parametrize('source', LAYOUTS)
 @pytest.mark.parametrize('target', WRITTEN)
 def test_conversion_there_and_back(videos, make, tmp_path, capsys, source, target):
     if source == 'plain': pytest.skip('holds no annotations to carry over')
@@ -133,7 +132,7 @@ def test_conversion_there_and_back(videos, make, tmp_path, capsys, source, targe
     assert same(videos, load_videos(out, layout=target))
 
 
-@pytest.mark.parametrize('layout', READERS)
+@pytest.mark.parametrize('layout', LAYOUTS)
 def test_inspect_says_what_is_there(make, tmp_path, capsys, layout):
     status, out, _ = copl(capsys, 'inspect', make(layout), '--json', tmp_path/'report.json',
                           '--allow-pickle')
@@ -234,7 +233,7 @@ def refused(capsys, path, tmp_path, message):
     return report
 
 
-@pytest.mark.parametrize('layout', READERS)
+@pytest.mark.parametrize('layout', LAYOUTS)
 def test_nan_is_found_in_each_layout(make, tmp_path, capsys, layout):
     path = make(layout)
     rewrite(path/ONE[layout][0], poison)
@@ -243,7 +242,7 @@ def test_nan_is_found_in_each_layout(make, tmp_path, capsys, layout):
             f"video '{video}', rgb, snippet {snippet}, channel 1: found nan")
 
 
-@pytest.mark.parametrize('layout', READERS)
+@pytest.mark.parametrize('layout', LAYOUTS)
 def test_truncated_files_are_found_in_each_layout(make, tmp_path, capsys, layout):
     path = make(layout)
     file = path/ONE[layout][1]
@@ -251,7 +250,7 @@ def test_truncated_files_are_found_in_each_layout(make, tmp_path, capsys, layout
     refused(capsys, path, tmp_path, str(file))
 
 
-@pytest.mark.parametrize('layout', READERS)
+@pytest.mark.parametrize('layout', LAYOUTS)
 def test_integers_are_no_features(make, tmp_path, capsys, layout):
     path = make(layout)
     rewrite(path/ONE[layout][0], lambda x: np.ones(x.shape, int))
@@ -327,8 +326,8 @@ def test_wtalc_annotations_need_the_switch_too(make):
 
 
 @pytest.mark.parametrize('change, message', [
-    (lambda p: np.savez(p, x=np.ones((1, 21, 3))),
-     "found the keys ['x'], expected 'feature' or 'feats'"),
+    (lambda p: np.savez(p, x=np.ones((1, 21, 3)), y=np.ones((1, 21, 3))),
+     "found the keys ['x', 'y'], expected 'feats' or 'feature'"),
     (lambda p: np.savez(p, feature=np.ones((2, 21, 3))),
      'shape (2, 21, 3), expected (snippets, channels)'),
     (lambda p: p.write_bytes(b'no archive'), 'not readable as an npz archive')])
@@ -375,7 +374,7 @@ def test_hdf5_without_the_library_says_how_to_get_it(make, monkeypatch):
     with pytest.raises(CoplError, match=r"pip install 'copl\[hdf5\]'"): load_videos(path)
 
 
-@pytest.mark.parametrize('layout', [k for k in READERS if k != 'flat'])
+@pytest.mark.parametrize('layout', [k for k in LAYOUTS if k != 'flat'])
 @pytest.mark.filterwarnings('ignore')
 def test_hidden_files_are_not_features(make, layout):
     path = make(layout)
@@ -547,7 +546,7 @@ def test_a_run_on_foreign_layouts(make, tmp_path, capsys):
 SETS = {1: dict(features=5), 2: dict(rgb=4, flow=3), 3: dict(rgb=4, flow=3, pose=2)}
 
 
-@pytest.mark.parametrize('layout', READERS)
+@pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('n', SETS)
 def test_one_two_and_three_streams_there_and_back(tmp_path, layout, n):
     videos = made(**SETS[n])
@@ -561,7 +560,7 @@ def test_one_two_and_three_streams_there_and_back(tmp_path, layout, n):
     for stream, width in SETS[n].items(): assert f'{stream}, {width} channels' in str(report)
 
 
-@pytest.mark.parametrize('layout', READERS)
+@pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('widths', [dict(clip=7), dict(z=2, a=3), dict(features=2048),
                                     dict(left_hand=2, right_hand=2)])
 def test_names_order_and_widths_survive(tmp_path, layout, widths):
@@ -570,7 +569,7 @@ def test_names_order_and_widths_survive(tmp_path, layout, widths):
     assert same(videos, opened, layout != 'plain')
 
 
-@pytest.mark.parametrize('layout', [k for k in READERS if k not in ONE_ARRAY])
+@pytest.mark.parametrize('layout', [k for k in LAYOUTS if k not in ONE_ARRAY])
 def test_streams_of_other_widths_are_found_without_the_grid(tmp_path, layout):
     path = write(made(rgb=4, flow=3, pose=2), layout, tmp_path/'data')
     (path/'grid.yaml').unlink()
@@ -615,7 +614,7 @@ def test_the_2048_channels_of_i3d_are_two_streams_and_it_is_said(tmp_path, layou
             'features': 2048}
 
 
-@pytest.mark.parametrize('layout', READERS)
+@pytest.mark.parametrize('layout', LAYOUTS)
 def test_streams_are_chosen_in_the_order_asked_for(tmp_path, layout):
     path = write(made(rgb=4, flow=3, pose=2), layout, tmp_path/'data')
     def open_(streams): return load_videos(path, allow_pickle=True, streams=streams)
@@ -703,7 +702,7 @@ def test_sub_folders_without_a_video_in_common_are_no_streams(tmp_path):
         (tmp_path/part).mkdir()
         np.save(tmp_path/part/f'{name}.npy', np.ones((3, 2)))
     with pytest.raises(CoplError,
-                       match='found no video that has all of the streams test, train'):
+                       match="video 'a' has no test features, .*the first of 2 problems"):
         load_videos(tmp_path)
 
 
@@ -764,9 +763,10 @@ def test_a_folder_for_each_video_is_told(tmp_path):
     for n in ('a', 'b'):
         (tmp_path/n).mkdir()
         for k in ('rgb', 'flow'): np.save(tmp_path/n/f'{k}.npy', np.ones((3, 2), 'f4'))
-    with pytest.raises(CoplError, match='found a sub-folder for each video, such as a/flow.npy, '
-                                        'expected one for each stream, such as flow/a.npy'):
+    with pytest.raises(CoplError, match='found a sub-folder for each video, such as a/flow, '
+                                        "expected one for each stream, or layout='{video}/{str"):
         load_videos(tmp_path)
+    assert load_videos(tmp_path, layout='{video}/{stream}.npy').widths == {'rgb': 2, 'flow': 2}
 
 
 @pytest.mark.parametrize('layout', ['plain', 'folder', 'suffix'])
@@ -877,6 +877,43 @@ def test_videos_that_a_suffix_could_confuse(tmp_path):
                                         "could be another stream"):
         convert_videos(videos, tmp_path/'s', 'suffix')
     same(videos, load_videos(convert_videos(videos, tmp_path/'n', 'npz_pairs')), False)
+
+
+@pytest.mark.parametrize('pattern', [
+    '{video}/{stream}.npy', '{stream}/{part}/{video}.npy', 'feat-{video}.npy',
+    'i3d/{stream}-{video}-16.npz', '{video}_{stream}'])
+def test_a_pattern_of_ones_own_there_and_back(videos, tmp_path, capsys, pattern):
+    path = convert_videos(videos, tmp_path/'a', pattern)
+    file = pattern.format(video='dive', stream='flow', part='train')
+    assert (path/(file if '.' in file else f'{file}.npy')).exists()
+    assert same(videos, load_videos(path, layout=pattern))
+    status, out, _ = copl(capsys, 'inspect', path, '--layout', pattern)
+    assert status == 0 and f'layout       {pattern}' in out and '0 errors, 0 warnings' in out
+    status, out, _ = copl(capsys, 'convert', path, '--layout', pattern, '--to', '{stream}_{video}',
+                          '--out', tmp_path/'b')
+    assert status == 0 and same(videos, load_videos(tmp_path/'b'))
+
+
+@pytest.mark.parametrize('pattern', ['{clip}.npy', '{stream}.npy', 'rgb.npy', '../{video}.npy',
+                                     '/etc/{video}.npy', '{video}/../{stream}.npy', '{}'])
+def test_what_is_no_pattern(videos, tmp_path, pattern):
+    np.save(tmp_path/'a.npy', np.ones((3, 2)))
+    for call in (lambda: load_videos(tmp_path, layout=pattern),
+                 lambda: convert_videos(videos, tmp_path/'out', pattern)):
+        with pytest.raises(CoplError, match='layout is .*expected one'): call()
+    assert [p.name for p in tmp_path.iterdir()] == ['a.npy']
+
+
+def test_a_pattern_finds_any_ending_and_says_what_is_missing(tmp_path):
+    for name in ('a', 'b'):
+        (tmp_path/name).mkdir()
+        np.savez(tmp_path/name/'rgb.npz', np.ones((3, 2)))
+    np.save(tmp_path/'a/flow.npy', np.ones((3, 4)))
+    with pytest.raises(CoplError, match="video 'b' has no flow features, expected .*b/flow.n"):
+        load_videos(tmp_path, layout='{video}/{stream}.npy')
+    assert load_videos(tmp_path, layout='{video}/{stream}.npy', streams='rgb').names == ['a', 'b']
+    with pytest.raises(CoplError, match='found no features, expected .*<video>_rgb.npy'):
+        load_videos(tmp_path, layout='suffix')
 
 
 # Annotations
