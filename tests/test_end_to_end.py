@@ -141,7 +141,7 @@ def test_broken_features_stop_training_before_it_starts(tmp_path, video):
     ('trust', 'agreement split_half between_runs'),
     ('n_classes', 'estimate_n_classes mean_pooled'), ('choice', 'BestOf'),
     ('localization', 'localize nms soft_nms'),
-    ('evaluation', 'purity map_clusters'), ('matching', 'mean_average_precision')])
+    ('evaluation', 'purity map_clusters mean_average_precision')])
 def test_public_names_import_from_the_package_and_from_their_module(module, names):
     namespace = {}
     for name in names.split():
