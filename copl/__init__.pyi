@@ -21,7 +21,6 @@ from . import iocnet as iocnet
 from . import layouts as layouts
 from . import localization as localization
 from . import losses as losses
-from . import matching as matching
 from . import n_classes as n_classes
 from . import plri as plri
 from . import report as report
@@ -46,6 +45,7 @@ from .data import load_videos as load_videos
 from .data import save_videos as save_videos
 from .estimator import COPL as COPL
 from .evaluation import map_clusters as map_clusters
+from .evaluation import mean_average_precision as mean_average_precision
 from .evaluation import purity as purity
 from .has import ATTENTIONS as ATTENTIONS
 from .has import global_features as global_features
@@ -56,7 +56,6 @@ from .localization import localize as localize
 from .localization import nms as nms
 from .localization import soft_nms as soft_nms
 from .losses import LOSSES as LOSSES
-from .matching import mean_average_precision as mean_average_precision
 from .n_classes import estimate_n_classes as estimate_n_classes
 from .n_classes import mean_pooled as mean_pooled
 from .plri import CLUSTERINGS as CLUSTERINGS

@@ -222,7 +222,8 @@ def _write_results(model, train, test, out, opened, found=None):
         # without training labels clusters have no names to score
         if _named_classes(model.names_) & set(test.annotations.classes):
             def score(detections):
-                return _percent(copl.matching.mean_average_precision(detections, test.annotations))
+                mAP = copl.evaluation.mean_average_precision(detections, test.annotations)
+                return _percent(mAP)
             metrics['localization'] = {'test_videos': len(test), **score(detections)}
             with warnings.catch_warnings(action='ignore'):  # it has one class for each video
                 whole = model.localize(test, everything=True)
@@ -647,7 +648,7 @@ class Evaluate:
         found['video'] = found.video.map(lambda v: spelt.get(v, v))
         if self.map is not None: found['label'] = found.label.map(_class_names(self.map, whole))
         found, truth = _same_subset(found, whole, self.subset)
-        mAP = copl.matching.mean_average_precision(found, truth, self.tiou)
+        mAP = copl.evaluation.mean_average_precision(found, truth, self.tiou)
         result = _percent(mAP) | {'annotations_sha256': truth.sha256}
         if self.json and _write_json(self.json, result): return
         for threshold, value in result['mAP'].items(): print(f'mAP@{threshold} {value:6.2f}')
@@ -883,7 +884,7 @@ class Demo:
                 save_config(model.config, out/name/'config.yaml')
                 _write_results(model, train, test, out/name, {'seed': self.seed})
         for name, model in models.items(): print(f'\n{name}\n{_table(model.rounds_, _COLUMNS)}')
-        baseline = 100*copl.matching.mean_average_precision(
+        baseline = 100*copl.evaluation.mean_average_precision(
             models['COPL'].localize(test, everything=True), test.annotations)
         print("\nwhole-video baseline (classes by COPL): "
               f"mAP@0.5 {baseline[0.5]:.2f}, avg {baseline.mean():.2f}")
@@ -918,7 +919,7 @@ class Reproduce:
 # %% ../nbs/41_cli.ipynb #5793b8d5
 def _tested(test, model):
     "What the demo shows of a round beside `COPL.rounds_`."
-    mAP = 100*copl.matching.mean_average_precision(model.localize(test), test.annotations)
+    mAP = 100*copl.evaluation.mean_average_precision(model.localize(test), test.annotations)
     return {'mAP@0.5': mAP[0.5], 'mAP avg': mAP.mean()}
 
 def _save_figure(fig, path):

@@ -36,8 +36,7 @@ from .engine import (
 from .evaluation import clustering_scores, map_clusters
 from .has import class_agnostic_attention, class_specific_attention
 from .iocnet import Outputs, build_network, full_length
-from .localization import cluster_names
-from .scale import localize_videos
+from .localization import cluster_names, localize_videos
 from .trust import (
     Background, agreement, background, background_features, n_unseen, nearest_clusters,
     predicted_classes, unseen_agreement)

@@ -91,22 +91,19 @@ NAMINGS = {'majority': _majority, 'hungarian': _hungarian, 'soft': _soft}
 
 # %% ../nbs/16_evaluation.ipynb #863ed5d6
 def true_positives(
-    detections:pd.DataFrame, # columns video, start, end: of one class, in order of score
-    truth:pd.DataFrame,      # columns video, start, end: the instances of that class
-    tiou:np.ndarray,         # (J,) thresholds
-)->np.ndarray:               # (J, n)
+    overlap:np.ndarray, # (n, m) tIoU of detections, in order of score, with instances
+    tiou:np.ndarray,    # (J,) thresholds
+)->np.ndarray:          # (J, n)
     "Which detections find an instance that is still free, at each threshold."
-    segments = truth[['start', 'end']].to_numpy(float)
-    of_video = truth.reset_index(drop=True).groupby('video').indices
-    free = np.ones((len(tiou), len(truth)), bool)
-    hit = np.zeros((len(tiou), len(detections)), bool)
-    for n, d in enumerate(detections.itertuples()):
-        instances = of_video.get(d.video, np.zeros(0, int))
-        overlap = temporal_iou([[d.start, d.end]], segments[instances])[0]
-        for k in overlap.argsort(kind='heapsort')[::-1]:
-            taken = (overlap[k] >= tiou) & free[:, instances[k]] & ~hit[:, n]
-            hit[taken, n] = True
-            free[taken, instances[k]] = False
+    hit = np.zeros((len(tiou), len(overlap)), bool)
+    free = np.ones((len(tiou), overlap.shape[1]), bool)
+    ranked = overlap.argsort(1, kind='heapsort')[:, ::-1]              # most overlap first
+    for i in np.flatnonzero(overlap.max(1) >= tiou.min()):
+        instances = ranked[i]
+        suitable = free[:, instances] & (overlap[i, instances] >= tiou[:, None])
+        j = np.flatnonzero(suitable.any(1))
+        hit[j, i] = True
+        free[j, instances[suitable[j].argmax(1)]] = False              # the first suitable one
     return hit
 
 # %% ../nbs/16_evaluation.ipynb #72801897
@@ -169,7 +166,7 @@ def _one_sided(detections, annotations):
     yield (len(stray), f'detections in {stray.video.nunique()} videos without annotation '
                        '(false positives)')
     known = dict(zip(annotations.videos.video, annotations.videos.duration, strict=True))
-    ends = np.array([known.get(v, np.nan) for v in detections.video], float)
+    ends = detections.video.map(known).to_numpy(float)
     beyond = detections.end.to_numpy(float) > 1.05*ends + 1
     yield (int(beyond.sum()), 'detections that end after the end of their video '
                               '(are they in seconds?)')
@@ -188,13 +185,21 @@ def average_precision(
 )->pd.DataFrame:                 # AP in [0, 1]: a row for each class, a column for each threshold
     "Interpolated AP of every annotated class; raises `CoplError` as `check_scoring` does."
     tiou = check_scoring(detections, annotations, tiou)
-    table = {}
-    for label in annotations.classes:
-        found = detections[detections.label == label]
-        found = found.iloc[found.score.to_numpy(float).argsort(kind='stable')[::-1]]
-        truth = annotations.segments[annotations.segments.label == label]
-        table[label] = interpolated_ap(true_positives(found, truth, tiou), len(truth))
-    return pd.DataFrame(table, index=pd.Index(tiou, name='tIoU')).T.rename_axis('label')
+    last_first = -np.arange(len(detections))
+    best_first = np.lexsort((last_first, -detections.score.to_numpy(float)))
+    found = detections.iloc[best_first]
+    truth = annotations.segments
+    hit = np.zeros((len(tiou), len(found)), bool)
+    segments, instances = (table[['start', 'end']].to_numpy(float) for table in (found, truth))
+    rivals = found.groupby(['label', 'video']).indices
+    for group, of_group in truth.groupby(['label', 'video']).indices.items():
+        if group not in rivals: continue
+        overlap = temporal_iou(segments[rivals[group]], instances[of_group])
+        hit[:, rivals[group]] = true_positives(overlap, tiou)
+    of_class = found.groupby('label').indices
+    n_truth = truth.groupby('label').size()
+    AP = [interpolated_ap(hit[:, of_class.get(label, [])], n) for label, n in n_truth.items()]
+    return pd.DataFrame(AP, n_truth.index, pd.Index(tiou, name='tIoU'))
 
 def mean_average_precision(
     detections:pd.DataFrame,     # columns video, start, end (seconds), label, score

@@ -36,7 +36,7 @@ from .config import (
     PRESETS, Config, atomic_write, cache_folder, config_to_dict, generator, progress)
 from .data import anet_like, load_videos
 from .estimator import COPL
-from .matching import mean_average_precision
+from .evaluation import mean_average_precision
 from .has import ATTENTIONS, class_agnostic_attention, class_specific_attention
 from .iocnet import full_length
 from .losses import LOSSES

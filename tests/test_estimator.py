@@ -12,8 +12,8 @@ from copl import COPL, Config, CoplError, VideoSet, algorithm_1, localize
 from copl.engine import Parts, shared_description, train
 from copl.has import ATTENTIONS
 from copl.iocnet import IOCNet, Outputs
+from copl.localization import localize_videos
 from copl.losses import LOSSES
-from copl.scale import TOGETHER, localize_videos
 from copl.simulation import Simulation, simulate
 from copl.videos import Annotations, TimeGrid
 
@@ -338,7 +338,7 @@ def test_clusters_are_named_by_their_videos_in_P():                  # kills s
 
 
 def test_every_video_of_a_long_set_has_its_own_duration():          # kills l
-    n = 2*TOGETHER + 5
+    n = 50
     rng = np.random.default_rng(0)
     names = [f'v{i:03d}' for i in rng.permutation(n)]
     videos = pd.DataFrame({'video': names, 'subset': 'test',

@@ -1,7 +1,5 @@
-"Localization of many videos against the plain one, on synthetic score sequences of every kind."
+"Localization by hand, against the loops of tests/reference, and where numbers are equal."
 import dataclasses
-import sys
-from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -11,55 +9,103 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from copl import localization as plain
 from copl.config import Config
 from copl.evaluation import map_clusters
 from copl.iocnet import IOCNet, Outputs
-from copl.localization import TOLERANCE, localize
-from copl.scale import localize_videos, nms, proposals, soft_nms
-from copl.videos import CoplError, VideoSet
+from copl.localization import (
+    TOLERANCE,
+    class_probabilities,
+    finer,
+    localize,
+    localize_videos,
+    name_weights,
+    nms,
+    outer_inner_contrast,
+    score_sequences,
+    segments_above,
+    soft_nms,
+    warn_of_nearly_whole,
+)
+from copl.videos import CoplError, TimeGrid, VideoSet
+
+from .reference import localization as reference
 
 SOFT_NAMES = [{'run': 1., 'jump': .5}, None, 'jump', {'walk': .75}]   # 'jump' names two clusters
 
 
 def same(found, expected):
-    "The same detections in the same order."
-    assert found.label.tolist() == expected.label.tolist()
-    for column in ('start', 'end', 'score'):
-        assert found[column].tolist() == pytest.approx(expected[column].tolist(), abs=1e-6)
+    "The same detections in the same order: a table, and rows of (start, end, label, score)."
+    columns = list(zip(*expected, strict=True)) or [[]]*4
+    for name, column in zip(['start', 'end', 'label', 'score'], columns, strict=True):
+        if name == 'label': assert found.label.tolist() == list(column)
+        else: np.testing.assert_allclose(found[name], column, rtol=0, atol=1e-6)
 
 
-WIDTHS = [{'rgb': 6, 'flow': 5}, {'clip': 6}, {'a': 3, 'b': 4, 'c': 5}]
-
-
-@pytest.mark.parametrize('widths', WIDTHS, ids=len)
+@pytest.mark.parametrize('widths', [{'rgb': 6, 'flow': 5}, {'clip': 6}, {'a': 3, 'b': 4, 'c': 5}],
+                         ids=len)
 @pytest.mark.parametrize('names', [['run', None, 'jump', 'run'], SOFT_NAMES], ids=['hard', 'soft'])
 @pytest.mark.parametrize('options', [
     {}, dict(score='cas'), dict(score='a_cs'), dict(score='mean'), dict(score='product'),
     dict(nms='soft'), dict(smooth=5), dict(smooth=4, top_k=2), dict(upsample=1, thetas=(.5, .1)),
     dict(class_threshold=.05, nms_tiou=.3), dict(min_score=.3),
     dict(margin=2., class_weight=0., class_threshold=1.)], ids=str)
-def test_detections_equal_the_plain_ones(options, names, widths):
+def test_detections_are_those_of_the_loops(options, names, widths):
     rng = np.random.default_rng(0)
     config = Config(n_classes=4, **options)
+    grid = TimeGrid(stride=8, window=12, fps=24.)
     lengths = (1, 2, 9, 40, 41, 123)
     streams = {name: [rng.normal(size=(t, d)) for t in lengths] for name, d in widths.items()}
-    videos = VideoSet([f'v{t}' for t in lengths], streams)
+    videos = VideoSet([f'v{t}' for t in lengths], streams, grid=grid)
     torch.manual_seed(0)
     network = IOCNet(widths, 4, hidden=16).eval()
     for p in network.parameters(): p.data *= 4
     found = localize_videos(videos, network, config, names)
-    expected = plain.localize_videos(videos, network, config, names)
-    assert found.video.tolist() == expected.video.tolist() and len(found)
-    same(found, expected)
-    for name, features in zip(videos.names, videos, strict=True):
+    whole = localize_videos(videos, network, config, names, everything=True)
+    assert found.video.tolist() == sorted(found.video, key=videos.names.index) and len(found)
+    weights = name_weights(names, 4)
+    for (name, duration), features in zip(videos.durations().items(), videos, strict=True):
         with torch.no_grad(): out = network(*map(torch.tensor, features))
-        doubles = Outputs(out.cas.double(), out.attention.double())
-        alone = localize(doubles, config, names=names)
-        same(found[found.video == name], alone)
-    for everything in (videos, videos[:1]):
-        whole = localize_videos(everything, network, config, names, everything=True)
-        same(whole, plain.localize_videos(everything, network, config, names, everything=True))
+        out = [x.double().numpy() for x in (out.cas, out.attention)]
+        expected = reference.localize(*out, config, grid, duration, weights)
+        same(found[found.video == name], expected)
+        same(localize(Outputs(*out), config, grid, duration, names), expected)
+        same(whole[whole.video == name], reference.whole_video(*out, config, duration, weights))
+
+
+def test_a_sequence_goes_on_as_it_ends():
+    assert finer([6., 0, 0, 3], smooth=3, upsample=1).tolist() == [4, 2, 1, 2]   # (6 + 6 + 0)/3 = 4
+    assert finer([6., 0, 0, 3], smooth=2, upsample=1).tolist() == [6, 3, 0, 1.5]
+    assert finer([0., 1], upsample=4).tolist() == [0, 0, .125, .375, .625, .875, 1, 1]
+    assert (finer(np.full(9, .3), smooth=5) == pytest.approx(.3))
+
+
+def test_contrasts_by_hand():
+    x = np.array([.2, .4, .8, 1., 1., .8, .4, .4, .2, 0])
+    segments = np.array([[2, 6], [3, 5], [0, 2], [0, 8], [0, 10]])
+    # 8/4 gives 2 outer points beside the last but one, none of them on the left; the last has none
+    expected = [.9 - (.4 + .4)/2, 1 - (.8 + .8)/2, .3 - .8, 5/8 - .2/2, 5.2/10]
+    assert outer_inner_contrast(x, segments) == pytest.approx(expected)
+    twice = [.9 - (.2 + .4 + .4 + .4 + .2 + 0)/6, 1 - (.4 + .8 + .8 + .4)/4]   # 4 wanted, 2 there
+    assert outer_inner_contrast(x, segments[:2], margin=1.) == pytest.approx(twice)
+
+
+def test_the_score_of_a_detection_by_hand():
+    """One second a snippet, one point a snippet; softmax of the CAS 3/4 in snippets 2 to 5 and 1/2
+    elsewhere, no attention: h_cs is half of it."""
+    cas = np.zeros((12, 2))
+    cas[2:6, 0] = np.log(3)
+    config = Config(n_classes=2, upsample=1, thetas=(.5,), top_k=3, class_weight=.2,
+                    class_threshold=1.)
+    out = Outputs(cas, np.zeros((1, 12)))
+    # the four top snippets say 3/4; contrast 3/8 - 1/4
+    found = localize(out, config, TimeGrid(1, 1, 1.), names=['run', 'sit'])
+    same(found, [(2, 6, 'run', 3/8 - 1/4 + .2*3/4)])
+    # the last two of six top snippets equal six others, so all twelve count: the mean is log(3)/3
+    p = 3**(1/3)/(1 + 3**(1/3))
+    config = dataclasses.replace(config, top_k=2, class_weight=1., score='cas')
+    found = localize(out, config, TimeGrid(1, 1, 1.), names=[{'run': .5}, None])
+    same(found, [(2, 6, 'run', .5*(3/4 - 1/2 + p))])
+    assert p == pytest.approx(class_probabilities(cas, softmax(cas, -1)/2, 2)[0])
 
 
 def test_score_sequences_by_hand():
@@ -70,7 +116,7 @@ def test_score_sequences_by_hand():
                             'a_cs': [[3/4, 3/4], [1/2, 1/2]],             # sigmoid of the sum
                             'mean': [[.55/2, 1.05/2], [1.1/2, 1.1/2]],
                             'product': [[.3/4, .9/4], [.3, .3]]}.items():
-        sequences = plain.score_sequences(out, score).numpy()
+        sequences = score_sequences(out, score).numpy()
         np.testing.assert_allclose(sequences, expected, rtol=1e-6)
 
 
@@ -97,11 +143,10 @@ def flat_and_clear():
     return VideoSet(['clear', 'flat', 'still'], {'clip': [clear, x, np.repeat(x[:1], 100, 0)]})
 
 
-@pytest.mark.parametrize('localize_set', [plain.localize_videos, localize_videos])
-def test_one_warning_names_a_video_whose_best_detection_is_nearly_the_whole(localize_set):
+def test_one_warning_names_a_video_whose_best_detection_is_nearly_the_whole():
     config = Config(n_classes=2, score='cas')
     with pytest.warns(UserWarning) as caught:
-        found = localize_set(flat_and_clear(), reader(), config).drop_duplicates('video')
+        found = localize_videos(flat_and_clear(), reader(), config).drop_duplicates('video')
     assert [str(w.message) for w in caught] == [
         "memory: the best detection is nearly the whole video in 1 of 3 videos, such as 'flat', "
         "though their attention is low in most of it: score='cas' is too flat there; "
@@ -119,7 +164,7 @@ def test_no_warning_where_a_score_follows_the_attention_or_attention_fills_the_v
         found = localize_videos(videos, reader(), Config(n_classes=2, score=score))
         best = found.drop_duplicates('video').set_index('video').loc['flat']
         assert [best.start, best.end] == pytest.approx([20*.64, 40*.64], abs=.5)
-    plain.warn_of_nearly_whole(videos, ['still'], 'cas')
+    warn_of_nearly_whole(videos, ['still'], 'cas')
     for x in videos.streams['clip']: x[5:, 2] = 4
     localize_videos(videos[:2], reader(), Config(n_classes=2, score='cas'))
 
@@ -178,7 +223,7 @@ def test_a_class_exactly_at_the_threshold_is_localized_on_every_machine():
     attention = np.full((1, 16), .5)
     h = (softmax(cas, -1) + .5)/2
     for top_k in (8, 4):
-        p = float(plain.class_probabilities(cas, h, top_k)[1])
+        p = float(class_probabilities(cas, h, top_k)[1])
         config = Config(n_classes=3, class_threshold=p, top_k=top_k)
         assert set(localize(Outputs(cas, attention), config).label) == {'cluster_00', 'cluster_01'}
         stay_the_same(cas, attention, None, config)
@@ -190,9 +235,6 @@ def test_an_overlap_exactly_at_the_threshold_is_allowed():
         for groups in (None, [4, 4, 4]):
             assert nms(segments, np.array([.9, .8, .7]), 1/3, groups).tolist() == [0, 1]
             assert nms(segments, np.array([.9, .8, .7]), .6, groups).tolist() == [0, 1, 2]
-        with mock.patch.object(sys.modules['copl.scale'], 'CROWD', -1):
-            assert nms(segments, np.array([.9, .8, .7]), 1/3).tolist() == [0, 1]
-            assert nms(segments, np.array([.9, .8, .7]), .6).tolist() == [0, 1, 2]
 
 
 def test_the_whole_video_baseline_does_not_hang_on_a_last_digit():
@@ -280,53 +322,24 @@ def test_without_names_there_is_nothing(suppression):
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=40),
-       st.lists(st.sampled_from([.1, .3, .5, .7, .9]), min_size=1, unique=True))
-def test_proposals_equal_the_plain_ones(values, thetas):
+       st.lists(st.sampled_from([.1, .3, .5, .7, .9]), min_size=1, max_size=4))
+def test_segments_and_contrasts_are_those_of_the_loops(values, thetas):
     sequence = np.array(values)/8
-    _, start, end, contrast = proposals([sequence], thetas)
-    segments, expected = plain.proposals(sequence, thetas)
-    np.testing.assert_array_equal(np.stack([start, end], 1), segments)
-    np.testing.assert_allclose(contrast, expected, atol=1e-9)
-    assert all(any(is_stretch(sequence, *segment, theta) for theta in thetas)
-               for segment in segments)
-
-
-def is_stretch(sequence, first, last, theta):
-    "Whether points first to last, and neither neighbour, lie above a fraction of the range."
-    above = sequence > sequence.min() + theta*np.ptp(sequence) + TOLERANCE
-    neighbours = [t for t in (first - 1, last) if 0 <= t < len(sequence)]
-    return above[first:last].all() and not above[neighbours].any()
-
-
-points = st.lists(st.integers(0, 8).map(lambda v: v/8), max_size=30)
+    thresholds = [sequence.min() + theta*np.ptp(sequence) + TOLERANCE for theta in thetas]
+    expected = sorted({s for x in thresholds for s in reference.stretches(sequence, x)})
+    segments = segments_above(sequence, thetas)
+    assert list(map(tuple, segments.tolist())) == expected
+    for margin in (.25, 1.):
+        contrast = [reference.contrast(sequence, *s, margin) for s in expected]
+        assert outer_inner_contrast(sequence, segments, margin) == pytest.approx(contrast)
 
 
 @settings(deadline=None)
-@given(st.lists(points, max_size=4),
-       st.lists(st.sampled_from([.1, .3, .5, .7, .9]), min_size=1, max_size=4))
-def test_sequences_of_different_lengths_are_cut_as_if_alone(sequences, thetas):
-    k, start, end, contrast = proposals(sequences, thetas)
-    for i, sequence in enumerate(sequences):
-        alone = proposals([sequence], thetas)
-        for a, b in zip((start, end, contrast), alone[1:], strict=True):
-            np.testing.assert_array_equal(a[k == i], b)
-
-
-@pytest.mark.parametrize('tiou', [0, .3, .5, .9, 1])
-def test_waves_keep_what_the_plain_loop_keeps(tiou):
-    rng = np.random.default_rng(0)
-    groups = rng.choice([-3, 5, 10**15], 1500)
-    start = rng.integers(0, 400, 1500)/4
-    length = rng.gamma(2, 5, 1500).round(1)
-    segments = np.stack([start, start + length], 1) + 1e6
-    scores = rng.integers(0, 200, 1500)/200
-    found = nms(segments, scores, tiou, groups)
-    assert (len(found) == 1500) == (tiou == 1) and len(found) > 3
-    for g in np.unique(groups):
-        inside = np.flatnonzero(groups == g)
-        best_first = inside[np.argsort(-scores[inside], kind='stable')]
-        kept = best_first[plain.nms(segments[best_first], -np.arange(len(inside)), tiou)]
-        assert found[groups[found] == g].tolist() == kept.tolist()
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=12), st.integers(1, 6), st.integers(1, 5))
+def test_finer_sequences_are_those_of_the_loops(values, smooth, upsample):
+    sequence = np.array(values)/8
+    expected = reference.finer(reference.smoothed(sequence, smooth), upsample)
+    assert finer(sequence, smooth, upsample) == pytest.approx(expected)
 
 
 @pytest.mark.filterwarnings('error')
@@ -341,28 +354,20 @@ segment = st.tuples(st.integers(0, 3), st.integers(0, 30), st.integers(0, 9), st
 
 
 @settings(deadline=None)
-@given(st.lists(segment, max_size=25))
-def test_groups_are_suppressed_as_if_alone(rows):
+@given(st.lists(segment, max_size=25), st.sampled_from([0, .2, .5, 1]))
+def test_each_group_is_suppressed_as_the_loops_do_it(rows, tiou):
     groups, start, length, scores = np.array(rows, float).reshape(-1, 4).T
     segments = np.stack([start, start + length], 1)
-    order = nms(segments, scores, .4, groups)
-    soft, softened = soft_nms(segments, scores, .3, groups)
-    expected = []
-    expected_soft = []
+    expected, softly = [], []
     for g in np.unique(groups):
         inside = np.flatnonzero(groups == g)
-        expected += inside[nms(segments[inside], scores[inside], .4)].tolist()
-        alone, now = soft_nms(segments[inside], scores[inside], .3)
-        expected_soft += zip(inside[alone].tolist(), now.tolist(), strict=True)
-    assert order.tolist() == expected
-    with mock.patch.object(sys.modules['copl.scale'], 'CROWD', -1):     # one after another
-        assert nms(segments, scores, .4, groups).tolist() == expected
-    assert list(zip(soft.tolist(), softened.tolist(), strict=True)) == expected_soft
-    for g in np.unique(groups):
-        inside = groups == g
-        chosen, lowered = plain.soft_nms(segments[inside], scores[inside], .3)
-        assert soft[groups[soft] == g].tolist() == np.flatnonzero(inside)[chosen].tolist()
-        np.testing.assert_allclose(softened[groups[soft] == g], lowered, atol=1e-9)
+        alone = segments[inside].tolist(), scores[inside].tolist()
+        expected += inside[reference.nms(*alone, tiou)].tolist()
+        softly += [(inside[i], score) for i, score in reference.soft_nms(*alone, .3)]
+    assert nms(segments, scores, tiou, groups).tolist() == expected
+    order, softened = soft_nms(segments, scores, .3, groups)
+    assert order.tolist() == [i for i, _ in softly]
+    assert softened == pytest.approx([score for _, score in softly])
 
 
 def test_the_whole_video_baseline_takes_the_best_weighted_name():

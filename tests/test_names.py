@@ -24,11 +24,14 @@ def test_import_loads_nothing():
     assert said.stdout.strip() == '[]'
 
 
-def test_every_name_is_there_and_is_that_of_its_module():
+def test_every_name_is_one_object_wherever_it_stands():
     assert {*copl.__all__} == {*HOME, *MODULES} and {*copl.__all__} <= {*dir(copl)}
-    for name, module in HOME.items():
-        assert getattr(copl, name) is getattr(importlib.import_module(f'copl.{module}'), name)
-    for name in MODULES: assert inspect.ismodule(getattr(copl, name)), name
+    modules = {name: importlib.import_module(f'copl.{name}') for name in MODULES}
+    for name, home in HOME.items():
+        assert name in modules[home].__all__
+        owners = {m: vars(modules[m])[name] for m in MODULES if name in vars(modules[m])}
+        assert all(thing is getattr(copl, name) for thing in owners.values()), owners
+    for name in MODULES: assert getattr(copl, name) is modules[name]
 
 
 PROMISED = (
@@ -68,11 +71,13 @@ def test_help_says_what_stands_beside():
     assert inspect.getdoc(copl.nms).endswith("""\
 tiou : float
     proposals that overlap a better one by more are dropped
+groups : np.ndarray | None
+    (n,) whole numbers: only the same group competes; None: all do
 
 Returns
 -------
 np.ndarray
-    indices kept, best first""")
+    indices kept: group by group, best first""")
     for cls, method, words in [(copl.COPL, 'fit', 'save here after every epoch'),
                                (copl.COPL, 'load', 'a checkpoint of a finished run'),
                                (copl.COPL, 'localize', 'any videos with the features of training'),

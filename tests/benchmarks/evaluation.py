@@ -1,15 +1,18 @@
 """mAP: copl against the ActivityNet toolkit's way, on simulated detections of three sizes and,
-where given, on published ones."""
+where given, on published ones; and `copl evaluate` as a whole process."""
+import json
 import os
+import subprocess
+import sys
+import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from copl import evaluation
-from copl.annotations import load_annotations, load_detections
-from copl.matching import average_precision
+from copl.annotations import load_annotations, load_detections, save_detections
+from copl.evaluation import average_precision
 from copl.videos import Annotations
 
 from ..reference.evaluation import toolkit_average_precision
@@ -54,21 +57,46 @@ def same(reference, ours):
 
 
 def rows(name, found, truth, repeats):
-    "The toolkit's loops with pandas, the plain evaluator, and copl's for many detections."
+    "The toolkit's loops with pandas, and copl."
     size = dict(detections=len(found), instances=len(truth.segments), classes=len(truth.classes),
                 tiou=len(TIOU))
-    def plain(): return evaluation.average_precision(found, truth, TIOU)
     def ours(): return average_precision(found, truth, TIOU)
     def toolkit(): return toolkit_average_precision(found, truth.segments, TIOU)
     yield compare(f'{name}, toolkit', toolkit, ours, repeats, same, **size)
-    yield compare(f'{name}, plain', plain, ours, repeats, same, **size)
+
+
+def whole_process(found, truth, repeats):
+    "The toolkit's loops alone against the command: its start, reading both files, mAP, printing."
+    with tempfile.TemporaryDirectory() as folder:
+        detections, annotations = (Path(folder)/name for name in ('found.json', 'truth.json'))
+        save_detections(found, detections)
+        annotations.write_text(json.dumps({'database': {
+            v.video: {'subset': v.subset, 'duration': v.duration, 'annotations': [
+                {'segment': [s.start, s.end], 'label': s.label}
+                for s in truth.segments[truth.segments.video == v.video].itertuples()]}
+            for v in truth.videos.itertuples()}}))
+        command = [sys.executable, '-m', 'copl', 'evaluate', detections, annotations, '--tiou',
+                   *map(str, TIOU), '--json', '-']
+        def ours():
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            return json.loads(done.stdout)
+        read = load_detections(detections), load_annotations(annotations)
+        def toolkit(): return toolkit_average_precision(read[0], read[1].segments, TIOU)
+        def check(AP, result):
+            expected = (100*AP.mean()).to_numpy()
+            np.testing.assert_allclose([*result['mAP'].values()], expected, rtol=0, atol=.006)
+        yield compare('copl evaluate, whole process, toolkit', toolkit, ours, repeats, check,
+                      detections=len(found), classes=len(truth.classes), tiou=len(TIOU))
 
 
 def benchmark(size, repeats):
-    """AP of every class at nine thresholds; with COPL_TEST_DATA and `--size thumos` the STPN
-    detections too."""
+    """AP of every class at nine thresholds; for `--size thumos` the command too, and with
+    COPL_TEST_DATA the STPN detections."""
     warnings.simplefilter('ignore')
     yield from rows('AP, simulated detections', *simulated(*SIZES[size]), repeats)
+    if size == 'thumos':
+        found, truth = simulated(212, 20, 3358, 149)
+        yield from whole_process(found[:31587], truth, repeats)
     data = Path(os.environ.get('COPL_TEST_DATA',
                                Path(__file__).parents[3]/'shared'/'data'))/'detections'
     if size == 'thumos' and data.exists():

@@ -1,15 +1,15 @@
-"""From network outputs to detections, a split at a time: a video, a class and a threshold at a time
-(copl.localization), and all at once (copl.scale). Simulated videos."""
+"""From network outputs to detections: copl against the loops of tests/reference over videos,
+classes, thresholds and segments. Simulated videos."""
 import numpy as np
 
 from copl.algorithm import algorithm_1
 from copl.config import PRESETS, Config
 from copl.data import anet_like
 from copl.iocnet import full_length
-from copl.localization import localize
-from copl.scale import TOGETHER, localize_outputs
+from copl.localization import localize_outputs, name_weights
 from copl.simulation import thumos_like, tiny
 from tests.benchmarks import compare, main
+from tests.reference import localization as reference
 
 SETS = {'tiny': tiny, 'thumos': lambda: thumos_like(dim=128), 'anet': lambda: anet_like(dim=64)}
 
@@ -28,28 +28,25 @@ def outputs(size):
 
 
 def benchmark(size, repeats):
-    """Everything after the network, hard and soft NMS (soft NMS not for anet, where the loops take
-    minutes)."""
+    "Everything after the network, hard and soft NMS."
     outs, grid, durations, names = outputs(size)
+    weights = name_weights(names, len(names))
+    arrays = [(out.cas.numpy().astype(float), out.attention.numpy().astype(float)) for out in outs]
     options = PRESETS['activitynet'] if size == 'anet' else {}
-    for nms in ('hard',) if size == 'anet' else ('hard', 'soft'):
+    for nms in ('hard', 'soft'):
         config = Config(n_classes=len(names), nms=nms, **options)
 
-        def plain(outs=outs, config=config):
-            return [localize(out, config, grid, duration, names)
-                    for out, duration in zip(outs, durations, strict=True)]
+        def loops(config=config):
+            return [row for out, duration in zip(arrays, durations, strict=True)
+                    for row in reference.localize(*out, config, grid, duration, weights)]
 
-        def ours(outs=outs, config=config):
-            parts = [slice(i, i + TOGETHER) for i in range(0, len(outs), TOGETHER)]
-            return [localize_outputs(outs[part], config, grid, durations[part], names)
-                    for part in parts]
+        def ours(config=config): return localize_outputs(outs, config, grid, durations, names)
 
-        def check(*_, plain=plain, ours=ours):
-            theirs = np.concatenate([table.score for table in plain()])
-            mine = np.concatenate([table.score for table in ours()])
-            np.testing.assert_allclose(np.sort(mine), np.sort(theirs), atol=3e-5)
+        def check(rows, table):
+            scores = np.array([score for *_, score in rows])
+            np.testing.assert_allclose(np.sort(table.score), np.sort(scores), rtol=0, atol=3e-5)
 
-        yield compare(f'localization, {nms} NMS', plain, ours, repeats, check, videos=len(outs),
+        yield compare(f'localization, {nms} NMS', loops, ours, repeats, check, videos=len(outs),
                       snippets=sum(len(o.cas) for o in outs), classes=len(names))
 
 
