@@ -15,7 +15,7 @@ setup(
     long_description=(Path(__file__).parent/'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     author=cfg['author'],
-    url=cfg['git_url'],
+    url=cfg['git_url'] or None, # docs.yml and whoever forks this fill it in
     keywords=cfg['keywords'],
     license='Apache-2.0',
     classifiers=[

@@ -42,8 +42,8 @@ def world()->tuple[int, int]:
 # %% ../nbs/02_config.ipynb #5b341237
 def atomic_write(
     path:str|Path,              # the file to write
-    write:Callable[[Path],None] # writes the whole content to the temporary path it is given
-)->Path:                        # `path`
+    write:Callable[[Path],object] # writes the whole content to the temporary path it is given
+)->Path:                          # `path`
     """Write a file so that readers see the old content or the new, never a part; of several
     processes the first does it. Raises `CoplError` where it cannot."""
     path = Path(path)

@@ -33,7 +33,7 @@ def plot_confidence(
     high = max(s.max() for s in scores.values())
     bins = np.arange(np.floor(low*100), np.ceil(high*100) + 2)/100
     for i, (name, s) in enumerate(scores.items()):
-        ax.hist(s, bins=bins, alpha=.6, label=name, color=f'C{i}')
+        ax.hist(s, bins=bins.tolist(), alpha=.6, label=name, color=f'C{i}')
     if delta is not None:
         ax.axvline(delta, color='k', lw=1, ls='--', label=f'$\\delta$ = {delta:g}')
     ax.set(xlabel='confidence $s_i$', ylabel='videos')
@@ -96,7 +96,7 @@ def name_legend(
                       'install a font such as Noto Sans CJK', stacklevel=3)
     boxed = [name.translate(dict.fromkeys(missing, '□')) for name in names]
     legend = ax.legend(handles, boxed, **options)
-    for text in legend.get_texts(): text.set_family(families)
+    for text in legend.get_texts(): text.set_fontfamily(families)
     return legend
 
 # %% ../nbs/17_figures.ipynb #5d246ddd
@@ -128,11 +128,11 @@ def plot_tsne(
     ax = ax or plt.gca()
     tsne = TSNE(perplexity=min(30, (len(F) - 1)/3), init='pca', random_state=seed)
     points = tsne.fit_transform(np.asarray(F))
-    labels = ['no label' if x is None else x for x in labels]
-    for i, label in enumerate(sorted(set(labels))):
-        inside = np.array([x == label for x in labels])
+    names = ['no label' if x is None else x for x in labels]
+    for i, name in enumerate(sorted(set(names))):
+        x, y = points[[own == name for own in names]].T
         marker = 'os^vD'[i//10 % 5]
-        ax.scatter(*points[inside].T, s=12, color=f'C{i % 10}', marker=marker, label=label)
+        ax.scatter(x, y, s=12, color=f'C{i % 10}', marker=marker, label=name)
     ax.set(xticks=[], yticks=[])
     name_legend(ax, fontsize='small', loc='best')
     return ax

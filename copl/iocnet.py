@@ -88,9 +88,9 @@ class IOCNet(nn.Module):
         super().__init__()
         self.widths = dict(widths)
         self.reach = kernel//2  # neighbours on either side that a snippet's outputs depend on
-        size = dict(hidden=hidden, dropout=dropout, kernel=kernel)
-        self.class_branch = Branch(sum(self.widths.values()), n_classes, **size)
-        self.attention_branches = nn.ModuleList(Branch(d, 1, **size) for d in self.widths.values())
+        def branch(width, n_outputs): return Branch(width, n_outputs, hidden, dropout, kernel)
+        self.class_branch = branch(sum(self.widths.values()), n_classes)
+        self.attention_branches = nn.ModuleList(branch(d, 1) for d in self.widths.values())
 
     def forward(self,
         *streams:torch.Tensor # (..., T, D) of each stream

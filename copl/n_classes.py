@@ -75,7 +75,7 @@ def class_votes(
     votes = []
     for r in range(repeats):
         chosen = generator(seed, 'n_classes', r).permutation(len(F))[:n]
-        votes.append(candidates[silhouettes(F[chosen], candidates, seed).argmax()])
+        votes.append(candidates[int(silhouettes(F[chosen], candidates, seed).argmax())])
     return np.array(votes)
 
 def estimate_n_classes(

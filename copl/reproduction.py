@@ -40,7 +40,8 @@ def known_set(
                         'measure what comes out')
     found = set(map(plain, videos.annotations.classes))
     timelines = json.loads((files('copl')/'timelines.json').read_text(encoding='utf-8'))
-    for key, name in (('thumos', 'thumos14'), ('anet', 'anet12')):
+    known:dict[Literal['thumos', 'anet'], str] = {'thumos': 'thumos14', 'anet': 'anet12'}
+    for key, name in known.items():
         if found and found <= set(map(plain, timelines[name]['classes'])): return key
     raise CoplError(f'{videos.source}: {len(found)} classes, among them '
                     f'{", ".join(map(repr, videos.annotations.classes[:3]))}; expected those of '

@@ -75,13 +75,13 @@ def t_interval(
     level:float=0.95,       # how often such intervals hold the true mean
 )->Interval:
     "Student's t interval for the mean."
-    values = np.asarray(values, float)
-    values = values[~np.isnan(values)]
-    n = len(values)
-    if n < 2: return Interval(values.mean() if n else np.nan, np.nan, np.nan, n)
-    if np.ptp(values) == 0: return Interval(values[0], values[0], values[0], n)
-    low, high = ttest_1samp(values, 0).confidence_interval(level)
-    return Interval(values.mean(), low, high, n)
+    x = np.asarray(values, float)
+    x = x[~np.isnan(x)]
+    n = len(x)
+    if n < 2: return Interval(x.mean() if n else np.nan, np.nan, np.nan, n)
+    if np.ptp(x) == 0: return Interval(x[0], x[0], x[0], n)
+    low, high = ttest_1samp(x, 0).confidence_interval(level)
+    return Interval(x.mean(), low, high, n)
 
 # %% ../nbs/49_statistics.ipynb #52db18dd
 def paired_difference(

@@ -178,11 +178,11 @@ def best_run(
     n:int,                      # how many unseen videos; 0: unknown, so only equal ones tie
 )->int:                         # its place
     "Of the runs of highest agreement, within one standard error, the most confident."
-    agreement = np.asarray(agreement, float)
-    if np.isnan(agreement).all(): return int(np.argmax(confidence))
-    least = best = np.nanmax(agreement)
+    agreed = np.asarray(agreement, float)
+    if np.isnan(agreed).all(): return int(np.argmax(confidence))
+    least = best = np.nanmax(agreed)
     if n: least = min(agreement_interval(best, n, level=.68)[0], best)
-    return int(np.where(agreement >= least, confidence, -np.inf).argmax())
+    return int(np.where(agreed >= least, confidence, -np.inf).argmax())
 
 # %% ../nbs/18_trust.ipynb #65a1a8d9
 SCENES = .3 # adjusted Rand index from which the clusters count as found in the background

@@ -304,7 +304,7 @@ def test_videos_one_behind_the_other_do_not_see_each_other(kernel):    # kills t
 
 # dropout 0.6 of 48: nearly no snippet loses all its hidden units, after which it would be as good
 # as the next, and the last bit would decide
-SMALL = dict(hidden=48, dropout=.6, snippets=24, batch_size=5, iteration_num=3, epoch_num=2,
+SMALL = dict(hidden=48, dropout=.6, snippets=24, batch_size=5, iteration_num=2, epoch_num=2,
              alpha=.25, delta=.03, precision='float32')
 RUNS = {'COPL': {}, 'conventional': PRESETS['conventional'],
         'weights anew': dict(carry_weights=False), 'kernel 3': dict(kernel=3),
@@ -522,6 +522,13 @@ def test_hidden_units_have_the_format_of_the_products_and_outputs_do_not():
     assert {x.dtype for x in (out.cas, out.attention, *out.hidden)} == {torch.float32}
 
 
+def test_half_precision_changes_the_losses_little():
+    losses = [list(train(some_videos(), Config(3, **SMALL | {'precision': p})))[0].losses
+              for p in ('float32', 'bfloat16')]
+    assert (losses[0] != losses[1]).any(axis=None)
+    pd.testing.assert_frame_equal(*losses, rtol=.02, atol=1e-3)
+
+
 def test_a_run_is_the_same_to_the_last_bit_whatever_number_of_threads_the_machine_offers():
     videos = tiny().subset('train')[:24]
     models = []
@@ -584,22 +591,22 @@ def run(devices):
     config = Config(6, hidden=32, snippets=32, dropout=0, input_dropout=0, iteration_num=2, \
 epoch_num=3, batch_size=7, precision='float32', kernel=3)
     return [(r.y, r.selected, r.F, r.losses.to_dict('list')) \
-for r in train(tiny().subset('train')[:44], config, fabric=fabric)]
+for r in train(tiny().subset('train')[:43], config, fabric=fabric)]
 if len(sys.argv) > 2:
     rounds = run(int(sys.argv[1]))
     if world()[0] == 0: torch.save(rounds, sys.argv[2])
 '''
 
 
-def test_three_processes_reach_the_clusters_and_losses_of_one(tmp_path, monkeypatch):
-    # 44 videos in batches of 7: the last holds 2, so that one of 3 processes has none
+def test_two_processes_reach_the_clusters_and_losses_of_one(tmp_path, monkeypatch):
+    # 43 videos in batches of 7: the last holds 1, so that one process has none
     (tmp_path/'run.py').write_text(SCRIPT)
-    subprocess.run([sys.executable, 'run.py', '3', '3.pt'], cwd=tmp_path, check=True,
+    subprocess.run([sys.executable, 'run.py', '2', '2.pt'], cwd=tmp_path, check=True,
                    env=os.environ | {'OMP_NUM_THREADS': '1'}, timeout=300)
     monkeypatch.setattr(sys, 'argv', ['run.py'])
     alone = {}
     exec(SCRIPT, alone)
-    together = torch.load(tmp_path/'3.pt', weights_only=False)
+    together = torch.load(tmp_path/'2.pt', weights_only=False)
     for (y, selected, F, losses), (y2, selected2, F2,
                                    losses2) in zip(alone['run'](1), together, strict=True):
         assert (y == y2).all() and (selected == selected2).all()
@@ -622,13 +629,13 @@ def failing(own, rank):
     return method
 module = getattr(copl, sys.argv[1])
 setattr(module, sys.argv[2], failing(getattr(module, sys.argv[2]), int(sys.argv[3])))
-sys.exit(main(['train', 'sim:tiny', '--devices', '3', '--device', 'cpu', '--epoch-num', '1',
+sys.exit(main(['train', 'sim:tiny', '--devices', '2', '--device', 'cpu', '--epoch-num', '1',
                '--iteration-num', '1', '--hidden', '8', '--snippets', '16', '--out', 'run']))
 '''
 
 
 @pytest.mark.parametrize('where, rank', [
-    ('engine pseudolabels', 0), ('engine described', 1), ('engine total_loss', 2),
+    ('engine pseudolabels', 0), ('engine described', 1), ('engine total_loss', 1),
     ('estimator _write_log', 0)])
 def test_where_a_process_stops_all_do_and_it_is_said_once(tmp_path, where, rank):
     # in what the first does for all, in a share of some work, between two gradients, on a full disk
