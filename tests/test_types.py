@@ -28,7 +28,7 @@ def test_a_users_script_has_types(tmp_path, editable):
         (tmp_path/'copl/py.typed').write_bytes((ROOT/'copl/py.typed').read_bytes())
     status, said = checked(SCRIPT.read_text(), tmp_path)
     assert status == 0, said
-    wrong = SCRIPT.read_text() + "\nCOPL(20).localise(videos)\nnms('a', 'b', tiou='c')\n"
+    wrong = SCRIPT.read_text() + "\nBestOf(model).fitt(videos)\nnms('a', 'b', tiou='c')\n"
     status, said = checked(wrong, tmp_path)
-    assert status == 1 and '"COPL" has no attribute "localise"' in said
+    assert status == 1 and '"BestOf" has no attribute "fitt"' in said
     assert 'Argument "tiou" to "nms" has incompatible type "str"; expected "float"' in said
