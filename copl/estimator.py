@@ -16,8 +16,10 @@ import json
 import sys
 import time
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -133,11 +135,14 @@ def rename_clusters(
 # %% ../nbs/23_estimator.ipynb #6f1d0501
 def _read_checkpoint(path):
     "A checkpoint's contents; raises `CoplError` where the file is not one."
-    try: saved = torch.load(path, map_location='cpu', weights_only=True)
+    try:
+        with zipfile.ZipFile(path) as archive: damaged = archive.testzip() # PyTorch checks no sums
+        saved = None if damaged else torch.load(path, map_location='cpu', weights_only=True)
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
-    except Exception as e: # PyTorch raises many kinds here; no code of copl runs in this line
+    except Exception as e: # these libraries raise many kinds; no code of copl runs in these lines
         reason = (str(e).splitlines() or [type(e).__name__])[0][:200]
         raise CoplError(f'{path}: not readable as a checkpoint: {reason}') from e
+    if damaged: raise CoplError(f'{path}: not readable as a checkpoint: {damaged} is damaged')
     found = saved.get('format') if isinstance(saved, dict) else None
     if found not in (_FORMAT, _EARLIER):
         raise CoplError(f'{path}: found {shown(found)}, expected {_FORMAT!r}: a file that this '
@@ -391,7 +396,9 @@ _ELSEWHERE = { # what other libraries call an option
     'max_iter': 'epoch_num', 'n_iter': 'epoch_num', 'epochs': 'epoch_num',
     'learning_rate': 'lr', 'n_jobs': 'threads'}
 
-def _with_fields(init):
+_Init = TypeVar('_Init', bound=Callable)
+
+def _with_fields(init:_Init)->_Init:
     "The constructor with every field of `Config` in its signature."
     own = [p for p in inspect.signature(init).parameters.values() if p.kind is not p.VAR_KEYWORD]
     fields = [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default,

@@ -239,6 +239,16 @@ def test_a_file_that_is_no_such_checkpoint_is_refused_by_name(change, message, t
     with pytest.raises(CoplError, match=rf'model\.pt: .*{message}'): COPL.load(path, 'cpu')
 
 
+def test_a_changed_bit_is_found(tmp_path):
+    model = COPL(3, **SMALL, device='cpu').fit(few())
+    path = model.save(tmp_path/'model.pt')
+    content = bytearray(path.read_bytes())
+    content[content.index(model.features_.tobytes()) + 9] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CoplError, match=r'model\.pt: not readable as a checkpoint: .*is damaged'):
+        COPL.load(path, 'cpu')
+
+
 def test_a_bug_of_ours_is_not_told_as_a_damaged_file(tmp_path, monkeypatch):
     path = COPL(3, **SMALL, device='cpu').fit(few()).save(tmp_path/'model.pt')
     def wrong(model, path, saved, device): raise AttributeError('a bug')

@@ -246,7 +246,7 @@ def as_bytes(rng, content):
     return bytes(changed)
 
 
-def as_values(rng, value, odd=ODD):
+def as_values(rng, value):
     "Plain values with one of them, anywhere inside, replaced, left out, renamed or wrapped."
     places = []
     def walk(x, path):
@@ -257,7 +257,7 @@ def as_values(rng, value, odd=ODD):
             walk(x[k], (*path, k))
     walk(value, ())
     path = rng.choice(places)
-    new = rng.choice(odd)
+    new = rng.choice(ODD)
     def change(x, path):
         if not path: return [x] if rng.random() < .1 else new
         k, *rest = path
@@ -365,19 +365,13 @@ def as_hdf5(rng, content, path):
 
 
 def as_checkpoint(rng, content, marker):
-    "A checkpoint with another value anywhere, or a pickle that would run code."
+    "A checkpoint with other bytes, or a pickle that would run code."
     out = io.BytesIO()
-    how = rng.choice(('value', 'value', 'value', 'tensor', 'pickle', 'inside', 'bytes'))
+    how = rng.choice(('bytes', 'pickle', 'inside'))
     if how == 'bytes': return as_bytes(rng, content)
     if how == 'pickle': return pickle.dumps(Payload(marker))
     saved = torch.load(io.BytesIO(content), weights_only=True)
-    if how == 'inside': saved = {**saved, rng.choice(list(saved)): Payload(marker)}
-    else:
-        tensors = [torch.zeros(0), torch.zeros(()), torch.full((2, 2), math.nan),
-                   torch.zeros(3, dtype=torch.int64), torch.full((4,), 10**6),
-                   torch.zeros(2, 2, dtype=torch.bool)]
-        saved = as_values(rng, saved, tensors if how == 'tensor' else ODD)
-    torch.save(saved, out)
+    torch.save({**saved, rng.choice(list(saved)): Payload(marker)}, out)
     return out.getvalue()
 
 
@@ -409,7 +403,7 @@ def laughs(rng):
 
 CASES = {'folder': 250, 'flat': 150, 'cola': 200, 'joint': 150, 'npz_pairs': 250, 'suffix': 150,
          'hdf5': 250, 'wtalc': 150, 'annotations': 350, 'text': 100, 'config': 200,
-         'checkpoint': 200, 'unfinished': 200, 'report': 60}
+         'checkpoint': 100, 'unfinished': 60, 'report': 60}
 
 
 @pytest.fixture(scope='module', autouse=True)

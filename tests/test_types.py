@@ -27,9 +27,9 @@ def checked(tmp_path_factory):
 def test_a_users_script_has_types(tmp_path, checked):
     status, said = checked(SCRIPT.read_text(), tmp_path)
     assert status == 0, said
-    wrong = SCRIPT.read_text() + "\nCOPL(20).localise(videos)\nnms('a', 'b', tiou='c')\n"
+    wrong = SCRIPT.read_text() + "\nBestOf(model).fitt(videos)\nnms('a', 'b', tiou='c')\n"
     status, said = checked(wrong, tmp_path)
-    assert status == 1 and '"COPL" has no attribute "localise"' in said
+    assert status == 1 and '"BestOf" has no attribute "fitt"' in said
     assert 'Argument "tiou" to "nms" has incompatible type "str"; expected "float"' in said
 
 
