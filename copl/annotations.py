@@ -127,6 +127,8 @@ def _rows(where, table, columns, forms):
     "(where it stands, row) of each row; raises `CoplError` where a column is missing."
     if not {*columns} <= {*table.columns}:
         raise CoplError(f'{where}: found the columns {list(table.columns)}, expected {forms}')
+    spelt = [str(c).removesuffix('.1') for c in table.columns]          # pandas renames a double
+    refuse_doubles(where, [c for c in spelt if c in columns], 'column')
     first = 0 if where == 'annotations' else 2               # files are read in spreadsheets
     for i, row in enumerate(table.to_dict('records'), first):
         yield f'{where}, row {i}: video {row["video"]!r}', row

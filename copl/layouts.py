@@ -54,13 +54,11 @@ class Found:
     layout:str                                     # one of `LAYOUTS`, or a pattern
     path:Path                                      # the folder, or the file
     videos:dict[str, Callable]=field(default_factory=dict) # name: function that opens its streams
-    files:list[Path]=field(default_factory=list)   # every file that holds features
     annotations:Path|None=None                     # ground truth that belongs to the layout
     problems:list[str]=field(default_factory=list) # why a video that ought to be there is not
     notes:list[str]=field(default_factory=list)    # what was passed over or assumed
     parts:dict[str, dict[str, Part]]=field(default_factory=dict) # video: stream: where it lies
     single:bool=False                              # one array for each video, perhaps to be cut
-    cut:dict[str, int]=field(default_factory=dict) # widths by which single arrays are cut
     said:dict[str, dict[str, float]]=field(default_factory=dict) # video: fps, stride, ... by files
     squeezed:dict[str, tuple]=field(default_factory=dict) # video: shape with axes of length one
 
@@ -524,7 +522,6 @@ def _read_pattern(found, entries, patterns, wanted, place=None):
         lacking = [s for s in streams if s not in parts]
         found.problems += [f'{found.path}: video {video!r} has no {s} features, expected '
                            f'{expected(s, video, subset)}' for s in lacking]
-        found.files += [same[0].file for same in parts.values()]
         if not lacking: found.parts[video] = {s: parts[s][0] for s in streams}
     return found
 
@@ -571,7 +568,6 @@ def _read_flat(path, allow_pickle, wanted):
     found = Found('flat', path, annotations=_json_beside(path, only=True))
     there = [f.stem for f in visible_files(path, '*.npy')]
     files = {s: path/f'{s}.npy' for s in wanted.choose(found, there, lambda s: path/f'{s}.npy')}
-    found.files = [*files.values(), index]
     ends = table.snippets.cumsum()
     arrays = {s: _map_stream(f, ends.iloc[-1], index) for s, f in files.items()}
     for name, a, b in zip(table.video, ends - table.snippets, ends, strict=True):
@@ -634,7 +630,7 @@ def _read_wtalc(path, allow_pickle, wanted):
         raise CoplError(f'{file}: shape {content.shape}, expected ({len(names)},): '
                         'one entry for each video of videoname.npy')
     refuse_doubles(index, names)
-    found = Found('wtalc', path, files=[file, index], annotations=truth, single=True)
+    found = Found('wtalc', path, annotations=truth, single=True)
     for name, x in zip(names, content[:], strict=True):
         found.parts[name] = {SINGLE: Part(file, functools.partial(_as_array, file, name, x))}
     return found
@@ -731,7 +727,6 @@ def _cut(found, wanted):
         cut = I3D_WIDTHS
         found.notes.append("arrays of 2048 channels are taken for I3D's rgb and flow, 1024 each "
                            "(streams='features:2048' keeps them whole)")
-    found.cut = dict(cut)
     there = list(cut) or [SINGLE]
     how = "widths such as streams='rgb:512,flow:512' cut one array for each video"
     streams = wanted.choose(found, there, lambda s: how)

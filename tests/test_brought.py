@@ -775,6 +775,9 @@ def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path, capsys):
     (tmp_path/'arrays').mkdir()
     with pytest.raises(CoplError, match="videoname.npy: video 'v' occurs more than once"):
         load_annotations(wtalc(tmp_path/'arrays', ['v', 'w', 'v']), allow_pickle=True)
+    (tmp_path/'gt.csv').write_text('video,start,end,start,label\nv,1,2,3,A\n')
+    with pytest.raises(CoplError, match="gt.csv: column 'start' occurs more than once"):
+        load_annotations(tmp_path/'gt.csv')
     (tmp_path/'names.csv').write_text('cluster,name\n1,walk\n01,run\n')
     assert 'cluster 1 occurs more than once' in typed(capsys, 'name', tmp_path,
                                                       tmp_path/'names.csv')[2]

@@ -1,10 +1,8 @@
 "Every layout that copl opens: small sets, broken copies, round trips, real annotation files."
 import json
-import os
 import pickle
 import subprocess
 import sys
-import time
 import warnings
 import zipfile
 
@@ -454,75 +452,24 @@ def test_names_with_and_without_v(videos, make):
     assert same(videos, load_videos(path))
 
 
-@pytest.fixture
-def digests(tmp_path, monkeypatch):
-    "A cache folder of its own, and a list that grows with every hash that is computed."
-    monkeypatch.setenv('COPL_CACHE', str(tmp_path/'cache'))
-    work = []
-    original = VideoSet.digest
-    monkeypatch.setattr(VideoSet, 'digest', lambda self: work.append(1) or original(self))
-    return work
-
-
-def date(path, days):
-    "Date all features back."
-    then = time.time() - 86400*days
-    for p in path.rglob('*.npy'): os.utime(p, (then, then))
-
-
-def test_the_hash_is_remembered_until_a_file_changes(make, tmp_path, digests):
-    path = make('joint')
-    before = sorted(path.rglob('*'))
-    fresh = load_videos(path).sha256
-    # too young to be remembered
-    assert load_videos(path).sha256 == fresh and len(digests) == 2
-    date(path, 3)
-    assert [load_videos(path).sha256 for _ in range(3)] == [fresh]*3 and len(digests) == 3
-    # another selection, another hash, and remembered for a part too
-    assert load_videos(path, subset='test').sha256 != fresh and len(digests) == 4
-    assert load_videos(path, subset='test').sha256 != fresh and len(digests) == 4
-    rewrite(path/'dive.npy', lambda x: x + 1)
-    assert load_videos(path).sha256 != fresh and len(digests) == 5
-    cache = next((tmp_path/'cache/hashes').glob('*.json'))
-    cache.write_text('not json')
-    date(path, 2)
-    assert load_videos(path).sha256 != fresh and len(digests) == 6
-    assert sorted(path.rglob('*')) == before                 # nothing is written beside the data
-
-
 @pytest.mark.parametrize('layout', ['folder', 'flat', 'joint', 'hdf5'])
-def test_arrays_replaced_in_memory_are_hashed_anew(make, layout, digests):
+def test_arrays_replaced_in_memory_are_hashed_anew(make, layout):
     path = make(layout)
-    then = time.time() - 1000
-    for p in path.rglob('*'): os.utime(p, (then, then))
     whole = load_videos(path)
-    assert whole.sha256 == load_videos(path).sha256 and len(digests) == 1
+    assert whole.sha256 == load_videos(path).sha256
     part = load_videos(path)[[1, 2]]
     part.streams['flow'][1] = np.asarray(part.streams['flow'][1]) + 1
-    assert part.sha256 != load_videos(path)[[1, 2]].sha256 and len(digests) == 3
+    assert part.sha256 != load_videos(path)[[1, 2]].sha256
     fewer = load_videos(path)
     del fewer.streams['flow']
     assert fewer.sha256 == load_videos(path, streams='rgb').sha256 != whole.sha256
 
 
-def test_another_cut_of_the_same_files_is_another_hash(make, digests):
+def test_another_cut_of_the_same_files_is_another_hash(make):
     path = make('joint')
-    date(path, 3)
     cuts = ['rgb:3,flow:3', 'flow:3,rgb:3', 'rgb:2,flow:4', 'all:6', {'rgb': 3, 'flow': 3}]
     hashes = [load_videos(path, streams=s).sha256 for s in cuts]
-    assert len(set(hashes)) == 4 and hashes[0] == hashes[4] and len(digests) == 4
-    chosen = []
-    for widths in ({'rgb': 3, 'flow': 3}, {'flow': 3, 'rgb': 3}):
-        save_rest(path, TimeGrid(), widths, None)
-        chosen.append(load_videos(path, streams='flow').sha256)
-    assert len(set(chosen)) == 2
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(make, tmp_path, digests):
-    path = make('folder')
-    date(path, 3)
-    (tmp_path/'cache').write_text('a file where the folder ought to be')
-    assert load_videos(path).sha256 == load_videos(path).sha256 and len(digests) == 2
+    assert len(set(hashes)) == 4 and hashes[0] == hashes[4]
 
 
 def test_a_run_on_foreign_layouts(make, tmp_path, capsys):
