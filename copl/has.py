@@ -20,21 +20,21 @@ from .videos import CoplError
 def class_specific_attention(
     cas:torch.Tensor, # (..., T, C) class activation sequence, any real numbers
 )->torch.Tensor:      # (..., T) A_cs in (0, 1), Eq. 1 (inferred)
-    "How much evidence for any action the class branch sees, snippet by snippet."
+    "Class-specific attention: how much evidence for any class each snippet has."
     return cas.sum(-1).sigmoid()
 
 # %% ../nbs/10_has.ipynb #1cac6a88
 def class_agnostic_attention(
     attention:torch.Tensor, # (S, ..., T) of each stream's branch, in (0, 1)
 )->torch.Tensor:            # (..., T) A_ca in (0, 1), Eq. 2 (inferred)
-    "What the streams' attention branches say together."
+    "Class-agnostic attention: the mean over the streams."
     return attention.mean(0)
 
 # %% ../nbs/10_has.ipynb #a06477b3
 def above_median(
     A:torch.Tensor, # (..., T) attention of any kind
 )->torch.Tensor:    # (..., T) True: at least its median over time
-    "Which snippets a kind of attention takes for action."
+    "Mask of the snippets whose attention is at or above its median over the video."
     return A >= A.median(-1, keepdim=True).values
 
 # %% ../nbs/10_has.ipynb #9ee1f135
@@ -61,7 +61,7 @@ def attention_has(
     attention:torch.Tensor, # (S, T) attention of each stream's branch
     config:Config,
 )->torch.Tensor:            # (T,) weights of the snippets, at least 0
-    "HAS, with the configuration's alpha."
+    "HAS attention, with the configuration's alpha."
     return has_attention(cas, attention, config.alpha)
 
 def attention_class_agnostic(cas:torch.Tensor, attention:torch.Tensor, config:Config)->torch.Tensor:
@@ -69,7 +69,7 @@ def attention_class_agnostic(cas:torch.Tensor, attention:torch.Tensor, config:Co
     return class_agnostic_attention(attention)
 
 def attention_uniform(cas:torch.Tensor, attention:torch.Tensor, config:Config)->torch.Tensor:
-    "Mean pooling."
+    "Mean pooling: every snippet weighs the same."
     return torch.ones_like(attention[0])
 
 Attention = Callable[[torch.Tensor, torch.Tensor, Config], torch.Tensor]
