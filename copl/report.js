@@ -5,8 +5,11 @@ const $ = id => document.getElementById(id)
 const D = JSON.parse($('data').textContent)
 
 function make(element, attributes, children) {
-  for (const [k, v] of Object.entries(attributes)) element.setAttribute(k, v)
-  element.append(...children.filter(c => c !== null))
+  for (const [k, v] of Object.entries(attributes)) {
+    if (typeof v === 'function') element[k] = v
+    else element.setAttribute(k, v)
+  }
+  element.append(...children.flat().filter(c => c !== null))
   return element
 }
 
@@ -18,81 +21,67 @@ function svg(tag, attributes = {}, ...children) {
   return make(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children)
 }
 
-const typed = new Map() // names of clusters that the reader has given, by number
 const number = (x, digits = 3) => (x === null || x === undefined ? '' : x.toFixed(digits))
-const percent = x => (100 * x).toFixed(0) + ' %'
 const clock = s => (D.frames ? s.toFixed(0) : s.toFixed(s < 100 ? 1 : 0) + ' s')
-const called = c => typed.get(c) ?? D.clusters[c].name ?? 'no name'
+const link = (attributes, ...children) =>
+  html('button', {type: 'button', class: 'link', ...attributes}, ...children)
+const picture = (jpeg, alt) => html('img', {src: `data:image/jpeg;base64,${jpeg}`, alt})
 
-function tableHead(cells) {
-  const heads = cells.map(([text, kind]) => html('th', {scope: 'col', class: kind}, text))
-  return html('thead', {}, html('tr', {}, ...heads))
+// heads: [text, class] of each column; rows: as many texts each
+function table(id, heads, rows) {
+  const line = (tag, cells) =>
+    html('tr', {}, cells.map((c, i) => html(tag, {class: heads[i][1]}, c)))
+  const head = html('thead', {}, line('th', heads.map(h => h[0])))
+  $(id).replaceChildren(head, html('tbody', {}, rows.map(r => line('td', r))))
 }
 
 // The run
-function pairs(id, rows, wrap = false) {
-  for (const [name, value] of rows) {
-    const parts = [html('dt', {}, name), html('dd', {}, value)]
-    $(id).append(...(wrap ? [html('div', {}, ...parts)] : parts))
-  }
+function pair([name, value, meaning]) {
+  const word = html('summary', {title: meaning ?? ''}, name)
+  const term = meaning ? html('details', {class: 'term'}, word, html('p', {}, meaning)) : name
+  return html('div', {}, html('dt', {}, term), html('dd', {}, value))
 }
 
 function showRun() {
   document.title = `copl report: ${D.title}`
-  $('title').textContent = D.title
-  $('subtitle').textContent = D.subtitle
-  for (const id of ['simulated', 'missing']) {
-    $(id).textContent = D[id] ?? ''
-    $(id).hidden = !D[id]
-  }
-  pairs('tiles', D.tiles, true)
-  pairs('card', D.card)
-  pairs('meanings', D.meanings)
-  pairs('config', D.config, true)
-  $('confidence-caption').textContent = D.confidence_caption
-  $('tsne-caption').textContent = D.tsne_caption
-  $('clusters-note').textContent = D.clusters_note
-  $('foot').textContent = D.foot
-}
-
-function showRounds() {
+  const texts = ['title', 'subtitle', 'clusters_note', 'frames_note', 'foot']
+  for (const id of [...texts, 'confidence_caption', 'tsne_caption']) $(id).textContent = D[id]
+  for (const id of ['tiles', 'card', 'config']) $(id).append(...D[id].map(pair))
+  const [why, ...doubts] = (D.why ?? '').split(/ ?Warning: /)
+  const notes = [D.simulated, D.missing, ...doubts].filter(text => text)
+  $('notes').append(...notes.map(text => html('p', {class: 'note'}, text)))
+  $('verdict').hidden = !why
+  $('verdict').className = D.verdict
+  $('verdict').append(html('b', {}, `${D.verdict_word}. `), why)
   const written = v => (v === null ? '' : Number.isInteger(v) ? String(v) : v.toFixed(3))
-  const row = values => html('tr', {}, ...values.map(v => html('td', {}, written(v))))
-  const head = tableHead(D.rounds.columns.map(c => [c, '']))
-  $('rounds-table').append(head, html('tbody', {}, ...D.rounds.rows.map(row)))
+  table('rounds-table', D.rounds.columns.map(c => [c, '']), D.rounds.rows.map(r => r.map(written)))
 }
 
-// Clusters
-function link(text, attributes, action) {
-  const button = html('button', {type: 'button', class: 'link', ...attributes}, text)
-  button.onclick = action
-  return button
-}
-
-function picture(jpeg, alt) {
-  return html('img', {src: `data:image/jpeg;base64,${jpeg}`, alt})
-}
-
-function jump(i) {
-  const v = D.videos[i]
-  const show = () => {
-    reset(0, '')
-    choose(i, true)
-    $('viewer').scrollIntoView()
-  }
-  const best = v.frames[v.best]
-  if (!best) return html('div', {}, link(v.name, {}, show))
-  const button = link('', {title: v.name}, show)
-  button.append(picture(best[1], ''), html('span', {}, v.name))
-  return html('div', {class: 'seen'}, button)
-}
-
-// Names that the reader gives, and the file of them that copl name reads
+// Names of clusters: those that the reader has typed, by number, before those of the run
+const typed = new Map()
 let saved = true
+let heads = [] // of each cluster, the first that has its name: equal names make one class
+
+const nameOf = c => typed.get(c) ?? D.clusters[c].name
+const called = c => nameOf(c) ?? 'no name'
+
+function group() {
+  const first = new Map()
+  heads = D.clusters.map((_, k) => {
+    const own = nameOf(k) ?? k
+    if (!first.has(own)) first.set(own, k)
+    return first.get(own)
+  })
+}
+
+function titled(c) {
+  const members = [...heads.keys()].filter(k => heads[k] === heads[c])
+  return `${members.join(', ')}: ${called(c)}`
+}
 
 function nameField(k) {
-  const label = `Name of cluster ${k}`
-  const field = html('input', {type: 'text', 'aria-label': label, placeholder: 'name it'})
+  const field = html('input', {type: 'text', placeholder: 'name it'})
+  field.setAttribute('aria-label', `Name of cluster ${k}`)
   field.oninput = () => {
     const name = field.value.trim()
     if (name) typed.set(k, name)
@@ -100,13 +89,15 @@ function nameField(k) {
     saved = typed.size === 0
     $('save-names').disabled = saved
     $('names-note').textContent = ''
-    field.closest('td').querySelector('button').textContent = `${k}: ${called(k)}`
+    group()
+    for (const c of heads.keys()) $(`cluster-${c}`).textContent = titled(c)
     fillSelects()
     list()
   }
   return field
 }
 
+// The file that copl name reads
 function saveNames() {
   const quoted = text => `"${text.replaceAll('"', '""')}"`
   const rows = [...typed].sort(([a], [b]) => a - b).map(([k, name]) => `${k},${quoted(name)}\n`)
@@ -118,56 +109,66 @@ function saveNames() {
   $('names-note').textContent = 'names.csv: copl name RUN names.csv gives them to the run.'
 }
 
-function warnOfNames(event) {
-  if (!saved) event.preventDefault()
+// Clusters
+function show(i) {
+  reset(D.videos[i].split, '')
+  choose(i, true)
+  $('viewer').scrollIntoView()
 }
 
-function clusterRow(c, k) {
-  const show = link(`${k}: ${called(k)}`, {title: 'Show the videos of this cluster'}, () => {
-    reset(0, String(k))
+function pick(i) {
+  const v = D.videos[i]
+  const best = v.frames[v.best]
+  const inside = [best ? picture(best[1], '') : null, html('span', {}, v.name)]
+  return link({title: v.name, onclick: () => show(i)}, inside)
+}
+
+function picks(title, videos) {
+  if (!videos.length) return null
+  return html('div', {class: 'picks'}, html('h4', {}, title), videos.map(pick))
+}
+
+function card(c, k) {
+  const open = () => {
+    reset(0, String(heads[k]))
     $('videos').scrollIntoView()
-  })
-  const figures = [
-    ['Videos', String(c.size)],
-    ['In P', String(c.selected)],
-    ...(D.labelled ? [['Purity', number(c.purity, 2)]] : []),
-    ['Confidence', number(c.confidence)],
-  ]
+  }
+  const facts = [`${c.size} ${c.size === 1 ? 'video' : 'videos'}`, `${c.size - c.selected} doubtful (U)`]
+  if (c.confidence !== null) facts.push(`confidence ${number(c.confidence)}`)
+  if (c.purity !== null) facts.push(`purity ${number(c.purity, 2)}`)
+  const title = {id: `cluster-${k}`, title: 'Show the videos of this cluster', onclick: open}
   return html(
-    'tr',
+    'article',
     {},
-    html('td', {class: 'wide'}, show, nameField(k)),
-    ...figures.map(([h, v]) => html('td', {class: 'num', 'data-head': h}, v)),
-    html('td', {class: 'names', 'data-head': 'Most confident'}, ...c.most.map(jump)),
-    html('td', {class: 'names', 'data-head': 'Least confident'}, ...c.least.map(jump)),
+    html('h3', {}, link(title, titled(k))),
+    nameField(k),
+    html('p', {class: 'facts'}, facts.join(' · ')),
+    picks('Most confident', c.most),
+    picks('Least confident', c.least),
   )
 }
 
 function showClusters() {
-  const heads = [
-    ['Cluster', ''],
-    ['Videos', 'num'],
-    ['In P', 'num'],
-    ...(D.labelled ? [['Purity', 'num']] : []),
-    ['Confidence', 'num'],
-    ['Most confident', 'names'],
-    ['Least confident', 'names'],
-  ]
-  $('cluster-table').append(tableHead(heads), html('tbody', {}, ...D.clusters.map(clusterRow)))
+  group()
+  $('cards').append(...D.clusters.map(card))
+  $('doubtful').textContent = `${MEANS.U} ${MEANS.P}`
+  const marks = '[id^=axes] [id^=PathCollection] :is(use, g > path)'
+  const points = [...$('tsne').querySelectorAll(marks)]
+  if (points.length !== D.tsne.length) return
+  for (const [k, point] of points.entries()) {
+    make(point, {class: 'plays', onclick: () => show(D.tsne[k])}, [
+      svg('title', {}, D.videos[D.tsne[k]].name),
+    ])
+  }
 }
 
 // The list: filter, order, search
 const LISTED = 1000
 const state = {shown: [], at: null, from: 0, to: 1, down: null, values: []}
-const orderNames = (best, worst) => [
-  ['down', best],
-  ['up', worst],
-  ['name', 'By name'],
-]
-const orders = [
-  orderNames('Most confident', 'Least confident'),
-  orderNames('Best score', 'Worst score'),
-]
+const ORDERS = [
+  ['Most confident', 'Least confident'],
+  ['Best score', 'Worst score'],
+].map(([best, worst]) => Object.entries({down: best, up: worst, name: 'By name'}))
 
 const split = () => Number(document.querySelector('[name=split]:checked').value)
 
@@ -179,10 +180,11 @@ function fill(select, options, value) {
 function fillSelects() {
   const sizes = D.clusters.map(() => 0)
   const s = split()
-  for (const v of D.videos) if (v.split === s) sizes[v.cluster]++
-  const clusters = D.clusters.map((c, k) => [String(k), `${k}: ${called(k)} (${sizes[k]})`])
-  fill($('cluster'), [['', 'All clusters'], ...clusters], $('cluster').value)
-  fill($('sort'), orders[s], $('sort').value)
+  for (const v of D.videos) if (v.split === s) sizes[heads[v.cluster]]++
+  const groups = [...new Set(heads)].map(k => [String(k), `${titled(k)} (${sizes[k]})`])
+  const at = $('cluster').value
+  fill($('cluster'), [['', 'All clusters'], ...groups], at && String(heads[at]))
+  fill($('sort'), ORDERS[s], $('sort').value)
 }
 
 function reset(s, cluster) {
@@ -193,40 +195,34 @@ function reset(s, cluster) {
   list()
 }
 
-function byName(a, b) {
-  const [p, q] = [D.videos[a].name, D.videos[b].name]
-  return p < q ? -1 : p > q ? 1 : 0
-}
-
 function compare(a, b) {
-  const rank = i => D.videos[i].rank ?? -Infinity
+  const [v, w] = [D.videos[a], D.videos[b]]
   const sort = $('sort').value
-  if (sort === 'name' || rank(a) === rank(b)) return byName(a, b)
-  return (sort === 'up' ? 1 : -1) * (rank(a) < rank(b) ? -1 : 1)
+  const p = v.rank ?? -Infinity
+  const q = w.rank ?? -Infinity
+  if (sort === 'name' || p === q) return v.name < w.name ? -1 : v.name > w.name ? 1 : 0
+  return (sort === 'up') === p < q ? -1 : 1
 }
 
 function found(i) {
   const v = D.videos[i]
   const cluster = $('cluster').value
   const query = $('search').value.trim().toLowerCase()
-  const inside = v.split === split() && (cluster === '' || v.cluster === Number(cluster))
-  return inside && v.name.toLowerCase().includes(query)
+  const inside = cluster === '' || heads[v.cluster] === Number(cluster)
+  return inside && v.split === split() && v.name.toLowerCase().includes(query)
 }
 
 function option(i) {
   const v = D.videos[i]
   const wrong = v.label !== null && !D.clusters[v.cluster].labels.includes(v.label)
-  const what = `${v.cluster}: ${called(v.cluster)}` + (wrong ? `, is ${D.labels[v.label]}` : '')
+  const what = titled(v.cluster) + (wrong ? `, is ${D.labels[v.label]}` : '')
   const part = v.selected === null ? '' : v.selected ? 'P' : 'U'
-  const rank = html('span', {class: 'num'}, number(v.rank))
-  const element = html(
-    'div',
-    {role: 'option', id: `v${i}`, 'aria-selected': 'false', title: v.name},
-    html('div', {class: 'row'}, html('span', {}, v.name), rank),
-    html('div', {class: 'row small'}, html('span', {}, what), html('span', {}, part)),
-  )
-  element.onclick = () => choose(i)
-  return element
+  const row = (...parts) => html('div', {class: 'row'}, ...parts.map(p => html('span', {}, p)))
+  const below = row(what, part)
+  below.classList.add('small')
+  below.lastChild.title = MEANS[part] ?? ''
+  const about = {role: 'option', id: `v${i}`, 'aria-selected': 'false', title: v.name}
+  return html('div', {...about, onclick: () => choose(i)}, row(v.name, number(v.rank)), below)
 }
 
 function list() {
@@ -245,6 +241,8 @@ function choose(i, focus = false) {
     state.at = i
     state.from = 0
     state.to = i === null ? 1 : (D.videos[i].duration ?? 1)
+    $('clip').hidden = true
+    $('player').pause()
   }
   const place = state.shown.indexOf(i)
   $('previous').disabled = place <= 0
@@ -279,13 +277,11 @@ let writing = 0 // the timer of the next address
 // Once the choice rests: a browser stops a page that writes an address for each of many keys
 function writeAddressSoon() {
   clearTimeout(writing)
-  writing = setTimeout(writeAddress, 150)
-}
-
-function writeAddress() {
-  if (state.at === null) return
-  const address = ADDRESS + encodeURIComponent(D.videos[state.at].name)
-  if (address !== location.hash) history.replaceState(null, '', address)
+  writing = setTimeout(() => {
+    if (state.at === null) return
+    const address = ADDRESS + encodeURIComponent(D.videos[state.at].name)
+    if (address !== location.hash) history.replaceState(null, '', address)
+  }, 150)
 }
 
 function named(text) {
@@ -307,44 +303,51 @@ function readAddress() {
   $('videos').scrollIntoView()
 }
 
+// What the symbols mean
+const MEANS = {
+  P: 'P: selected, the network learns the cluster as the label of the video.',
+  U: 'U: doubtful, the cluster is no label for training.',
+  A_ca: 'A_ca: class-agnostic attention, how much a snippet looks like any action',
+  A_cs: 'A_cs: class-specific attention, the same read from the class scores',
+  HAS: 'high actionness snippets: they alone weigh in the feature of the video',
+  CAS: 'class activation sequence: how much a snippet looks like each class',
+}
+
 // The timeline: lanes of one time axis
 const DASHES = ['', '6 3', '1.5 2.5', '8 3 1.5 3']
 const STREAM_COLOURS = [6, 7, 9, 5]
 const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0))
 
-function sample(stroke, dash) {
-  const line = {x1: 0, x2: 22, y1: 4, y2: 4, stroke, 'stroke-width': 2, 'stroke-dasharray': dash}
-  return svg('svg', {viewBox: '0 0 22 8', 'aria-hidden': 'true'}, svg('line', line))
-}
-
-function lane(title, height, keys, shapes, W, label) {
+// keys: [text, colour and dashes of a line] each
+function lane({W}, title, height, keys, shapes, label) {
+  const sample = (stroke, dash) => {
+    const line = {x1: 0, x2: 22, y1: 4, y2: 4, stroke, 'stroke-width': 2, 'stroke-dasharray': dash}
+    return svg('svg', {viewBox: '0 0 22 8', 'aria-hidden': 'true'}, svg('line', line))
+  }
   const legend = keys.map(([text, stroke, dash]) =>
     html('span', {class: 'key'}, stroke ? sample(stroke, dash) : null, text),
   )
   const frame = {class: 'frame', x: 0.5, y: 0.5, width: W - 1, height: height - 1, rx: 3}
   const drawing = {viewBox: `0 0 ${W} ${height}`, height, role: 'img', 'aria-label': label}
-  return html(
-    'div',
-    {class: 'lane', 'data-lane': title},
-    html('h4', {}, html('span', {}, title), ...legend),
-    svg('svg', drawing, svg('rect', frame), ...shapes),
-  )
+  const head = html('h4', {}, html('span', {}, title), legend)
+  const inside = svg('svg', drawing, svg('rect', frame), shapes)
+  return html('div', {class: 'lane', 'data-lane': title}, head, inside)
 }
 
-// A sequence of bytes, 0 to 255, as a line
-function curve(values, v, x, height, stroke, dash) {
-  const at = i => D.start + ((v.end - D.start) * (i + 0.5)) / values.length
-  const y = value => (2 + (height - 4) * (1 - value / 255)).toFixed(1)
-  const points = Array.from(values, (value, i) => `${x(at(i)).toFixed(1)},${y(value)}`)
-  const flat = [0, v.duration].map(s => `${x(s)},${y(values[0])}`)
-  return svg('polyline', {
-    points: (values.length === 1 ? flat : points).join(' '),
-    fill: 'none',
-    stroke,
-    'stroke-width': 1.5,
-    'stroke-dasharray': dash,
-    'stroke-linejoin': 'round',
-  })
+// Sequences of bytes, 0 to 255, as lines over time
+function curveLane(at, title, height, sequences, label, keys = []) {
+  const half = svg('line', {class: 'grid', x1: 0, x2: at.W, y1: height / 2, y2: height / 2})
+  const curve = ({values, stroke, dash = ''}) => {
+    const second = i => D.start + ((at.v.end - D.start) * (i + 0.5)) / values.length
+    const y = value => (2 + (height - 4) * (1 - value / 255)).toFixed(1)
+    const points = Array.from(values, (value, i) => `${at.x(second(i)).toFixed(1)},${y(value)}`)
+    const flat = [0, at.v.duration].map(s => `${at.x(s)},${y(values[0])}`)
+    const line = {fill: 'none', stroke, 'stroke-width': 1.5, 'stroke-dasharray': dash}
+    return svg('polyline', {...line, points: (values.length === 1 ? flat : points).join(' ')})
+  }
+  const legend = sequences.map(s => [s.text ?? s.name, s.stroke, s.dash ?? ''])
+  const said = `${label} over time, 0 to 1`
+  return lane(at, title, height, [...legend, ...keys], [half, ...sequences.map(curve)], said)
 }
 
 // The first row for each segment where it overlaps none
@@ -359,7 +362,7 @@ function pack(segments) {
 }
 
 // (height, shapes): a bar for each segment, with the longest of its texts that fits
-function bars(segments, x, W, text, paint) {
+function bars({x, W}, segments, text, paint) {
   const rows = pack(segments)
   const height = 6 + 19 * Math.max(1, ...rows.map(r => r + 1))
   const shapes = segments.flatMap((d, i) => {
@@ -371,7 +374,7 @@ function bars(segments, x, W, text, paint) {
     const short = full.find(t => t.length <= Math.floor((b - a - 8) / 6.6))
     const title = svg('title', {}, `${full[0]}, ${clock(d[0])} to ${clock(d[1])}`)
     const box = {x: a, y, width: Math.max(b - a, 1.5), height: 16, rx: 2, ...paint(d)}
-    const words = {class: 'bar-text', x: a + 4, y: y + 12, fill: 'var(--ink)'}
+    const words = {class: 'bar-text', x: a + 4, y: y + 12}
     return [svg('rect', box, title), ...(short ? [svg('text', words, short)] : [])]
   })
   return [height, shapes]
@@ -389,9 +392,9 @@ function palette(t) {
 }
 
 function facts(v, t) {
-  const parts = [`cluster ${v.cluster}: ${called(v.cluster)}`]
+  const parts = [`cluster ${titled(v.cluster)}`]
   if (v.label !== null) parts.push(`label ${D.labels[v.label]}`)
-  const part = v.selected ? 'P (selected)' : 'U (filtered)'
+  const part = v.selected ? 'P (selected)' : 'U (doubtful)'
   if (v.split === 0) parts.push(`confidence ${number(v.rank)}, in ${part}`)
   else parts.push(v.rank === null ? 'no detection' : `best score ${number(v.rank)}`)
   if (v.duration !== null) {
@@ -403,129 +406,126 @@ function facts(v, t) {
   return parts.join(' · ')
 }
 
-function truthLane(t, x, W, paint) {
+function truthLane(at) {
+  const {t, paint} = at
   const text = d => [D.labels[d[2]], D.labels[d[2]].slice(0, 9) + '…']
   const colours = d => ({fill: paint(d[2]), 'fill-opacity': 0.42, stroke: paint(d[2])})
-  const [height, shapes] = bars(t.truth, x, W, text, colours)
-  const labels = [...new Set(t.truth.map(d => d[2]))]
-  const keys = labels.map(k => [D.labels[k], paint(k), ''])
+  const [height, shapes] = bars(at, t.truth, text, colours)
+  const keys = [...new Set(t.truth.map(d => d[2]))].map(k => [D.labels[k], paint(k), ''])
   if (!keys.length) keys.push(['none in this video'])
-  const label = `Ground truth: ${t.truth.length} instances`
-  return lane('Ground truth', height, keys, shapes, W, label)
+  return lane(at, 'Ground truth', height, keys, shapes, `${t.truth.length} true instances`)
 }
 
-function detectionLane(t, best, x, W, paint) {
-  const text = d => [
-    `${number(d[2])} ${D.labels[d[3]]}`,
-    number(d[2]),
-    number(d[2], 2).replace(/^0\./, '.'),
-  ]
+function detectionLane(at, best) {
+  const {v, t, paint} = at
+  const brief = d => number(d[2], 2).replace(/^0\./, '.')
+  const text = d => [`${number(d[2])} ${D.labels[d[3]]}`, number(d[2]), brief(d)]
+  const clicked = d => (D.media ? {class: 'plays', onclick: () => play(v, d)} : {})
   const colours = d => ({fill: paint(d[3]), 'fill-opacity': 0.22, stroke: paint(d[3])})
-  const [height, shapes] = bars(best, x, W, text, colours)
-  const shown = `the best ${best.length} of ${t.detected}`
-  const key = t.detected ? `${shown}, with scores` : 'none in this video'
-  return lane('Detections', height, [[key]], shapes, W, `Detections: ${shown}`)
+  const [height, shapes] = bars(at, best, text, d => ({...colours(d), ...clicked(d)}))
+  const shown = `the best ${best.length} of ${t.detected}, with scores`
+  const key = t.detected ? shown + (D.media ? '; a click plays one' : '') : 'none in this video'
+  return lane(at, 'Detections', height, [[key]], shapes, `Detections: ${shown}`)
 }
 
 // Six bytes for each proposal: start and end (of 65535), score (of 255), class
-function proposalLane(v, t, x, W, paint) {
+function proposalLane(at) {
+  const {v, t, x} = at
   const height = 54
   const raw = bytes(t.proposals)
   const view = new DataView(raw.buffer)
   const n = raw.length / 6
   const lines = Array.from({length: n}, (_, i) => {
-    const second = at => (view.getUint16(at, true) / 65535) * v.duration
+    const second = place => (view.getUint16(place, true) / 65535) * v.duration
     const y = height - 4 - ((height - 8) * raw[6 * i + 4]) / 255
-    const stroke = paint(leading(t.classes[raw[6 * i + 5]]))
+    const stroke = at.paint(leading(t.classes[raw[6 * i + 5]]))
     const ends = {x1: x(second(6 * i)), x2: x(second(6 * i + 2)), y1: y, y2: y}
-    return svg('line', {...ends, stroke, 'stroke-width': 1, opacity: 0.6})
+    return svg('line', {...ends, stroke, opacity: 0.6})
   })
   const key = `${n < t.proposed ? `the best ${n} of ` : ''}${t.proposed}, higher: better score`
   const label = `${t.proposed} proposals before suppression`
-  return lane('Proposals before NMS', height, [[key]], lines, W, label)
+  return lane(at, 'Proposals before NMS', height, [[key]], lines, label)
 }
 
-function hasLane(v, t, x, W) {
+function hasLane(at) {
+  const {v, t, x} = at
   const kept = bytes(t.has)
   const width = (x(v.end) - x(D.start)) / kept.length
   const bar = (k, i) => {
-    const height = (18 * k) / 255
-    const box = {x: x(D.start) + width * i, width: width + 0.3, y: 20 - height, height}
-    return k ? svg('rect', {...box, fill: 'var(--c8)'}) : null
+    const box = {x: x(D.start) + width * i, width: width + 0.3, y: 20 - (18 * k) / 255}
+    const style = {fill: 'var(--c8)', 'shape-rendering': 'crispEdges'}
+    return k ? svg('rect', {...box, height: (18 * k) / 255, ...style}) : null
   }
-  const shapes = Array.from(kept, bar).filter(r => r)
-  const key = `${percent(t.kept)} of the snippets: they alone weigh in the video's feature`
-  return lane('HAS selection', 22, [[key]], shapes, W, `Snippets kept by HAS: ${percent(t.kept)}`)
+  const kept_ = `${(100 * t.kept).toFixed(0)} % of the snippets`
+  return lane(at, 'HAS selection', 22, [[`${kept_}, ${MEANS.HAS}`]], [...kept].map(bar), kept_)
 }
 
-function half(height, W) {
-  return svg('line', {class: 'grid', x1: 0, x2: W, y1: height / 2, y2: height / 2})
-}
-
-function attentions(t) {
+function sequences({t, paint}) {
   const streams = D.streams.map((name, i) => ({
     name: `A_ca ${name}`,
+    text: `A_ca of stream ${name}, 0 to 1`,
     values: bytes(t.streams[i]),
     stroke: `var(--c${STREAM_COLOURS[i % 4]})`,
-    what: `class-agnostic attention of stream ${name}`,
   }))
-  const values = bytes(t.cs)
-  const own = {name: 'A_cs', values, stroke: 'var(--ink)', what: 'class-specific attention'}
-  return [...streams, own]
-}
-
-function attentionLane({name, values, stroke, what}, v, x, W) {
-  const height = 50
-  const shapes = [half(height, W), curve(values, v, x, height, stroke, '')]
-  const label = `${what[0].toUpperCase()}${what.slice(1)} over time, 0 to 1`
-  return lane(name, height, [[`${what}, 0 to 1`]], shapes, W, label)
-}
-
-function sequences(t, paint) {
-  return t.classes.map((c, i) => ({
+  const mean = (_, k) => streams.reduce((sum, s) => sum + s.values[k], 0) / streams.length
+  const several = streams.length > 1 ? ', mean of the streams' : ''
+  const ca = {name: 'A_ca', text: MEANS.A_ca + several, stroke: 'var(--c0)'}
+  ca.values = Array.from(streams[0].values, mean)
+  const cs = {name: 'A_cs', text: MEANS.A_cs, stroke: 'var(--ink)', dash: '5 3'}
+  cs.values = bytes(t.cs)
+  const classes = t.classes.map((c, i) => ({
     name: `${c}: ${called(c)}`,
     values: bytes(t.cas[i]),
     stroke: paint(leading(c)),
     dash: DASHES[i % 4],
   }))
+  return {attention: [ca, cs], streams, classes}
 }
 
-function casLane(classes, v, x, W) {
-  const height = 92
-  const curves = classes.map(c => curve(c.values, v, x, height, c.stroke, c.dash))
-  const keys = [...classes.map(c => [c.name, c.stroke, c.dash]), ['0 to 1']]
-  const label = 'Softmax of the class activation sequence over time, 0 to 1'
-  return lane('CAS', height, keys, [half(height, W), ...curves], W, label)
-}
-
-function lanes(v, t, best) {
+function showLanes(v, t, best) {
   const W = Math.max($('lanes').clientWidth, 200)
   const x = s => ((s - state.from) / (state.to - state.from)) * W
-  const paint = palette(t)
-  const kinds = attentions(t)
-  const classes = sequences(t, paint)
-  state.values = [
-    ...kinds.map(a => [a.name, a.values]),
-    ...classes.map(c => [`CAS ${c.name}`, c.values]),
-  ]
-  return [
-    ...(t.truth ? [truthLane(t, x, W, paint)] : []),
-    detectionLane(t, best, x, W, paint),
-    proposalLane(v, t, x, W, paint),
-    ...(t.has ? [hasLane(v, t, x, W)] : []),
-    ...kinds.map(a => attentionLane(a, v, x, W)),
-    casLane(classes, v, x, W),
+  const at = {v, t, W, x, paint: palette(t)}
+  const {attention, streams, classes} = sequences(at)
+  const cas = classes.map(c => ({...c, name: `CAS ${c.name}`}))
+  state.values = $('more').open ? [...attention, ...streams, ...cas] : attention
+  $('main-lanes').replaceChildren(
+    ...(t.truth ? [truthLane(at)] : []),
+    detectionLane(at, best),
+    curveLane(at, 'Attention', 64, attention, 'Attention', [['0 to 1']]),
     axis(x, W),
-  ]
+  )
+  $('more-lanes').replaceChildren(
+    proposalLane(at),
+    ...(t.has ? [hasLane(at)] : []),
+    ...streams.map(s => curveLane(at, s.name, 50, [s], s.text)),
+    curveLane(at, 'CAS', 92, classes, 'Softmax of the CAS', [[`${MEANS.CAS}, softmax, 0 to 1`]]),
+    axis(x, W),
+  )
 }
 
 function showFrames(v) {
   $('frames').hidden = !v?.frames.length
-  if (!v?.frames.length) return
   const seen = ([s, jpeg]) =>
     html('figure', {}, picture(jpeg, `Frame at ${clock(s)}`), html('figcaption', {}, clock(s)))
-  $('frames-note').textContent = D.frames_note
-  $('strip').replaceChildren(...v.frames.map(seen))
+  $('strip').replaceChildren(...(v?.frames ?? []).map(seen))
+}
+
+// The clip of a detection, from the file of the video
+function play(v, [start, end]) {
+  $('clip').hidden = false
+  $('player').hidden = !v.file
+  $('clip-note').textContent = v.file ? `${clock(start)} to ${clock(end)}` : missingFile()
+  if (!v.file) return
+  $('player').src = `${v.file}#t=${start},${end}`
+  $('player').play().catch(() => {}) // the element itself says what is wrong
+}
+
+function missingFile() {
+  const v = D.videos[state.at]
+  if (!v.file) return `${D.media} held no file of this video when the page was made.`
+  const place = $('player').src.split('#')[0]
+  return `Expected the video at ${place}: it is not there, or this browser cannot play it.`
 }
 
 function draw() {
@@ -538,15 +538,16 @@ function draw() {
   if (!t) return
   const top = Number($('top').value)
   const best = t.detections.slice(0, top)
-  const cross = html('div', {id: 'cross', hidden: ''})
-  $('lanes').replaceChildren(...lanes(v, t, best), cross, html('div', {id: 'brush', hidden: ''}))
+  showLanes(v, t, best)
+  $('cross').hidden = true
+  $('brush').hidden = true
   $('readout').textContent = 'Point at the timeline to read its values.'
   const zoomed = state.to - state.from < v.duration - 1e-9
   for (const id of ['out', 'whole']) $(id).disabled = !zoomed
   $('earlier').disabled = state.from <= 0
   $('later').disabled = state.to >= v.duration - 1e-9
   $('top-value').textContent = top
-  showDetections(best, t)
+  showDetections(v, t, best)
 }
 
 function axis(x, W) {
@@ -573,24 +574,25 @@ function overlap(a, b) {
   return shared ? shared / (a[1] - a[0] + b[1] - b[0] - shared) : 0
 }
 
-function showDetections(best, t) {
-  const heads = ['Label', 'Start', 'End', 'Score', ...(t.truth ? ['Best tIoU'] : [])]
+function showDetections(v, t, best) {
+  const columns = ['Label', 'Start', 'End', 'Score', ...(t.truth ? ['Best tIoU'] : [])]
   const row = d => {
+    const label = D.labels[d[3]]
     const same = (t.truth ?? []).filter(g => g[2] === d[3])
     const cells = [d[0].toFixed(1), d[1].toFixed(1), number(d[2])]
     if (t.truth) cells.push(number(Math.max(0, ...same.map(g => overlap(d, g))), 2))
-    const numbers = cells.map(c => html('td', {class: 'num'}, c))
-    return html('tr', {}, html('td', {}, D.labels[d[3]]), ...numbers)
+    return [D.media ? link({onclick: () => play(v, d)}, `Play ${label}`) : label, ...cells]
   }
-  const head = tableHead(heads.map((h, i) => [h, i ? 'num' : '']))
-  $('detections').replaceChildren(head, html('tbody', {}, ...best.map(row)))
+  table('detections', columns.map((c, i) => [c, i ? 'num' : '']), best.map(row))
 }
 
 // Zooming and reading
+const between = (low, value, high) => Math.min(Math.max(value, low), high)
+
 function zoom(from, to) {
   const all = D.videos[state.at].duration
-  const span = Math.min(Math.max(to - from, all / 200), all)
-  state.from = Math.min(Math.max(0, from), all - span)
+  const span = between(all / 200, to - from, all)
+  state.from = between(0, from, all - span)
   state.to = state.from + span
   draw()
 }
@@ -607,7 +609,6 @@ function shift(k) {
 }
 
 const whole = () => zoom(0, D.videos[state.at].duration)
-const between = (low, value, high) => Math.min(Math.max(value, low), high)
 const left = s => `${((100 * (s - state.from)) / (state.to - state.from)).toFixed(2)}%`
 
 function time(event) {
@@ -623,15 +624,15 @@ function read(event) {
   const v = D.videos[state.at]
   const s = time(event)
   const part = (s - D.start) / (v.end - D.start)
-  const value = sequence => {
-    const i = between(0, Math.floor(part * sequence.length), sequence.length - 1)
-    return (sequence[i] / 255).toFixed(2)
+  const value = ({name, values}) => {
+    const i = between(0, Math.floor(part * values.length), values.length - 1)
+    return `${name} ${(values[i] / 255).toFixed(2)}`
   }
-  const values = state.values.map(([name, sequence]) => `${name} ${value(sequence)}`)
   $('cross').hidden = false
   $('cross').style.left = left(s)
-  $('readout').textContent = [clock(s), ...values].join(' · ')
+  $('readout').textContent = [clock(s), ...state.values.map(value)].join(' · ')
   if (!dragged(event, state.down)) return
+  $('lanes').setPointerCapture(event.pointerId) // not before: a click goes to what it is on
   const [a, b] = ascending(state.down.s, s)
   $('brush').hidden = false
   $('brush').style.left = left(a)
@@ -639,25 +640,29 @@ function read(event) {
 }
 
 function listenToPointer() {
-  $('lanes').onpointermove = read
-  $('lanes').onpointerdown = event => {
+  const lanes = $('lanes')
+  lanes.onpointermove = read
+  lanes.onpointerdown = event => {
+    if (event.target.closest('summary')) return
     if (event.pointerType === 'mouse' && event.button === 0) {
       state.down = {s: time(event), x: event.clientX}
-      $('lanes').setPointerCapture(event.pointerId)
     }
     read(event)
   }
-  $('lanes').onpointerup = event => {
+  lanes.onpointerup = event => {
     const down = state.down
     state.down = null
+    $('brush').hidden = true
     if (dragged(event, down)) zoom(...ascending(down.s, time(event)))
   }
-  $('lanes').onpointercancel = () => {
+  lanes.onpointercancel = () => {
     state.down = null
     $('brush').hidden = true
   }
-  $('lanes').onpointerleave = () => {
-    if (state.down === null) $('cross').hidden = true
+  lanes.onpointerleave = () => {
+    if (!$('brush').hidden) return
+    state.down = null
+    $('cross').hidden = true
   }
 }
 
@@ -667,7 +672,7 @@ function moveOf(event) {
   const moves = {ArrowRight: 1, ArrowLeft: -1}
   const inList = {ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -n, End: n}
   if (event.target === $('list')) Object.assign(moves, inList)
-  return n && !event.target.closest('.scroll') ? moves[event.key] : undefined
+  return n && !event.target.closest('.scroll, video') ? moves[event.key] : undefined
 }
 
 function onKey(event) {
@@ -697,30 +702,26 @@ function listenToControls() {
       list()
     }
   }
-  $('cluster').onchange = list
-  $('sort').onchange = list
-  $('search').oninput = list
-  $('previous').onclick = () => step(-1)
-  $('next').onclick = () => step(1)
-  $('in').onclick = () => scale(0.5)
-  $('out').onclick = () => scale(2)
-  $('earlier').onclick = () => shift(-0.5)
-  $('later').onclick = () => shift(0.5)
-  $('whole').onclick = whole
-  $('top').oninput = draw
-  $('save-names').onclick = saveNames
-  window.onbeforeunload = warnOfNames
+  $('cluster').onchange = $('sort').onchange = $('search').oninput = list
+  $('top').oninput = $('more').ontoggle = draw
+  const clicks = {previous: () => step(-1), next: () => step(1), 'save-names': saveNames, whole}
+  Object.assign(clicks, {in: () => scale(0.5), out: () => scale(2)})
+  Object.assign(clicks, {earlier: () => shift(-0.5), later: () => shift(0.5)})
+  for (const [id, action] of Object.entries(clicks)) $(id).onclick = action
+  $('player').onerror = () => {
+    $('clip-note').textContent = missingFile()
+  }
+  window.onbeforeunload = event => {
+    if (!saved) event.preventDefault()
+  }
   document.onkeydown = onKey
   window.onhashchange = readAddress
 }
 
 // Light and dark
 const system = matchMedia('(prefers-color-scheme: dark)')
-
-function isDark() {
-  const theme = document.documentElement.dataset.theme
-  return theme ? theme === 'dark' : system.matches
-}
+const chosen = () => document.documentElement.dataset.theme
+const isDark = () => (chosen() ? chosen() === 'dark' : system.matches)
 
 function nameTheme() {
   $('theme').textContent = isDark() ? 'Light' : 'Dark'
@@ -742,7 +743,6 @@ const observer = new ResizeObserver(([entry]) => {
 })
 
 showRun()
-showRounds()
 showClusters()
 $('split-field').hidden = !D.videos.some(v => v.split === 1)
 nameTheme()

@@ -13,6 +13,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import re
 import sys
 import warnings
@@ -65,23 +66,22 @@ def run_metrics(
 # %% ../nbs/40_report.ipynb #5b15015b
 def _check_metrics(metrics):
     "Raises an error of some kind where something is missing that the page shows."
-    for key in ('config', 'data', 'versions'):
-        if not isinstance(metrics.get(key), dict):
-            raise CoplError(f'found {shown(metrics.get(key))} under {key!r}, '
-                            'expected names and values')
-    if not isinstance(metrics['data'].get('source'), str):
-        raise CoplError("found no source under 'data', expected what copl train writes")
+    metrics = {'trust': {}, 'annotations': None} | metrics
+    for key in ('config', 'data', 'versions', 'trust', 'seed'):
+        _expect(metrics.get(key), int if key == 'seed' else dict, f'under {key!r}')
+    _expect(metrics['data'].get('source'), str, "as 'source' of 'data'")
     for part, key in itertools.product(('data', 'annotations'),
                                        ('path', 'source', 'layout', 'lengths', 'streams')):
-        found = (metrics.get(part) or {}).get(key) or ''
-        if not isinstance(found, str):
-            raise CoplError(f'found {shown(found)} as {key!r} of {part!r}, expected text')
-    if not isinstance(metrics.get('trust', {}), dict):
-        raise CoplError(f"found {shown(metrics['trust'])} under 'trust', expected names and values")
-    if not isinstance(metrics.get('seed'), int):
-        raise CoplError(f"found {shown(metrics.get('seed'))} under 'seed', expected a whole number")
-    _tiles(metrics)
+        _expect((metrics[part] or {}).get(key) or '', str, f'as {key!r} of {part!r}')
+    _numbers(metrics)
     _card(metrics)
+    _verdict(metrics)
+
+def _expect(found, kind, where):
+    "Raises `CoplError` for a value of another kind."
+    kinds = {dict: 'names and values', str: 'text', int: 'a whole number'}
+    if not isinstance(found, kind):
+        raise CoplError(f'found {shown(found)} {where}, expected {kinds[kind]}')
 
 # %% ../nbs/40_report.ipynb #a339aefb
 def _labels(run, names):
@@ -117,13 +117,15 @@ _STYLE = {'svg.fonttype': 'none', 'font.size': 11, 'legend.fontsize': 10, 'legen
           'axes.spines.top': False, 'axes.spines.right': False, **dict.fromkeys(_INKED, _INK),
           'axes.prop_cycle': cycler(color=list(_COLORS)[:10])}
 
-def _svg(name, plot, height=3.4, math=True):
+def _svg(name, plot, math=True):
     "What `plot(ax)` draws, as SVG that takes the page's colours."
     with warnings.catch_warnings(), rc_context(
             _STYLE | {'svg.hashsalt': name, 'text.parse_math': math}):
         warnings.filterwarnings('ignore', 'Glyph|no installed font') # the browser has its own
-        fig = Figure((4.8, height), layout='constrained')
-        plot(fig.add_subplot())
+        fig = Figure((4.8, 3.4), layout='constrained')
+        ax = fig.add_subplot()
+        plot(ax)
+        _legend_below(ax)
         out = io.StringIO()
         metadata = {'Date': None, 'Creator': None}
         fig.savefig(out, format='svg', transparent=True, metadata=metadata)
@@ -135,29 +137,34 @@ def _svg(name, plot, height=3.4, math=True):
 # %% ../nbs/40_report.ipynb #3f2b53b1
 _TSNE = 3000 # videos drawn at most
 
-def _draw_tsne(F, labels, seed, ax):
-    "t-SNE with its legend below, where it has up to 20 names."
-    plot_tsne(F, labels, seed, ax)
+def _legend_below(ax):
+    "Move the legend off the data; without one where it has more than 20 names."
     handles, names = ax.get_legend_handles_labels()
     ax.get_legend().remove()
-    ax.spines[:].set_visible(True)
     if len(names) > 20: return
     brief = [n if len(n) < 20 else f'{n[:18]}…' for n in names]
-    ax.figure.legend(handles, brief, loc='outside lower left', ncols=2, handletextpad=.1)
+    ax.figure.legend(handles, brief, loc='outside lower left', ncols=2)
+    width, height = ax.figure.get_size_inches()
+    ax.figure.set_size_inches(width, height + 0.22*((len(names) + 1)//2))
+
+def _drawn(labels):
+    "Places of the videos of Figure B, one label after the other, as `plot_tsne` draws them."
+    chosen = np.linspace(0, len(labels) - 1, min(len(labels), _TSNE)).astype(int).tolist()
+    return sorted(chosen, key=lambda i: 'no label' if labels[i] is None else labels[i])
 
 def _figures(model, labels):
     "The three pictures of a run: {placeholder: SVG}."
     last = len(model.iterations_) - 1
     scores = {f'iteration {i}': model.iterations_[i][1] for i in sorted({0, last})}
     delta = model.config.delta if model.config.select == 'delta' else None
-    chosen = np.linspace(0, len(labels) - 1, min(len(labels), _TSNE)).astype(int)
-    names = [labels[i] for i in chosen]
-    n = len(set(labels))
-    height = 3.4 + (0.22*((n + 1)//2) if n <= 20 else 0)
+    order = _drawn(labels)
     def rounds(ax): plot_rounds(model.rounds_, ax=ax)
     def confidence(ax): plot_confidence(scores, delta, ax)
-    def tsne(ax): _draw_tsne(model.features_[chosen], names, model.config.seed, ax)
-    space = _svg('t-SNE of the videos', tsne, height, math=False) if len(chosen) >= 3 else ''
+    def tsne(ax):
+        plot_tsne(model.features_[order], [labels[i] for i in order], model.config.seed, ax)
+        ax.spines[:].set_visible(True)
+        for points in ax.collections: points.set_sizes([30])
+    space = _svg('t-SNE of the videos', tsne, math=False) if len(order) >= 3 else ''
     return {'__ROUNDS__': _svg('Scores of the rounds', rounds),
             '__CONFIDENCE__': _svg('Histogram of confidence', confidence), '__TSNE__': space}
 
@@ -257,7 +264,8 @@ def _training_list(model, labels, index):
                model.selected_.tolist(), labels, strict=True)
     return [{'name': name, 'split': 0, 'cluster': y, 'rank': round(s, 4), 'selected': in_P,
              'label': _number(label, index), 'duration': None, 'snippets': None, 'end': None,
-             'timeline': None, 'moments': [], 'frames': []} for name, y, s, in_P, label in rows]
+             'timeline': None, 'moments': [], 'frames': [], 'file': None}
+            for name, y, s, in_P, label in rows]
 
 def _rows(table, index, score):
     "(start, end[, score], label number) of each row, rounded."
@@ -305,7 +313,7 @@ def _videos(run, model, train, test, labels, index):
     if test is None: return entries, makers
     written = load_detections(Path(run)/'detections.json')
     for facts, maker in _timelines(test, model, written, index):
-        entries.append(facts | {'timeline': None, 'frames': []})
+        entries.append(facts | {'timeline': None, 'frames': [], 'file': None})
         makers.append(maker)
     return entries, makers
 
@@ -322,14 +330,23 @@ def _moments(weights, grid):
 # %% ../nbs/40_report.ipynb #926a8933
 def _frame(path, seconds):
     "A frame as the page holds it: JPEG in base64."
-    return base64.b64encode(jpeg(frame_at(path, seconds, 72))).decode()
+    return base64.b64encode(jpeg(frame_at(path, seconds, 144))).decode()
 
-def _add_frames(page, moments, where, room):
-    "Give the videos that the clusters name their frames, and say which have none."
+def _address(file, page):
+    "Where the page finds a file: relative to itself, unless that lies on another drive."
+    try: relative = os.path.relpath(file.resolve(), page.resolve().parent)
+    except ValueError: return file.resolve().as_uri()
+    return quote(Path(relative).as_posix())
+
+def _add_frames(page, moments, where, out, room):
+    "Give all videos their files, those that the clusters name frames, and say which have none."
     entries = page['videos']
     named = [i for c in page['clusters'] for i in c['most'] + c['least'] if moments[i]]
     files = {path.stem: path for path in find_videos(where)}
-    spelt = matched_names([entries[i]['name'] for i in named], files)
+    spelt = matched_names([e['name'] for e in entries], files)
+    page['media'] = str(where)
+    for e in entries:
+        if e['name'] in spelt: e['file'] = _address(files[spelt[e['name']]], out)
     there = [i for i in named if entries[i]['name'] in spelt]
     failed = []
     for i in progress(there, unit='video'):
@@ -392,24 +409,25 @@ def _rounds(rounds):
     return {'columns': list(rounds.columns), 'rows': rows}
 
 # %% ../nbs/40_report.ipynb #b8a7a7f0
-def _tiles(metrics):
-    "The numbers at the top: (name, value) pairs."
-    data = metrics['data']
-    config = metrics['config']
-    test = metrics.get('localization')
-    tiles = [('Training videos', str(data['training_videos'])),
-             ('Clusters', str(config['n_classes']))]
-    for name, value in metrics.get('clustering', {}).items():
-        tiles.append(('Purity' if name == 'purity' else name.upper(), f'{value:.3f}'))
+_TILES = ('Training videos', 'Clusters', 'Agreement', 'Purity', 'mAP, average',
+          'Whole-video baseline') # at the top; other numbers stand at the end
+
+def _numbers(metrics):
+    "All numbers of a run: {name: text}."
+    numbers = {'Training videos': str(metrics['data']['training_videos']),
+               'Clusters': str(metrics['config']['n_classes'])}
     trust = metrics.get('trust', {})
     agreed = trust.get('agreement')
     of = f" of {trust['n_unseen']}" if trust.get('n_unseen') else ''
-    if agreed is not None: tiles.append(('Agreement', f'{agreed:.3f}{of}'))
-    if not test: return tiles
-    return [*tiles, ('Test videos', str(test['test_videos'])),
-            ('mAP at tIoU 0.5', f"{test['mAP']['0.50']:.2f}"),
-            ('mAP, average', f"{test['average']:.2f}"),
-            ('Whole-video baseline', f"{test['everything_is_action']['average']:.2f}")]
+    if agreed is not None: numbers['Agreement'] = f'{agreed:.3f}{of}'
+    for name, value in metrics.get('clustering', {}).items():
+        numbers['Purity' if name == 'purity' else name.upper()] = f'{value:.3f}'
+    test = metrics.get('localization')
+    if not test: return numbers
+    return numbers | {'mAP, average': f"{test['average']:.2f}",
+                      'Whole-video baseline': f"{test['everything_is_action']['average']:.2f}",
+                      'mAP at tIoU 0.5': f"{test['mAP']['0.50']:.2f}",
+                      'Test videos': str(test['test_videos'])}
 
 # %% ../nbs/40_report.ipynb #2439f416
 def _card(metrics):
@@ -423,13 +441,23 @@ def _card(metrics):
             ('Seed', metrics.get('seed')),
             ('Device', f"{metrics.get('device')}, {metrics.get('processor')}"),
             ('Training time', f"{metrics.get('seconds')} s"),
-            ('What agreement shows', _why(metrics.get('trust', {}))),
             ('Versions', ', '.join(f'{k} {v}' for k, v in metrics['versions'].items()))]
     return [(name, str(value)) for name, value in rows if value is not None]
 
-def _why(trust):
-    "The words of a verdict; None where an earlier copl wrote them, from a fraction of unsaid size."
-    return trust.get('why') if 'n_unseen' in trust else None
+def _verdict(metrics):
+    "What agreement and mAP show, in words, and the colour for it."
+    trust = metrics.get('trust', {})
+    why = trust['why'] or '' if 'n_unseen' in trust else '' # without, an earlier copl wrote it
+    test = metrics.get('localization')
+    whole = test and test['everything_is_action']['average']
+    if test and test['average'] < whole and 'whole-video baseline' not in why:
+        why += (f" Warning: The average mAP of {test['average']:.2f} is below the whole-video "
+                f'baseline of {whole:.2f}.')
+    colour, word = 'unsure', 'Not decided'
+    if trust.get('learnable'): colour, word = 'good', 'Learned again'
+    if 'Warning: ' in why: colour, word = 'unsure', 'In doubt'
+    if trust.get('learnable') is False: colour, word = 'bad', 'Not learned again'
+    return {'why': why, 'verdict': colour, 'verdict_word': word}
 
 # %% ../nbs/40_report.ipynb #7fed93bc
 _MEANINGS = { # of the tiles
@@ -445,7 +473,8 @@ _MEANINGS = { # of the tiles
         'videos belong together. It is 1 at best and about 0 by chance.',
     'Agreement': 'This is the fraction of unseen videos that the network puts into the cluster '
         'nearest to them. It uses no label. A high agreement shows that other videos teach the '
-        'same clusters, and not that these are actions.',
+        'same clusters, and not that these are actions. The interval above holds the true '
+        'fraction in 95 of 100 cases.',
     'Test videos': 'The detections were scored on this many videos.',
     'mAP at tIoU 0.5': 'This is the mean average precision in percent, where a detection counts '
         'if its temporal intersection over union with an instance of its class is 0.5 or more.',
@@ -460,14 +489,12 @@ _MEANINGS |= { # of the card
     'Annotations': 'The results were compared with these classes and times. The fingerprint of '
         'their file follows where there is one.',
     'Seed': 'Everything random in the run follows from this number.',
-    'What agreement shows': 'The interval holds the true fraction in 95 of 100 cases, and it '
-        'decides the words. Only a warning about mAP uses labels.',
     'Streams': 'The features are of these kinds; the channels are how many numbers describe a '
         'snippet.'}
 
-def _meanings(pairs):
-    "(name, sentence) of each name that has one."
-    return [(name, _MEANINGS[name]) for name, _ in pairs if name in _MEANINGS]
+def _explained(pairs):
+    "(name, value, sentence or None) of each."
+    return [(name, value, _MEANINGS.get(name)) for name, value in pairs]
 
 # %% ../nbs/40_report.ipynb #34c70a39
 def _json(value):
@@ -482,8 +509,8 @@ def _filled(parts):
     "The template with its placeholders replaced all at once: what is filled in stays as it is."
     template, style, script = (_page_file(kind) for kind in ('html', 'css', 'js'))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    parts = parts | {'__STYLE__': style, '__SCRIPT__': script,
-                     '__SCRIPT_HASH__': f'sha256-{digest}'}
+    parts = {'__MEDIA__': ''} | parts | {'__STYLE__': style, '__SCRIPT__': script,
+                                         '__SCRIPT_HASH__': f'sha256-{digest}'}
     return re.sub('|'.join(parts), lambda m: parts[m[0]], template)
 
 # %% ../nbs/40_report.ipynb #817203ed
@@ -532,14 +559,14 @@ def _page(run, metrics, model, labels, index, grid, missing):
     widths = ', '.join(f'{stream} ({d} channels)' for stream, d in model.widths_.items())
     version = metrics['versions'].get('copl', '')
     config = [(k, 'none' if v is None else str(v)) for k, v in metrics['config'].items()]
-    tiles = _tiles(metrics)
-    card = [*_card(metrics), ('Streams', widths)]
+    numbers = _numbers(metrics)
+    tiles = [(k, numbers.pop(k)) for k in _TILES if k in numbers]
+    card = [*numbers.items(), *_card(metrics), ('Streams', widths)]
     return {'title': f'{run.resolve().parent.name}/{run.resolve().name}',
-            'subtitle': f'copl {version}, seed {model.config.seed}',
-            'meanings': _meanings([*tiles, *card]),
+            'subtitle': f'copl {version}, seed {model.config.seed}', **_verdict(metrics),
             'simulated': caution if metrics['data'].get('simulated') else None,
-            'missing': missing, 'tiles': tiles,
-            'card': card, 'config': config,
+            'missing': missing, 'media': None, 'tiles': _explained(tiles),
+            'card': _explained(card), 'config': config,
             'frames_note': _frames_note(model),
             'streams': list(model.widths_), 'rounds': _rounds(model.rounds_),
             'clusters': _clusters(model, labels, index), 'labelled': labelled,
@@ -633,11 +660,14 @@ def report(
     moments = [entry.pop('moments') for entry in entries]
     page |= {'labels': list(index), 'videos': entries}
     clusters = [_text(model.names_[c]) for c in model.pseudolabels_]
-    figures = _figures(model, labels if page['labelled'] else clusters) | _runs(run)
+    names = labels if page['labelled'] else clusters
+    page['tsne'] = _drawn(names)
+    figures = _figures(model, names) | _runs(run)
+    out = Path(out or run/'report.html')
     if videos is not None:
         room = max_mb*1e6 - len(_text_of(figures, page).encode())
-        _add_frames(page, moments, videos, room/2)
-    return _write(out or run/'report.html', figures, page, makers, max_mb, points)
+        _add_frames(page, moments, videos, out, room/2)
+    return _write(out, figures, page, makers, max_mb, points)
 
 # %% ../nbs/40_report.ipynb #e5f0abf2
 def _write(path, figures, page, makers, max_mb, points):
@@ -651,4 +681,6 @@ def _write(path, figures, page, makers, max_mb, points):
         page['foot'] = _foot(*fitted, len(makers))
     return atomic_write(path, lambda p: p.write_text(_text_of(figures, page), encoding='utf-8'))
 
-def _text_of(figures, page): return _filled(figures | {'__DATA__': _json(page)})
+def _text_of(figures, page):
+    media = "media-src 'self' file:;" if page['media'] else ''
+    return _filled(figures | {'__DATA__': _json(page), '__MEDIA__': media})
