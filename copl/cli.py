@@ -189,10 +189,11 @@ def _agreement(model):
 
 def _trust(model, train, metrics, found=None):
     "What a run shows without labels, for metrics.json; found: the verdict, if about several."
+    from copl.trust import verdict
     known = _agreement(model)
     n = int(model.rounds_.get('n_unseen', pd.Series([0])).iloc[-1])
     if found is None:
-        found = copl.trust.verdict(known, n).doubted(model.background(train).doubt)
+        found = verdict(known, n).doubted(model.background(train).doubt)
     found = found.doubted(_below_baseline(metrics))
     return {'agreement': None if np.isnan(known) else known, 'n_unseen': n,
             'learnable': found.learnable, 'why': found.why}
@@ -209,6 +210,7 @@ def _below_baseline(metrics):
 # %% ../nbs/41_cli.ipynb #915ee8a5
 def _write_results(model, train, test, out, opened, found=None):
     "All files of a run but the checkpoint and the log; the metrics."
+    from copl.evaluation import mean_average_precision
     rounds = model.rounds_
     metrics = _card(model, train, test, opened) | {'clustering': {
         k: float(rounds[k].iloc[-1]) for k in ('purity', 'nmi', 'ari') if k in rounds}}
@@ -222,7 +224,7 @@ def _write_results(model, train, test, out, opened, found=None):
         # without training labels clusters have no names to score
         if _named_classes(model.names_) & set(test.annotations.classes):
             def score(detections):
-                mAP = copl.evaluation.mean_average_precision(detections, test.annotations)
+                mAP = mean_average_precision(detections, test.annotations)
                 return _percent(mAP)
             metrics['localization'] = {'test_videos': len(test), **score(detections)}
             with warnings.catch_warnings(action='ignore'):  # it has one class for each video
@@ -276,6 +278,7 @@ class _Options(Config):
 
     def config(self, data, videos):
         "The configuration meant for these videos."
+        from copl.devices import from_first
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(Config)}
         if self.n_classes is None and data.startswith('sim:'):
             values['n_classes'] = len(videos.annotations.classes)
@@ -283,15 +286,16 @@ class _Options(Config):
             raise CoplError('the number of classes is unknown, '
                             'expected --n-classes C or --n-classes auto')
         if values['n_classes'] == 'auto':
-            values['n_classes'] = copl.devices.from_first(
+            values['n_classes'] = from_first(
                 lambda: _estimated(videos, self.stream_norm, self.seed))
         return config_from_dict(values, 'options')
 
 # %% ../nbs/41_cli.ipynb #18efccfa
 def _estimated(videos, stream_norm, seed):
     "The number of classes by the training videos, after a line about it."
+    from copl.n_classes import class_votes, mean_pooled
     train, _ = videos.split()
-    votes = copl.n_classes.class_votes(copl.n_classes.mean_pooled(train, stream_norm), seed=seed)
+    votes = class_votes(mean_pooled(train, stream_norm), seed=seed)
     low, n_classes, high = (int(np.quantile(votes, q, method='lower')) for q in (.25, .5, .75))
     print(f'number of classes: {n_classes}, '
           f'estimated (half of {len(votes)} subsamples say {low} to {high})')
@@ -370,11 +374,13 @@ class Train:
         again:str='', # what to type to go on; default: the same with --resume
     )->tuple[Path, VideoSet, str]: # the results folder, all videos, a summary
         "Train, localize, write the results folder; raises `CoplError`."
+        from copl.devices import fixed_threads, launch
+        from copl.estimator import COPL, one_run
         self._check()
         processes = (1, 1) if self._several else (self.devices, self.num_nodes)
-        fabric = copl.devices.launch(find_device(self.device), *processes, self.method.precision)
+        fabric = launch(find_device(self.device), *processes, self.method.precision)
         # what the first process simulates, the others find
-        with copl.devices.fixed_threads(self.threads), fabric.rank_zero_first():
+        with fixed_threads(self.threads), fabric.rank_zero_first():
             videos = self.opening.open(self.data, self.annotations, self.method.seed)
         _warn_of_durations(videos)
         train, test = videos.split(self.train_subset, self.test_subset)
@@ -382,27 +388,28 @@ class Train:
             for part in (train, test):
                 if part is not None: part.check()
         if fabric.is_global_zero: _remark(videos)
-        with copl.devices.fixed_threads(self.threads):
+        with fixed_threads(self.threads):
             config = self.method.config(self.data, videos)
         out = self.out or Path('runs')/f'{self._name}-{config.seed}'
         _new_folder(out, self.resume)
-        model = copl.estimator.COPL(config=config, device=self.device, devices=processes[0],
+        model = COPL(config=config, device=self.device, devices=processes[0],
                      num_nodes=processes[1], compile=self.compile, verbose=True,
                      threads=self.threads, start=self.start)
         model.parts.chosen(config)                    # raises for an unknown name
         best = self._chooser(model)
         again = again or f'the same command and --resume --out {out}'
-        with copl.estimator.one_run(out/'checkpoint.pt'), _interruptible(again):
+        with one_run(out/'checkpoint.pt'), _interruptible(again):
             _new_folder(out, self.resume)             # again: now nobody else makes it one
             return out, videos, (self._best(best, train, test, out) if best
                                  else self._one(model, train, test, out))
 
     def _chooser(self, model):
         "What chooses among several runs; None for a single one."
+        from copl.choice import BestOf
         if self.preset == 'auto':
-            return copl.choice.BestOf.auto(model, self.runs, self.given, self.devices)
+            return BestOf.auto(model, self.runs, self.given, self.devices)
         if not self._several: return None
-        return copl.choice.BestOf(model, self.runs, _tries(self.tries), self.devices)
+        return BestOf(model, self.runs, _tries(self.tries), self.devices)
 
     def _next(self, out, videos):
         "What can be done with a run."
@@ -470,9 +477,10 @@ def _write_run(train, test, opened, model, folder):
 
 def _likeness(best):
     "A picture of how alike the runs are."
+    from copl.figures import plot_likeness, plt
     size = 2.4 + .5*len(best.likeness_)
-    fig, ax = copl.figures.plt.subplots(figsize=(size, size))
-    copl.figures.plot_likeness(best.likeness_, ax)
+    fig, ax = plt.subplots(figsize=(size, size))
+    plot_likeness(best.likeness_, ax)
     return fig
 
 # %% ../nbs/41_cli.ipynb #362d6ae1
@@ -525,8 +533,9 @@ class Localize:
 
     def __call__(self):
         "Localize and write the detections."
+        from copl.estimator import COPL
         path = check_ending(self.out or self.run/'localized.json')
-        model = copl.estimator.COPL.load(self.run, self.device).set_params(**self.how.given())
+        model = COPL.load(self.run, self.device).set_params(**self.how.given())
         videos = self.opening.open(self.data, seed=self.seed)
         if self.subset is not None: videos = videos.subset(self.subset)
         videos.check()
@@ -552,8 +561,9 @@ class Scores:
 
     def __call__(self):
         "Write the tables."
+        from copl.estimator import COPL
         if self.out.exists(): raise CoplError(f'{self.out}: exists, expected a new folder')
-        model = copl.estimator.COPL.load(self.run, self.device)
+        model = COPL.load(self.run, self.device)
         videos = self.opening.open(self.data, seed=self.seed)
         if self.subset is not None: videos = videos.subset(self.subset)
         for i in range(len(videos)):
@@ -573,6 +583,7 @@ class Name:
 
     def __call__(self):
         "Write the names into the run, and print all."
+        from copl.estimator import rename_clusters
         names = {}
         if self.annotations is not None:
             names |= _names_by_truth(self.run, open_truth(self.annotations))
@@ -582,7 +593,7 @@ class Name:
         if not names:
             raise CoplError('found no name, expected CLUSTER=NAME, a CSV with the columns cluster '
                             'and name, or --annotations')
-        for c, name in enumerate(copl.estimator.rename_clusters(self.run, names)):
+        for c, name in enumerate(rename_clusters(self.run, names)):
             print(f'{c:4d}  {_text(name) or "(no name)"}')
 
 # %% ../nbs/41_cli.ipynb #96b98d5d
@@ -609,12 +620,13 @@ def _cluster(where, text):
 # %% ../nbs/41_cli.ipynb #89c64167
 def _names_by_truth(run, truth):
     "{cluster: the most frequent class of its training videos}; raises `CoplError`."
+    from copl.evaluation import map_clusters
     clusters = _run_clusters(run)
     first = truth.segments.drop_duplicates('video').set_index('video').label
     names = matched_names(clusters, truth.videos.video)
     labels = [first.get(names.get(v)) for v in clusters]
     y = list(clusters.values())
-    return dict(enumerate(copl.evaluation.map_clusters(y, labels, max(y) + 1)))
+    return dict(enumerate(map_clusters(y, labels, max(y) + 1)))
 
 def _run_clusters(run):
     "{training video: its cluster} of a run; raises `CoplError`."
@@ -639,6 +651,7 @@ class Evaluate:
 
     def __call__(self):
         "Print one line per threshold and the average, in percent."
+        from copl.evaluation import mean_average_precision
         if len({f'{t:.2f}' for t in self.tiou}) < len(self.tiou):
             raise CoplError(f'--tiou: found {list(self.tiou)}, '
                             'expected thresholds that differ in two decimals')
@@ -648,7 +661,7 @@ class Evaluate:
         found['video'] = found.video.map(lambda v: spelt.get(v, v))
         if self.map is not None: found['label'] = found.label.map(_class_names(self.map, whole))
         found, truth = _same_subset(found, whole, self.subset)
-        mAP = copl.evaluation.mean_average_precision(found, truth, self.tiou)
+        mAP = mean_average_precision(found, truth, self.tiou)
         result = _percent(mAP) | {'annotations_sha256': truth.sha256}
         if self.json and _write_json(self.json, result): return
         for threshold, value in result['mAP'].items(): print(f'mAP@{threshold} {value:6.2f}')
@@ -698,8 +711,9 @@ class Report:
 
     def __call__(self):
         "Write the page, and say where."
-        data, reason = self._data(copl.report.run_metrics(self.run))
-        path = copl.report.report(self.run, data, self.out, reason, self.max_mb,
+        from copl.report import report, run_metrics
+        data, reason = self._data(run_metrics(self.run))
+        path = report(self.run, data, self.out, reason, self.max_mb,
                                   device=self.device, videos=self.videos)
         print(f'{path}: {path.stat().st_size/1e6:.2f} MB')
 
@@ -745,7 +759,8 @@ class Extracting:
         share:str|None=None,       # of the videos, such as 2/4
     ):                             # a `copl.extraction.Extraction`
         "Features of the videos that have none yet, and a line about them; raises `CoplError`."
-        found = copl.extraction.extract(
+        from copl.extraction import extract
+        found = extract(
             videos, out, self.backbone, self.weights_rgb, self.weights_flow,
             TimeGrid(self.stride, self.window, self.fps), self.short_side, self.crop,
             batch_size, device, True, share, self.flow, self.workers, self.difference)
@@ -774,12 +789,13 @@ class Extract:
 
     def __call__(self):
         "Extract; raises `CoplError` at the end where a video could not be used."
+        from copl.extraction import NOTES
         if not self.videos:
             raise CoplError('found no VIDEO, expected video files, folders or patterns')
         with _interruptible('the same command: finished videos are kept'):
             found = self.how.extract(self.videos, self.out, self.device,
                                      self.batch_size, self.share)
-        print(copl.extraction.NOTES[self.how.backbone == 'i3d'])
+        print(NOTES[self.how.backbone == 'i3d'])
         _refuse_failed(found)
 
 # %% ../nbs/41_cli.ipynb #4bf5c734
@@ -867,24 +883,27 @@ class Demo:
 
     def __call__(self):
         "Train both, print the rounds, write results and pictures."
+        from copl.devices import fixed_threads
+        from copl.estimator import COPL, one_run
+        from copl.evaluation import mean_average_precision
         out = self.out or Path('runs')/f'demo-{self.seed}'
-        with copl.devices.fixed_threads(): train, test = tiny(self.seed).split()
+        with fixed_threads(): train, test = tiny(self.seed).split()
         print(f'{train}\nSIMULATED videos: no number below says anything about real ones\n')
         # stream_norm: the two streams differ in scale
         common = dict(hidden=64, snippets=96, stream_norm=True, epoch_num=self.epoch_num,
                       seed=self.seed)
         models = {}
         for name, options in (('conventional', PRESETS['conventional']), ('COPL', {})):
-            model = copl.estimator.COPL(len(train.annotations.classes), **common, **options,
+            model = COPL(len(train.annotations.classes), **common, **options,
                          device=self.device, verbose=True)
-            with copl.estimator.one_run(out/name/'checkpoint.pt'):
+            with one_run(out/name/'checkpoint.pt'):
                 models[name] = model.fit(
                     train, checkpoint=out/name/'checkpoint.pt',
                     after_round=functools.partial(_tested, test), unseen=test)
                 save_config(model.config, out/name/'config.yaml')
                 _write_results(model, train, test, out/name, {'seed': self.seed})
         for name, model in models.items(): print(f'\n{name}\n{_table(model.rounds_, _COLUMNS)}')
-        baseline = 100*copl.evaluation.mean_average_precision(
+        baseline = 100*mean_average_precision(
             models['COPL'].localize(test, everything=True), test.annotations)
         print("\nwhole-video baseline (classes by COPL): "
               f"mAP@0.5 {baseline[0.5]:.2f}, avg {baseline.mean():.2f}")
@@ -908,39 +927,45 @@ class Reproduce:
 
     def __call__(self):
         "Measure, or go on measuring, and write the page."
+        from copl.devices import fixed_threads
+        from copl.reproduction import reproduce
         videos = self.opening.open(self.data, self.annotations)
         _warn_of_durations(videos)
         fields = {} if self.epoch_num is None else {'epoch_num': self.epoch_num}
-        with copl.devices.fixed_threads():
-            page = copl.reproduction.reproduce(videos, self.out, self.which, self.seeds, True,
+        with fixed_threads():
+            page = reproduce(videos, self.out, self.which, self.seeds, True,
                                                **fields)
         print(f'{page}\nraw rows and tables as CSV in {self.out}')
 
 # %% ../nbs/41_cli.ipynb #5793b8d5
 def _tested(test, model):
     "What the demo shows of a round beside `COPL.rounds_`."
-    mAP = 100*copl.evaluation.mean_average_precision(model.localize(test), test.annotations)
+    from copl.evaluation import mean_average_precision
+    mAP = 100*mean_average_precision(model.localize(test), test.annotations)
     return {'mAP@0.5': mAP[0.5], 'mAP avg': mAP.mean()}
 
 def _save_figure(fig, path):
+    from copl.figures import plt
     fig.tight_layout()
     atomic_write(path, lambda p: fig.savefig(p, dpi=120))
-    copl.figures.plt.close(fig)
+    plt.close(fig)
 
 def _demo_figures(models, test, out):
     "Rounds of both methods; the timeline of the first test video."
-    fig, axes = copl.figures.plt.subplots(1, len(models), figsize=(9, 3), sharey=True)
+    from copl.figures import plot_rounds, plot_timeline, plt
+    from copl.has import class_agnostic_attention, class_specific_attention
+    fig, axes = plt.subplots(1, len(models), figsize=(9, 3), sharey=True)
     for ax, (name, model) in zip(axes, models.items(), strict=True):
-        copl.figures.plot_rounds(model.rounds_, ax=ax).set_title(f'{name} (simulated videos)')
+        plot_rounds(model.rounds_, ax=ax).set_title(f'{name} (simulated videos)')
     _save_figure(fig, out/'rounds.png')
     model = models['COPL']
     one = test[[0]]
     seen, = model.outputs(one)
     t = test.grid.centers(len(seen.cas))
-    curves = {'$A_{cs}$': (t, copl.has.class_specific_attention(seen.cas).numpy()),
-              '$A_{ca}$': (t, copl.has.class_agnostic_attention(seen.attention).numpy())}
-    fig, ax = copl.figures.plt.subplots(figsize=(9, 3))
-    copl.figures.plot_timeline(one.annotations.segments, model.localize(one), curves,
+    curves = {'$A_{cs}$': (t, class_specific_attention(seen.cas).numpy()),
+              '$A_{ca}$': (t, class_agnostic_attention(seen.attention).numpy())}
+    fig, ax = plt.subplots(figsize=(9, 3))
+    plot_timeline(one.annotations.segments, model.localize(one), curves,
                   ax=ax).set_title(f'{one.names[0]} (simulated)')
     _save_figure(fig, out/'timeline.png')
 
@@ -1022,10 +1047,12 @@ def _quietly(argv):
 def _stop(error, text):
     "Say why a command ends, once for all its processes; the exit status."
     rank, processes = world()
-    if rank and isinstance(error, copl.devices.ProcessStopped): return 1  # the first one says it
     which = f' (process {rank})' if rank else ''
+    if processes > 1:
+        from copl.devices import ProcessStopped, end_processes
+        if rank and isinstance(error, ProcessStopped): return 1  # the first one says it
     print(f'copl: error: {text}{which}', file=sys.stderr)
-    if processes > 1: copl.devices.end_processes()
+    if processes > 1: end_processes()
     return 1
 
 # %% ../nbs/41_cli.ipynb #0ff609f9
