@@ -160,8 +160,15 @@ def _read_finished(path):
 def _network(path, saved, parts, device):
     "The network of a finished run, on a device; raises `CoplError` where its weights do not fit."
     config = config_from_dict(saved['config'], str(path))
-    network = load_weights(parts.network(saved['widths'], config), saved['network'], path)
+    with _named(path): network = load_weights(parts.network(saved['widths'], config),
+                                              saved['network'])
     return network.to(device).eval().requires_grad_(False)
+
+@contextlib.contextmanager
+def _named(path):
+    "An error inside names this file."
+    try: yield
+    except CoplError as e: raise CoplError(f'{path}: {e}') from e
 
 # %% ../nbs/23_estimator.ipynb #89ac3341
 _AGAIN = ({f.name for f in dataclasses.fields(LocalizeConfig)}
@@ -257,12 +264,6 @@ def _write_log(checkpoint, log):
     path = Path(checkpoint).with_name('log.jsonl')
     atomic_write(path, lambda p: p.write_text(text, encoding='utf-8'))
 
-def _tensorboard():
-    "PyTorch's module for it; raises `CoplError` where TensorBoard is not installed."
-    try: return importlib.import_module('torch.utils.tensorboard')
-    except ImportError as e:
-        raise CoplError('logging to TensorBoard needs a package that is not installed: '
-                        "pip install 'copl[tensorboard]'") from e
 
 @contextlib.contextmanager
 def _events(folder, done):
@@ -270,7 +271,12 @@ def _events(folder, done):
     if folder is None or world()[0]:
         yield lambda step, kind, row: None
         return
-    try: writer = _tensorboard().SummaryWriter(str(folder), purge_step=done + 1)
+    try:
+        tensorboard = importlib.import_module('torch.utils.tensorboard')
+        writer = tensorboard.SummaryWriter(str(folder), purge_step=done + 1)
+    except ImportError as e:
+        raise CoplError('logging to TensorBoard needs a package that is not installed: '
+                        "pip install 'copl[tensorboard]'") from e
     except OSError as e: raise CoplError(f'cannot write {folder}: {e.strerror or e}') from e
     def write(step, kind, row):
         for name, value in row.items():
@@ -338,24 +344,15 @@ def _earlier(model, checkpoint, data):
     _write_log(checkpoint, model.log_)
     return saved
 
-def _start(model, videos):
-    "The network of the finished run to go on from; raises `CoplError` where that cannot be."
-    if model.start is None: return None
-    path = checkpoint_file(model.start)
-    saved = _read_finished(path)
-    if saved['widths'] != videos.widths:
-        raise CoplError(f'start: {path} was trained on {saved["widths"]} channels, '
-                        f'expected {videos.widths} as {videos.source} has')
-    differs = [f'{k}: {saved["config"][k]} there, {v} here' for k, v in vars(model.config).items()
-               if k in ('n_classes', 'hidden', 'kernel') and saved['config'][k] != v]
-    if differs: raise CoplError(f'start: {path} has another network ({"; ".join(differs)})')
-    return _network(path, saved, model.parts, model.device_)
-
 def _first_state(model, videos, checkpoint, saved):
-    "Where a run begins, or goes on."
+    "Where a run begins, or goes on; raises `CoplError` where the weights are of another network."
     given = videos, model.config, model.device_, model.parts.network
-    if saved: return state_from_dict(saved['state'], *given, checkpoint)
-    return new_state(*given, _start(model, videos))
+    if saved:
+        with _named(checkpoint): return state_from_dict(saved['state'], *given)
+    if model.start is None: return new_state(*given)
+    path = checkpoint_file(model.start)
+    network = _network(path, _read_finished(path), model.parts, model.device_)
+    with _named(f'start: {path}'): return new_state(*given, network)
 
 # %% ../nbs/23_estimator.ipynb #c0d1273b
 def _say(row):
@@ -411,8 +408,8 @@ def _checked_names(given, known):
     "Options by name, a whole configuration as its fields; raises `CoplError` for unknown names."
     for name in given:
         if name in known: continue
-        close = [_ELSEWHERE[name]] if name in _ELSEWHERE else difflib.get_close_matches(name, known)
-        hint = f'did you mean {close[0]!r}?' if close else f'expected one of {", ".join(known)}'
+        meant = [_ELSEWHERE.get(name), *difflib.get_close_matches(name, known)]
+        hint = next((f'did you mean {m!r}?' for m in meant if m), f'expected {", ".join(known)}')
         raise CoplError(f'COPL: unknown option {name!r}, {hint}')
     config = given.get('config')
     if not isinstance(config, Config): return given         # `COPL.config` refuses another value
@@ -482,9 +479,7 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         **options                # the other fields of `Config`, or functions for parts
     ):
         "Stores its options, which `fit` checks; raises `CoplError` for an unknown name."
-        given = {'n_classes': n_classes, 'config': config, 'device': device, 'devices': devices,
-                 'num_nodes': num_nodes, 'compile': compile, 'verbose': verbose,
-                 'threads': threads, 'start': start, 'network': network, **options}
+        given = {k: v for k, v in locals().items() if k not in ('self', 'options')} | options
         vars(self).update(_FIELDS | _checked_names(given, self._get_param_names()))
 
     def get_params(self,
@@ -672,17 +667,16 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         outputs = self.outputs(videos)
         labels = [' / '.join(n) if isinstance(n, dict) else n for n in self.names_]
         for name, out in zip(videos.names, outputs, strict=True):
-            t = np.arange(len(out.cas) + 1)
-            columns = {'video': name, 'start': videos.grid.edges(t[:-1]),
-                       'end': videos.grid.edges(t[1:]),
+            edges = videos.grid.edges(np.arange(len(out.cas) + 1))
+            named = zip(self.widths_, out.attention, strict=True)
+            columns = {'video': name, 'start': edges[:-1], 'end': edges[1:],
                        'A_cs': class_specific_attention(out.cas),
                        'A_ca': class_agnostic_attention(out.attention)}
-            columns |= {f'attention_{s}': a
-                        for s, a in zip(self.widths_, out.attention, strict=True)}
-            cas = {f'cas_{c}': x for c, x in enumerate(out.cas.T)}
-            for c, x in enumerate(out.cas.softmax(-1).T):
-                cas[f'p_{c}_{labels[c]}' if labels[c] else f'p_{c}'] = x
-            tables.append(pd.DataFrame(columns | cas))
+            columns |= {f'attention_{s}': a for s, a in named}
+            columns |= {f'cas_{c}': x for c, x in enumerate(out.cas.T)}
+            p = zip(labels, out.cas.softmax(-1).T, strict=True)
+            columns |= {f'p_{c}_{n}' if n else f'p_{c}': x for c, (n, x) in enumerate(p)}
+            tables.append(pd.DataFrame(columns))
         return pd.concat(tables, ignore_index=True)
 
     @on_fixed_threads
@@ -734,6 +728,5 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
                             f'expected COPL.load(path, {next(iter(missing))}=...)')
         config = config_from_dict(saved['config'], str(path))
         model = cls(**vars(config) | parts, device=device)
-        try: model.parts.chosen(config)                      # raises for an unknown name
-        except CoplError as e: raise CoplError(f'{path}: {e}') from None
+        with _named(path): model.parts.chosen(config)        # raises for an unknown name
         return _restore(model, path, saved, find_device(device))
