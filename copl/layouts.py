@@ -316,14 +316,19 @@ def _features(found, entries):
         if bare == name or bare not in names and found.layout != 'suffix':
             features.append((name, part))
             continue
-        try: x = np.ravel(part.open())
-        except CoplError as e:
-            found.problems.append(str(e))
-            continue
         said = found.said.setdefault(bare.rpartition('/')[2], {})
-        if name.endswith('_fps'): said.update(times_said(part.file, {'fps': x}))
-        elif len(x) > 1: said['step'] = float(np.median(np.diff(x)))/1000
+        try: said.update(_said_beside(name, part))
+        except CoplError as e: found.problems.append(str(e))
     return features
+
+def _said_beside(name, part):
+    "What a file of video_features says about time; raises `CoplError`."
+    x = np.ravel(part.open())
+    if name.endswith('_fps'): return times_said(part.file, {'fps': x})
+    if len(x) < 2: return {}
+    step = np.median(np.diff(x))/1000 if x.dtype.kind in 'iuf' else np.nan
+    if not step > 0: raise CoplError(f'{part.file}: found {shown(x)}, expected rising numbers')
+    return {'step': float(step)}
 
 # %% ../nbs/31_layouts.ipynb #f03918e8
 def _read_pattern(found, entries, patterns, wanted, place=None):
