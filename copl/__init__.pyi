@@ -2,6 +2,7 @@
 # nothing is loaded.
 from . import algorithm as algorithm
 from . import annotations as annotations
+from . import arrays as arrays
 from . import choice as choice
 from . import cli as cli
 from . import config as config

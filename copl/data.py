@@ -41,7 +41,7 @@ LengthPolicy = Literal['error', 'trim', 'interpolate']
 # %% ../nbs/32_data.ipynb #caf166ff
 def load_videos(
     path:str|Path,                    # a folder in any layout, or the HDF5 or W-TALC file itself
-    annotations:str|Path|pd.DataFrame|None=None, # for `as_annotations`; None: what lies there
+    annotations:str|Path|pd.DataFrame|Annotations|None=None, # None: what lies with the features
     grid:TimeGrid|None=None,          # None: grid.yaml beside the features, else 16 at 25 fps
     subset:str|None=None,             # only this subset of the annotations
     layout:LayoutName|None=None,      # None: by the names of the files
@@ -62,11 +62,10 @@ def load_videos(
     if truth is not None: _warn_unpaired(names, truth)
     arrays = by_stream(path, opened)
     said = {name: found.said.get(key, {}) for name, key in zip(names, opened, strict=True)}
-    given = grid
     videos = VideoSet(names, arrays, annotations=truth, source=str(path))
-    videos.grid = common_grid(path, _lengths(videos), said, truth, given)
+    videos.grid = common_grid(path, _lengths(videos), said, truth, grid)
     videos.simulated = is_simulated(path)
-    assumed = given is None and not has_grid(path) and videos.grid == TimeGrid()
+    assumed = grid is None and not has_grid(path) and videos.grid == TimeGrid()
     _check_times(videos, assumed)
     if verbose: print(f'{videos}, layout {found.layout}, {videos.grid}')
     return videos if subset is None else videos.subset(subset)

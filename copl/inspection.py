@@ -22,7 +22,7 @@ from .annotations import (  # noqa: F401
     as_annotations, duration_problems, matched_names)
 from .data import (
     LengthPolicy, by_stream, common_grid, match_names, same_length, time_remarks)
-from .layouts import LayoutName, Streams, find_videos, has_grid
+from .layouts import LayoutName, Streams, find_videos, has_grid, load_grid
 from .videos import Annotations, CoplError, TimeGrid, VideoSet, unchanging
 
 # %% ../nbs/34_inspection.ipynb #6add76fa
@@ -107,7 +107,8 @@ def inspect_videos(
     if source is not None: truth = _attempt(report, lambda: as_annotations(source, allow_pickle))
     usable = _usable_videos(report, found, lengths)
     report.warnings += found.remarks
-    grid = _attempt(report, lambda: _grid(found, usable, truth, grid)) or grid or TimeGrid()
+    grid = _attempt(report, lambda: _grid(found, usable, truth, grid)) or grid or _attempt(
+        report, lambda: load_grid(found.path)) or TimeGrid()
     report.grid_assumed &= grid == TimeGrid()
     report.errors += _unlike_most(usable, path)
     report.warnings += _degenerate(usable, path)

@@ -683,6 +683,14 @@ def test_a_grid_that_files_contradict_is_refused_unless_durations_confirm_it(tmp
         assert load_videos(path, truth).grid == TimeGrid()
 
 
+@pytest.mark.parametrize('times', [['a', 'b'], [5., 4., 3.], [np.nan, 1., 2.]])
+def test_times_beside_that_are_none(tmp_path, times):
+    np.save(tmp_path/'v.npy', np.ones((3, 2), 'f4'))
+    np.save(tmp_path/'v_timestamps_ms.npy', np.array(times))
+    with pytest.raises(CoplError, match='v_timestamps_ms.npy: found .*expected rising numbers'):
+        load_videos(tmp_path)
+
+
 def test_a_duration_in_an_archive_is_compared(tmp_path):
     for i in range(3): np.savez(tmp_path/f'{i}.npz', feats=np.ones((40, 3), 'f4'), duration=90.)
     with pytest.warns(UserWarning, match="3 durations .* '0': annotated as 90.0 s, expected 25.6"):
