@@ -550,7 +550,7 @@ def test_a_run_is_the_same_to_the_last_bit_whatever_number_of_threads_the_machin
     more = COPL(6, **options, threads=2).fit(videos)             # last bits only
     assert (one.pseudolabels_ == more.pseudolabels_).all()
     np.testing.assert_allclose(one.confidence_, more.confidence_, atol=1e-4)
-    for threads in (-1, 1.5): pytest.raises(CoplError, COPL, 6, threads=threads)
+    for threads in (-1, 1.5): pytest.raises(CoplError, COPL(6, threads=threads).fit, videos)
 
 
 def test_compiled_training_gives_the_same_losses_and_goes_on_without_a_compiler(
