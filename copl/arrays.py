@@ -12,6 +12,7 @@ import functools
 import importlib
 import math
 import operator
+import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -88,13 +89,25 @@ def open_npy(
     path:Path       # a npy file
 )->LazyArray:
     "A lazy array; raises `CoplError`."
-    try: x = np.lib.format.open_memmap(path, mode='r')
+    try:
+        with open(path, 'rb') as f:
+            shape, fortran, dtype = array_header(f)
+            offset = f.tell()
+            there = os.fstat(f.fileno()).st_size
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
-    except Exception as e:                 # numpy evaluates the header as Python
-        raise CoplError(f'{path}: not readable as a plain npy array: {e}') from e
-    order = 'F' if x.flags.fnc else 'C'
-    read = functools.partial(np.memmap, path, x.dtype, 'r', x.offset, x.shape, order)
-    return LazyArray(read, x.shape, x.dtype)
+    except (ValueError, EOFError) as e:
+        reason = 'it is a pickle, which could run any code' if is_pickle(path) else e
+        raise CoplError(f'{path}: not readable as a plain npy array: {reason}') from e
+    if dtype.hasobject:
+        raise CoplError(f'{path}: not readable as a plain npy array: '
+                        'it holds pickled Python objects, which could run any code')
+    size = offset + math.prod(shape)*dtype.itemsize
+    if there < size:
+        raise CoplError(f'{path}: not readable as a plain npy array: found {there} bytes, '
+                        f'expected {size} for shape {shape}')
+    order = 'F' if fortran else 'C'
+    read = functools.partial(np.memmap, path, dtype, 'r', offset, shape, order)
+    return LazyArray(read, shape, dtype)
 
 # %% ../nbs/29_arrays.ipynb #b2ccf2b6
 PICKLE = ('holds pickled Python objects, and loading a pickle runs any code in it: if you trust '
