@@ -21,7 +21,7 @@ from .videos import CoplError, VideoSet
 
 # %% ../nbs/12_iocnet.ipynb #877a8d2a
 class Outputs(NamedTuple):
-    "What the network says about each snippet."
+    "The network's outputs for each snippet."
     cas:torch.Tensor       # (..., T, C) class activation sequence, logits
     attention:torch.Tensor # (S, ..., T) class-agnostic attention of each of S streams, in (0, 1)
     hidden:tuple[torch.Tensor, ...]=() # (..., T, H) of the class branch, then each attention branch
@@ -36,7 +36,7 @@ class Dropout(nn.Module):
         self.dropped = min(round(256*p), 255)                      # of 256 byte values
 
     def forward(self, x:torch.Tensor)->torch.Tensor:
-        "`x` with some values 0 and the others larger, in training; else as it is."
+        "In training `x` with some values 0 and the others scaled up, else `x`."
         if not self.training or not self.dropped: return x
         if x.device.type != 'cpu': return Fn.dropout(x, self.dropped/256)
         words = torch.empty(-(-x.numel()//8), dtype=torch.int64).random_(-2**63, None)
@@ -62,13 +62,13 @@ class Branch(nn.Module):
     def forward(self,
         x:torch.Tensor # (..., T, D)
     )->tuple[torch.Tensor, torch.Tensor]: # outputs (..., T, out), hidden features (..., T, H)
-        "Outputs at full precision, whatever the precision of the matmuls."
+        "The branch's outputs in float32 and its hidden features, whatever precision matmuls have."
         h = (self.first(x) if self.kernel == 1 else self._with_neighbours(x)).relu()
         out = self.last(self.drop(h))
         return (out.float(), h.float()) if out.dtype == torch.bfloat16 else (out, h)
 
     def _with_neighbours(self, x):
-        "The hidden layer of kernel 3: one product, whose three parts are then moved in time."
+        "The hidden layer of kernel 3: one matmul, whose three parts are then moved in time."
         weight = self.first.weight                                              # (H, 3 D)
         rows = weight.unflatten(1, (3, -1)).transpose(0, 1).flatten(0, 1)       # (3 H, D)
         before, here, after = Fn.linear(x, rows).chunk(3, -1)
@@ -112,12 +112,12 @@ def build_network(
     widths:Mapping[str, int], # stream name: its channels
     config:Config,
 )->IOCNet:
-    "The network of a configuration."
+    "The IOCNet of a configuration."
     return IOCNet(widths, config.n_classes, config.hidden, config.dropout, config.kernel)
 
 # %% ../nbs/12_iocnet.ipynb #4cd1d94b
 class Film(NamedTuple):
-    "Several videos one behind the other."
+    "Several videos concatenated in time, with blank snippets between them."
     streams:list[torch.Tensor] # (L, D) of each stream, L snippets of all videos and blanks
     first:np.ndarray           # where each video begins
 
@@ -125,7 +125,7 @@ def film(
     videos:Sequence[Sequence[torch.Tensor]], # streams (T_i, D) of each video
     reach:int=1,                             # blank snippets after each video
 )->Film:
-    "One film of several videos."
+    "Concatenate videos in time, with blank snippets between them."
     streams = [torch.cat([Fn.pad(x, (0, 0, 0, reach)) for x in parts])
                for parts in zip(*videos, strict=True)]
     lengths = np.array([len(streams[0]) + reach for streams in videos])
@@ -135,7 +135,7 @@ def film(
 def reach_of(
     network:nn.Module
 )->int: # snippets
-    "How far on either side of a snippet a network looks."
+    "How many neighbours on either side of a snippet a network sees."
     return getattr(network, 'reach', 1)
 
 def full_length(
@@ -143,7 +143,7 @@ def full_length(
     network:nn.Module,
     together:int=16384, # snippets in one pass; a longer video is passed in pieces
 )->Iterator[tuple[tuple[torch.Tensor, ...], Outputs]]: # streams (T_i, D) and outputs of each video
-    "Every video at full length, on the network's device."
+    "Yield each video at full length with its outputs, on the network's device."
     device = next(network.parameters()).device
     passes = np.cumsum(videos.lengths)//together
     for part in np.split(np.arange(len(videos)), np.flatnonzero(np.diff(passes)) + 1):
@@ -163,7 +163,7 @@ def in_pieces(
     network:nn.Module,
     together:int,                   # snippets in one pass
 )->Outputs:                         # CAS (T, C) and attention (S, T)
-    "A long video piece by piece, each with the snippets beside it that the network sees."
+    "The outputs of a long video, computed in pieces that overlap by what the network sees."
     reach = reach_of(network)
     outs = []
     for first in range(0, len(streams[0]), together):
@@ -193,7 +193,7 @@ def shift(
     earlier:torch.Tensor, # channels that move one snippet earlier
     later:torch.Tensor,   # channels that move one snippet later
 )->torch.Tensor:          # (..., T, D)
-    "The features with those channels moved, zeros where nothing follows or precedes."
+    "Features with some channels moved in time, zeros at the ends."
     out = x.clone()
     out[..., :-1, earlier] = x[..., 1:, earlier]
     out[..., -1, earlier] = 0
