@@ -133,7 +133,8 @@ function card(c, k) {
     reset(0, String(heads[k]))
     $('videos').scrollIntoView()
   }
-  const facts = [`${c.size} ${c.size === 1 ? 'video' : 'videos'}`, `${c.size - c.selected} doubtful (U)`]
+  const facts = [`${c.size} ${c.size === 1 ? 'video' : 'videos'}`]
+  facts.push(`${c.size - c.selected} doubtful (U)`)
   if (c.confidence !== null) facts.push(`confidence ${number(c.confidence)}`)
   if (c.purity !== null) facts.push(`purity ${number(c.purity, 2)}`)
   const title = {id: `cluster-${k}`, title: 'Show the videos of this cluster', onclick: open}

@@ -557,13 +557,12 @@ def _page(run, metrics, model, labels, index, grid, missing):
     labelled = any(x is not None for x in labels)
     caution = 'SIMULATED videos: no number on this page says anything about real ones.'
     widths = ', '.join(f'{stream} ({d} channels)' for stream, d in model.widths_.items())
-    version = metrics['versions'].get('copl', '')
     config = [(k, 'none' if v is None else str(v)) for k, v in metrics['config'].items()]
     numbers = _numbers(metrics)
     tiles = [(k, numbers.pop(k)) for k in _TILES if k in numbers]
     card = [*numbers.items(), *_card(metrics), ('Streams', widths)]
     return {'title': f'{run.resolve().parent.name}/{run.resolve().name}',
-            'subtitle': f'copl {version}, seed {model.config.seed}', **_verdict(metrics),
+            'subtitle': metrics['data']['source'], **_verdict(metrics),
             'simulated': caution if metrics['data'].get('simulated') else None,
             'missing': missing, 'media': None, 'tiles': _explained(tiles),
             'card': _explained(card), 'config': config,
