@@ -22,6 +22,7 @@ from copl.report import report
 from copl.videos import Annotations, temporal_iou
 
 from . import small_runs
+from .conftest import ROOT
 
 NAMES = ['<svg onload="window.hit=1">', '<img src=x onerror="window.hit=2">',
          'quote "\' & amp; $x$ _', 'Überraschung 動画 \u2028 end', '__DATA__ __SCRIPT_HASH__',
