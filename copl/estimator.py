@@ -9,6 +9,7 @@ __all__ = ['checkpoint_file', 'rename_clusters', 'data_hash', 'same_run', 'COPL'
 import contextlib
 import dataclasses
 import difflib
+import functools
 import hashlib
 import importlib
 import inspect
@@ -19,13 +20,13 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
-from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 
 from .algorithm import given_labels, taking_part
@@ -39,6 +40,7 @@ from .evaluation import clustering_scores, map_clusters
 from .has import class_agnostic_attention, class_specific_attention
 from .iocnet import Outputs, build_network, full_length
 from .localization import cluster_names, localize_videos
+from .n_classes import estimate_n_classes
 from .trust import (
     Background, agreement, background, background_features, n_unseen, nearest_clusters,
     predicted_classes, unseen_agreement)
@@ -421,18 +423,23 @@ def _checked_names(given, known):
 class _NotFitted(CoplError, NotFittedError):
     "A model that has not been fitted."
 
-def _check_set(what, videos, widths=None):
-    "Raises `CoplError` for what is no set of videos, or not one with the streams of training."
-    if not isinstance(videos, VideoSet):
-        raise CoplError(f'{what}: found {type(videos).__name__}, expected a VideoSet '
-                        '(`load_videos(folder)`, or `VideoSet(names, arrays)`)')
-    if widths is not None and videos.widths != widths:
-        raise CoplError(f'{videos.source}: features have {videos.widths} channels, '
-                        f'expected {widths} as in training')
+_Method = TypeVar('_Method', bound=Callable)
+
+def _opening(method:_Method)->_Method:
+    "A method that takes whatever `as_videos` takes for a set of videos."
+    signature = inspect.signature(method)
+    @functools.wraps(method)
+    def opened(self, *args, **kwargs):
+        from copl.data import as_videos # a higher number, so only when it is asked for
+        if method.__name__ != 'fit': self._check_fitted()
+        given = signature.bind(self, *args, **kwargs)
+        for name in ('videos', 'unseen'):
+            if (x := given.arguments.get(name)) is not None: given.arguments[name] = as_videos(x)
+        return method(*given.args, **given.kwargs)
+    return opened # type: ignore[return-value]
 
 def _check_unseen(videos, unseen):
     "Raises `CoplError` where other videos cannot stand beside those of training."
-    _check_set('unseen', unseen)
     if unseen.widths != videos.widths:
         raise CoplError(f'{unseen.source}: the unseen videos have streams {unseen.widths}, '
                         f'expected {videos.widths} as in training')
@@ -465,7 +472,7 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     every field of `Config` as an option, and functions of your own for the parts of `Parts`."""
     @_with_fields
     def __init__(self,
-        n_classes:int|None=None, # C, number of action classes (clusters)
+        n_classes:int|Literal['auto']|None=None, # C, number of action classes (clusters)
         *,
         config:Config|None=None, # a whole configuration, instead of n_classes and other fields
         device:str='auto',       # 'auto' takes a GPU where there is one; else a PyTorch device
@@ -508,7 +515,18 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         if whole is not None:
             raise CoplError(f'COPL: config is {shown(whole)}, expected a Config')
         own = _qualified_names(self.parts)
-        return config_from_dict({k: vars(self)[k] for k in _FIELDS if k not in own}, 'COPL')
+        values = {k: vars(self)[k] for k in _FIELDS if k not in own}
+        if values['n_classes'] == 'auto':
+            if not hasattr(self, 'n_classes_'):
+                raise _NotFitted("COPL: n_classes is 'auto', which fit(videos) estimates")
+            values['n_classes'] = self.n_classes_
+        return config_from_dict(values, 'COPL')
+
+    def _config_for(self, videos):
+        "The configuration; the number of classes is estimated where it is 'auto' (19_n_classes)."
+        if vars(self)['n_classes'] != 'auto': return self.config
+        n_classes = estimate_n_classes(videos, seed=self.seed, stream_norm=self.stream_norm)
+        return clone(self).set_params(n_classes=n_classes).config
 
     def __sklearn_is_fitted__(self): return hasattr(self, 'network_')
 
@@ -523,25 +541,26 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         state = f'fitted to {len(self.videos_)} videos'
         return f'{said}  # {", ".join([state, *_measures(self.rounds_.iloc[-1])])}'
 
+    @_opening
     @on_fixed_threads
     def fit(self,
-        videos:VideoSet,              # for training; labels only name clusters and fill `rounds_`
+        videos,                       # for training: a `VideoSet`, or what `as_videos` takes; their
+                                      # labels only name clusters and fill `rounds_`
         y:None=None,                  # not used: scikit-learn's place for labels
         *,
         checkpoint:str|Path|None=None, # save here after every epoch, and `log.jsonl` beside it
         resume:bool=False,            # go on from `checkpoint`; of a finished run, just load it
         after_round:Callable[['COPL'], dict]|None=None, # what it returns joins the row
         tensorboard:str|Path|None=None, # a folder for TensorBoard's events
-        unseen:VideoSet|None=None,    # other videos, for `agreement` in `rounds_`
+        unseen=None,                  # other videos, for `agreement` in `rounds_`
     )->'COPL':
         """Algorithm 1; afterwards `pseudolabels_`, `confidence_`, `selected_`, `features_`,
         `rounds_`, `log_`, `names_` and `network_` are there. Raises `CoplError` for impossible
         options."""
         if isinstance(y, str | Path):
             raise CoplError(f'fit: found {str(y)!r} as y, expected checkpoint={str(y)!r}')
-        config = self.config
+        config = self._config_for(videos)
         self.parts.chosen(config)                      # raises for an unknown name
-        _check_set('fit', videos)
         if config.n_classes > len(videos):
             raise CoplError(f'{videos.source}: {config.n_classes} classes asked for and only '
                             f'{len(videos)} videos found, expected at least one per class')
@@ -552,6 +571,7 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         with one_run(checkpoint):
             data = None if checkpoint is None else data_hash(config, videos, unseen)
             self._forget(videos, fabric.device)
+            self.n_classes_ = config.n_classes
             saved = _earlier(self, checkpoint, data) if resume else None
             if saved and saved['state'] is None: return self
             state = _first_state(self, videos, checkpoint, saved)
@@ -579,12 +599,16 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         self.videos_ = list(videos.names)
         self.widths_ = videos.widths
 
-    def _fitted(self, what, videos):
-        "The trained network; raises `CoplError` where there is none, or not one for these videos."
-        if not hasattr(self, 'network_'):
-            raise _NotFitted('this COPL has not been fitted: call fit(videos) or COPL.load(path) '
-                             'first')
-        _check_set(what, videos, self.widths_)
+    def _check_fitted(self):
+        "Raises an error that is a `CoplError` and scikit-learn's `NotFittedError`."
+        if hasattr(self, 'network_'): return
+        raise _NotFitted('this COPL has not been fitted: call fit(videos) or COPL.load(path) first')
+
+    def _network(self, videos):
+        "The trained network; raises `CoplError` where it is not one for these videos."
+        if videos.widths != self.widths_:
+            raise CoplError(f'{videos.source}: features have {videos.widths} channels, '
+                            f'expected {self.widths_} as in training')
         return self.network_
 
     @property
@@ -592,23 +616,25 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         "`pseudolabels_`, as clusterings of scikit-learn call it."
         return self.pseudolabels_
 
+    @_opening
     @on_fixed_threads
     def predict(self,
-        videos:VideoSet, # any videos with the features of training
+        videos, # any videos with the features of training
     )->np.ndarray:       # (N,) the likeliest cluster of each
         "The cluster of each video by its class scores."
-        return predicted_classes(videos, self._fitted('predict', videos), self.config)
+        return predicted_classes(videos, self._network(videos), self.config)
 
+    @_opening
     @on_fixed_threads
     def transform(self,
-        videos:VideoSet, # any videos with the features of training
+        videos, # any videos with the features of training
     )->np.ndarray:       # (N, D) global features, unit length
         "The global feature of each video, by the trained network's attention (Eq. 5)."
-        return self._described('transform', videos).F
+        return self._described(videos).F
 
-    def _described(self, what, videos):
+    def _described(self, videos):
         "Feature and classes of each video, by the trained network."
-        network = self._fitted(what, videos)
+        network = self._network(videos)
         attention = self.parts.chosen(self.config).attention
         return shared_description(videos, network, attention, self.config)
 
@@ -618,26 +644,28 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         The option of this name is `get_params()['score']`."""
         return self._score
 
+    @_opening
     @on_fixed_threads
     def _score(self,
-        videos:VideoSet, # that took no part in training
+        videos, # that took no part in training
         y:None=None,     # not used
     )->float:            # in [0, 1]
         "How far network and clusters agree on these videos; raises `CoplError`."
-        found = self._described('score', videos)
+        found = self._described(videos)
         if not hasattr(self, 'centers_'):
             raise CoplError('score: this model was saved by 0.2.0 or 0.3.0, without the centers '
                             'of its clusters; expected agreement(training videos, unseen videos)')
         C = len(self.centers_)
         return agreement(found.said, nearest_clusters(self.centers_, np.arange(C), found.F, C))
 
+    @_opening
     @on_fixed_threads
     def localize(self,
-        videos:VideoSet,       # any videos with the features of training
+        videos,                # any videos with the features of training
         everything:bool=False, # the whole-video baseline: one detection in each video, all of it
     )->pd.DataFrame:           # columns video, start, end (seconds), label, score
         "What happens when (supplement, section 1.2); labels are `names_`."
-        network = self._fitted('localize', videos)
+        network = self._network(videos)
         config = self.config
         number = {name: i for i, name in enumerate(videos.names)}
         def work(some):
@@ -651,16 +679,18 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         if remark: warnings.warn(f'{videos.source}: {remark}', stacklevel=3)
         return found
 
+    @_opening
     @on_fixed_threads
     def outputs(self,
-        videos:VideoSet, # any videos with the features of training
+        videos, # any videos with the features of training
     )->list[Outputs]:    # CAS (T_i, C) and attention (S, T_i) of each, on the CPU
         "What the trained network says about every snippet."
-        outs = (out for _, out in full_length(videos, self._fitted('outputs', videos)))
+        outs = (out for _, out in full_length(videos, self._network(videos)))
         return [Outputs(out.cas.cpu(), out.attention.cpu()) for out in outs]
 
+    @_opening
     def scores(self,
-        videos:VideoSet, # any videos with the features of training
+        videos, # any videos with the features of training
     )->pd.DataFrame:     # video, start, end (seconds), A_cs, A_ca, attentions, probability of names
         "What the trained network says about every snippet, as a table for figures of one's own."
         tables = []
@@ -679,23 +709,25 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             tables.append(pd.DataFrame(columns))
         return pd.concat(tables, ignore_index=True)
 
+    @_opening
     @on_fixed_threads
     def agreement(self,
-        videos:VideoSet,           # the training videos
-        unseen:VideoSet|None=None, # others; None: those that `hold_out` left out of training
+        videos,                    # the training videos
+        unseen=None,               # others; None: those that `hold_out` left out of training
     )->float:                      # in [0, 1]
         "How far network and clusters agree on them (18_trust); raises `CoplError` for none."
-        network = self._fitted('agreement', videos)
+        network = self._network(videos)
         if unseen is not None: _check_unseen(videos, unseen)
         return unseen_agreement(videos, self.pseudolabels_, unseen, network, self.config,
                                 self.parts.attention)
 
+    @_opening
     @on_fixed_threads
     def background(self,
-        videos:VideoSet, # the training videos
+        videos, # the training videos
     )->Background:       # its `doubt` is a warning, or None
         "Whether the clusters come back from the videos' background alone (18_trust)."
-        network = self._fitted('background', videos)
+        network = self._network(videos)
         config = self.config
         F = np.empty((len(videos), sum(self.widths_.values())), np.float32)
         def work(some): return background_features(videos[some], network, config)
@@ -707,7 +739,7 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         path:str|Path # the checkpoint file
     )->Path:
         "Write the fitted model, whole or not at all."
-        if not hasattr(self, 'network_'): raise _NotFitted('this COPL has not been fitted')
+        self._check_fitted()
         return _write_checkpoint(path, _contents(self))
 
     @classmethod
