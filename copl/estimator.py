@@ -433,8 +433,9 @@ def _opening(method:_Method)->_Method:
         from copl.data import as_videos # a higher number, so only when it is asked for
         if method.__name__ != 'fit': self._check_fitted()
         given = signature.bind(self, *args, **kwargs)
-        for name in ('videos', 'unseen'):
-            if (x := given.arguments.get(name)) is not None: given.arguments[name] = as_videos(x)
+        given.arguments['videos'] = as_videos(given.arguments['videos'])
+        unseen = given.arguments.get('unseen')
+        if unseen is not None: given.arguments['unseen'] = as_videos(unseen)
         return method(*given.args, **given.kwargs)
     return opened # type: ignore[return-value]
 

@@ -14,7 +14,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from copl import COPL, Config, CoplError, VideoSet
+from copl import COPL, Config, CoplError, VideoSet, estimate_n_classes, save_videos
 from copl.algorithm import taking_part
 from copl.has import ATTENTIONS
 from copl.trust import described, untrained_agreement
@@ -200,3 +200,31 @@ def test_a_set_of_videos_is_split_and_searched():
     assert search.best_estimator_.score(UNSEEN) == search.score(UNSEEN)
     assert len(search.predict(UNSEEN)) == len(UNSEEN) and 'GridSearchCV' in repr(search)
     assert len(cross_val_score(COPL(3, **QUICK), TRAIN, cv=2)) == 2
+
+
+# One door: what `as_videos` takes
+
+def test_methods_take_arrays_a_folder_or_a_set(tmp_path, model):
+    arrays = {name: dict(zip(TRAIN.streams, TRAIN[name], strict=True)) for name in TRAIN.names}
+    folder = save_videos(TRAIN, tmp_path/'features')
+    for given in (arrays, folder, str(folder)):
+        again = COPL(3, **QUICK).fit(given)
+        np.testing.assert_array_equal(again.labels_, COPL(3, **QUICK).fit(TRAIN).labels_)
+    for method in (model.predict, model.transform, model.score):
+        np.testing.assert_allclose(method(arrays), method(TRAIN), rtol=1e-5, atol=1e-6)
+    assert model.localize({'one': arrays[TRAIN.names[0]]}).video.eq('one').all()
+
+
+@pytest.mark.parametrize('given', [3, None, []])
+def test_what_is_no_video_is_refused_with_what_is_taken(given, model):
+    with pytest.raises(CoplError, match='expected a VideoSet, a path, or a list'):
+        model.predict(given)
+
+
+def test_the_number_of_classes_is_estimated_by_fit(tmp_path):
+    model = COPL('auto', **QUICK)
+    with pytest.raises(NotFittedError, match="'auto', which fit"): _ = model.config
+    model.fit(TRAIN)
+    assert model.n_classes_ == estimate_n_classes(TRAIN) == model.config.n_classes
+    assert model.get_params()['n_classes'] == 'auto' and clone(model).n_classes == 'auto'
+    assert COPL.load(model.save(tmp_path/'m.pt')).config.n_classes == model.n_classes_
