@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copl.annotations import load_annotations, load_detections
-from copl.evaluation import clustering_scores, map_clusters, mean_average_precision
+from copl.evaluation import (
+    clustering_scores,
+    interpolated_ap,
+    map_clusters,
+    mean_average_precision,
+    true_positives,
+)
 from copl.videos import Annotations, CoplError
 
 from .reference import evaluation as reference
@@ -46,6 +52,19 @@ def test_published_clusters_score_as_published(real_data):
     assert table.purity.tolist() == [.515, .560, .575, .595, .595]
     assert table.nmi.iloc[[0, -1]].tolist() == [.570, .645]
     assert table.ari.iloc[[0, -1]].tolist() == [.211, .296]
+
+
+def test_the_envelope_of_precision_by_hand():
+    "Hits at ranks 2, 3 and 5 of four instances: precision 0, 1/2, 2/3, 1/2, 3/5 becomes 2/3, 3/5."
+    hit = np.array([[0, 1, 1, 0, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 0]], bool)
+    assert interpolated_ap(hit, 4).tolist() == pytest.approx([(2/3 + 2/3 + 3/5)/4, 0, 1])
+
+
+def test_each_detection_takes_what_is_free_and_overlaps_most_by_hand():
+    overlap = np.array([[.6, .5, 0], [.9, .5, .2], [.7, .3, .4], [0, 0, 0]])
+    # at .3 the first takes instance 0, the second 1, the third 2; at .5 nothing is left for it
+    hit = true_positives(overlap, np.array([.3, .5, .8]))
+    assert hit.astype(int).tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [0, 1, 0, 0]]
 
 
 def test_soft_names_are_every_class_with_half_the_top_count():

@@ -14,7 +14,6 @@ from copl.evaluation import map_clusters
 from copl.iocnet import IOCNet, Outputs
 from copl.localization import (
     TOLERANCE,
-    class_probabilities,
     finer,
     localize,
     localize_videos,
@@ -24,6 +23,7 @@ from copl.localization import (
     score_sequences,
     segments_above,
     soft_nms,
+    video_probabilities,
     warn_of_nearly_whole,
 )
 from copl.videos import CoplError, TimeGrid, VideoSet
@@ -105,7 +105,7 @@ def test_the_score_of_a_detection_by_hand():
     config = dataclasses.replace(config, top_k=2, class_weight=1., score='cas')
     found = localize(out, config, TimeGrid(1, 1, 1.), names=[{'run': .5}, None])
     same(found, [(2, 6, 'run', .5*(3/4 - 1/2 + p))])
-    assert p == pytest.approx(class_probabilities(cas, softmax(cas, -1)/2, 2)[0])
+    assert p == pytest.approx(video_probabilities(cas, softmax(cas, -1)/2, 2)[0])
 
 
 def test_score_sequences_by_hand():
@@ -223,7 +223,7 @@ def test_a_class_exactly_at_the_threshold_is_localized_on_every_machine():
     attention = np.full((1, 16), .5)
     h = (softmax(cas, -1) + .5)/2
     for top_k in (8, 4):
-        p = float(class_probabilities(cas, h, top_k)[1])
+        p = float(video_probabilities(cas, h, top_k)[1])
         config = Config(n_classes=3, class_threshold=p, top_k=top_k)
         assert set(localize(Outputs(cas, attention), config).label) == {'cluster_00', 'cluster_01'}
         stay_the_same(cas, attention, None, config)
