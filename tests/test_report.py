@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import warnings
 from pathlib import Path
 from urllib.parse import quote
@@ -21,7 +22,6 @@ from copl.has import has_attention
 from copl.report import report
 from copl.videos import Annotations, temporal_iou
 
-from . import small_runs
 from .conftest import ROOT
 
 NAMES = ['<svg onload="window.hit=1">', '<img src=x onerror="window.hit=2">',
@@ -31,8 +31,8 @@ LABELS = {'sim_BaseballPitch': '</script><script>window.hit = 3</script>',
           'sim_Billiards': 'cost $\\bad{$ & "more"'}
 MAIN = ['Ground truth', 'Detections', 'Attention']          # the rest is folded
 MORE = ['Proposals before NMS', 'HAS selection']
-QUICK = [*map(str, small_runs.QUICK)]
-FEW = [*range(24), *range(72, 84)] # of the tiny set, for training and for test
+QUICK = ['--epoch-num', '2', '--iteration-num', '2', '--hidden', '16', '--snippets', '32',
+         '--device', 'cpu']
 
 
 @pytest.fixture(scope='module')
@@ -51,8 +51,9 @@ def browser():
 
 
 @pytest.fixture(scope='module')
-def page_file(tmp_path_factory, tiny_run):
-    run = shutil.copytree(tiny_run, tmp_path_factory.mktemp('report')/'run')
+def page_file(tmp_path_factory):
+    run = tmp_path_factory.mktemp('report')/'run'
+    assert main(['train', 'sim:tiny', *QUICK, '--out', str(run)]) == 0
     assert main(['report', str(run), '--device', 'cpu']) == 0
     return run/'report.html'
 
@@ -268,8 +269,8 @@ def test_nothing_is_wider_than_the_window(opened, page_file, width):
 
 
 def _named(names, labels):
-    "Some of the tiny set with other names of videos and classes."
-    videos = tiny()[FEW]
+    "The tiny set with other names of videos and classes."
+    videos = tiny()
     new = dict(zip(videos.names, [*names, *videos.names[len(names):]], strict=True))
     truth = videos.annotations
     segments = truth.segments.assign(video=truth.segments.video.map(new),
@@ -278,39 +279,33 @@ def _named(names, labels):
     return VideoSet(list(new.values()), videos.streams, videos.grid, Annotations(segments, about))
 
 
-def _made(folder, videos, *options):
+def _made(folder, videos, monkeypatch, *options):
     "A run on these videos, opened by the name sim:tiny, and its page."
     same = VideoSet(videos.names, videos.streams, videos.grid, videos.annotations, 'sim:tiny')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SIMULATED, 'tiny', lambda seed: same)
-        assert main(['train', 'sim:tiny', '--n-classes', '6', *QUICK, *options,
-                     '--out', str(folder)]) == 0
-        assert main(['report', str(folder), '--device', 'cpu']) == 0
+    monkeypatch.setitem(SIMULATED, 'tiny', lambda seed: same)
+    assert main(['train', 'sim:tiny', '--n-classes', '6', *QUICK, *options,
+                 '--out', str(folder)]) == 0
+    assert main(['report', str(folder), '--device', 'cpu']) == 0
     return folder/'report.html'
 
 
 def _with_streams(names):
-    "Some of the tiny set with as many streams as there are names: its own two in turn."
-    videos = tiny()[FEW]
+    "The tiny set with as many streams as there are names: its own two in turn."
+    videos = tiny()
     own = list(videos.streams.values())
     streams = {name: own[i % 2] for i, name in enumerate(names)}
     return VideoSet(videos.names, streams, videos.grid, videos.annotations)
 
 
-@pytest.fixture(scope='module', params=[['clip'], ['rgb', 'flow', 'audio']], ids='-'.join)
-def with_streams(request, tmp_path_factory):
-    "(names of streams, videos that have them, the page of a run on these)."
-    videos = _with_streams(request.param)
-    return request.param, videos, _made(tmp_path_factory.mktemp('streams')/'run', videos)
-
-
-def test_a_lane_for_each_stream(with_streams):
-    names, videos, page = with_streams
+@pytest.mark.parametrize('names', [['clip'], ['posture', 'motion'], ['rgb', 'flow', 'audio']])
+def test_a_lane_for_each_stream(tmp_path, monkeypatch, names):
+    videos = _with_streams(names)
+    page = _made(tmp_path/'run', videos, monkeypatch)
     content = _content(page)
     assert content['streams'] == names
     widths = ', '.join(f'{stream} ({d} channels)' for stream, d in videos.widths.items())
     assert ['Streams', widths] in [row[:2] for row in content['card']]
-    model = COPL.load(page.parent/'checkpoint.pt', 'cpu')
+    model = COPL.load(tmp_path/'run/checkpoint.pt', 'cpu')
     out, = model.outputs(videos[[0]])
     sequences = next(v for v in content['videos']
                      if v['name'] == videos.names[0])['timeline']['streams']
@@ -320,9 +315,9 @@ def test_a_lane_for_each_stream(with_streams):
         assert (stored == (255*attention.numpy()).round()).all()
 
 
-def test_lanes_in_the_browser(opened, with_streams):
-    names, _, path = with_streams
-    page = opened(path, width=390)
+@pytest.mark.parametrize('names', [['clip'], ['rgb', 'flow', 'audio']])
+def test_lanes_in_the_browser(opened, tmp_path, monkeypatch, names):
+    page = opened(_made(tmp_path/'run', _with_streams(names), monkeypatch), width=390)
     page.get_by_text('More of the network').click()
     assert lanes(page, 'more') == [*MORE, *(f'A_ca {name}' for name in names), 'CAS']
     colors = page.locator('[data-lane^="A_ca"] polyline').evaluate_all(
@@ -335,13 +330,13 @@ def test_lanes_in_the_browser(opened, with_streams):
     assert page.evaluate('document.documentElement.scrollWidth') <= 390
 
 
-def test_soft_names_show_all_classes(opened, tmp_path):
-    page_file = _made(tmp_path/'run', tiny()[FEW], '--mapping', 'soft')
+def test_soft_names_show_all_classes(opened, tmp_path, monkeypatch):
+    page_file = _made(tmp_path/'run', tiny(), monkeypatch, '--mapping', 'soft')
     model = COPL.load(tmp_path/'run/checkpoint.pt', 'cpu')
     model.names_[0] = {'sim_Billiards': .5, 'sim_BaseballPitch': 1.}
     model.names_[1] = None
     model.save(tmp_path/'run/checkpoint.pt')
-    report(tmp_path/'run', tiny()[FEW], page_file, device='cpu')
+    report(tmp_path/'run', tiny(), page_file, device='cpu')
     content = _content(page_file)
     first = content['clusters'][0]
     assert first['name'] == 'sim_BaseballPitch / sim_Billiards'
@@ -362,21 +357,15 @@ def test_soft_names_show_all_classes(opened, tmp_path):
     (['--select', 'all'], 'This run selected all of them.'),
     (['--select', 'quota'], "Selected by 'quota': "),
     (['--supervision', 'weak'], 'The labels were given'), ([], 'Filtered out at δ = 0: ')])
-def test_the_caption_says_what_was_selected(tmp_path, options, said):
-    content = _content(_made(tmp_path/'run', tiny()[FEW], *options))
+def test_the_caption_says_what_was_selected(tmp_path, monkeypatch, options, said):
+    content = _content(_made(tmp_path/'run', tiny(), monkeypatch, *options))
     assert said in content['confidence_caption']
     text = json.dumps(content)
     assert 'trusted' not in text and not re.search(r'everything is action', text, re.IGNORECASE)
 
 
-@pytest.fixture(scope='module')
-def named_page(tmp_path_factory):
-    "The page of a run whose videos and classes have names that could be code."
-    return _made(tmp_path_factory.mktemp('named')/'<i>run', _named(NAMES, LABELS))
-
-
-def test_names_are_text_and_nothing_else(opened, named_page):
-    page = opened(named_page)
+def test_names_are_text_and_nothing_else(opened, tmp_path, monkeypatch):
+    page = opened(_made(tmp_path/'<i>run', _named(NAMES, LABELS), monkeypatch))
     assert {*NAMES} <= {*rows(page)}
     for name in NAMES:
         page.get_by_label('Search by name').fill(name[:18])
@@ -389,9 +378,9 @@ def test_names_are_text_and_nothing_else(opened, named_page):
             page.locator('img, #videos b, #clusters b, #rounds b').count() == 0)
 
 
-def test_names_in_any_script_give_no_stream_of_warnings(tmp_path, capsys):
+def test_names_in_any_script_give_no_stream_of_warnings(tmp_path, monkeypatch, capsys):
     names = {'sim_Billiards': '跳高', 'sim_BaseballPitch': 'कूद'}
-    path = _made(tmp_path/'run', _named([], names))
+    path = _made(tmp_path/'run', _named([], names), monkeypatch)
     said = capsys.readouterr().err
     assert 'Glyph' not in said and 'font' not in said
     text = path.read_text(encoding='utf-8')
@@ -500,10 +489,11 @@ def test_another_address_is_ignored(opened, page_file, given):
     assert chosen(page) == first and address(page).endswith(given)
 
 
-def test_an_address_opens_its_video(opened, named_page):
-    page = opened(named_page)
+def test_an_address_opens_its_video(opened, tmp_path, monkeypatch):
+    path = _made(tmp_path/'run', _named(NAMES, LABELS), monkeypatch)
+    page = opened(path)
     for name in NAMES:
-        page.goto(f'{named_page.as_uri()}#video={quote(name, safe="")}')
+        page.goto(f'{path.as_uri()}#video={quote(name, safe="")}')
         page.reload()
         assert chosen(page) == name
         assert page.locator('[aria-selected=true]').get_attribute('title') == name
@@ -833,6 +823,21 @@ def test_axe_finds_no_serious_fault(opened, page_file, scheme):
     assert len(found['passes']) > 15
     assert [(v['id'], v['nodes'][0]['html']) for v in found['violations']
             if v['impact'] in ('serious', 'critical')] == []
+
+
+PARTS = [ROOT/f'copl/report.{kind}' for kind in ('html', 'css', 'js')]
+
+
+@pytest.mark.parametrize('path', PARTS, ids=lambda p: p.suffix)
+def test_lines_of_the_page_are_short(path):
+    assert all(len(line) <= 100 for line in path.read_text(encoding='utf-8').splitlines())
+
+
+def test_the_program_of_the_page_can_be_read():
+    node = shutil.which('node')
+    if node is None: pytest.skip('needs node on the PATH')
+    said = subprocess.run([node, '--check', PARTS[2]], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
 
 
 @pytest.mark.filterwarnings('ignore')
