@@ -249,8 +249,7 @@ def tensor_array(
     if not hasattr(content, 'detach'):
         raise CoplError(f'{path}: found {shown(content)}, expected a tensor of features')
     _refuse_bomb(path, content.numel()*content.element_size(), path.stat().st_size)
-    half = str(content.dtype) == 'torch.bfloat16'
-    dtype = np.float32 if half else as_array(content[:0] if content.ndim else content).dtype
+    dtype = as_array(content[:0] if content.ndim else content).dtype # bfloat16 becomes float32
     def read(): return as_array(functools.reduce(operator.getitem, keys, torch_content(path)))
     return LazyArray(read, tuple(content.shape), dtype, said)
 
