@@ -359,7 +359,6 @@ class Train:
     tensorboard:bool=False  # also TensorBoard events, to OUT/tensorboard; needs copl[tensorboard]
     devices:int=1  # devices of this machine to use, a process each; several runs: as many at a time
     num_nodes:int=1  # and on as many machines, same command on each; torchrun knows both numbers
-    compile:bool=False  # by torch.compile: half a minute before the first step, for long GPU runs
     threads:int=1  # CPU threads: only 1 repeats a run bitwise, more are faster; 0: libraries choose
     start:Path|None=None  # a finished run to go on from, with other options or videos
     method:OmitArgPrefixes[_Options]=field(default_factory=_Options)
@@ -393,7 +392,7 @@ class Train:
         out = self.out or Path('runs')/f'{self._name}-{config.seed}'
         _new_folder(out, self.resume)
         model = COPL(config=config, device=self.device, devices=processes[0],
-                     num_nodes=processes[1], compile=self.compile, verbose=True,
+                     num_nodes=processes[1], verbose=True,
                      threads=self.threads, start=self.start)
         model.parts.chosen(config)                    # raises for an unknown name
         best = self._chooser(model)

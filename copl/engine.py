@@ -20,7 +20,7 @@ from .algorithm import (
     Pseudolabels, Round, Sample, at_rows, given_labels, minibatches, new_learner, pseudolabels,
     sampled, seeded, softened, taking_part)
 from .config import Config, generator, named, torch_seed, world
-from .devices import compiled, from_first, in_shares, launch, matmul_dtype
+from .devices import from_first, in_shares, launch, matmul_dtype
 from .has import ATTENTIONS, Attention, attention_uniform
 from .iocnet import Dropout, build_network, reach_of, shifted_channels, update_teacher
 from .losses import Loss, check_finite, chosen_losses, total_loss
@@ -245,7 +245,6 @@ def train(
     *,
     fabric=None,                    # the devices, as `launch` gives them; None: this CPU
     after_epoch:Callable[[State], None]|None=None, # called with the state after every epoch
-    compile:bool=False,             # run the student by way of torch.compile
     parts:Parts=Parts(),            # noqa: B008 (frozen); functions of your own
     unseen:VideoSet|None=None,      # videos that no loss sees, for the agreement
 )->Iterator[Round]:
@@ -259,8 +258,7 @@ def train(
     read = Batches(videos, device, matmul_dtype(config.precision, device))           # lines 2-5
     while state.n < config.iteration_num:                                            # line 6
         if state.m == 0: _begin_round(videos, state, config, parts, truth, device)   # lines 7-18
-        student = compiled(state.student, device) if compile else state.student
-        student = fabric.setup_module(student)
+        student = fabric.setup_module(state.student)
         while state.m < config.epoch_num:                                            # line 20
             state.log.append(train_epoch(state, read, config, parts.losses, fabric, student))
             state.m += 1

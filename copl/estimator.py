@@ -479,7 +479,6 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         device:str='auto',       # 'auto' takes a GPU where there is one; else a PyTorch device
         devices:int=1,           # train on as many of this machine's devices, a process on each
         num_nodes:int=1,         # and on as many machines
-        compile:bool=False,      # by way of torch.compile: for long runs on a GPU
         verbose:bool=False,      # progress bars
         threads:int=1,           # CPU threads; 1 repeats to the last bit; 0: the libraries' number
         start:str|Path|None=None,# a finished run to go on from, with other settings or videos
@@ -581,7 +580,7 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             labels = _labels(videos, config)
             with record.watched(done, config.iteration_num*config.epoch_num, tensorboard):
                 for r in train(videos, config, state, fabric=fabric, after_epoch=record.epoch,
-                               compile=self.compile, parts=self.parts, unseen=unseen):
+                               parts=self.parts, unseen=unseen):
                     _take(self, r, state, videos, labels)
                     row = _summary(r, labels, n_unseen(len(videos), unseen, config))
                     own = {} if after_round is None else after_round(self)

@@ -88,7 +88,7 @@ def test_clone_and_set_params():
     with pytest.raises(CoplError, match="unknown option 'hidenn', did you mean 'hidden'"):
         copy.set_params(hidenn=3)
     assert {*model.get_params()} == {f.name for f in dataclasses.fields(Config)} | {
-        'config', 'device', 'devices', 'num_nodes', 'compile', 'verbose', 'threads', 'start',
+        'config', 'device', 'devices', 'num_nodes', 'verbose', 'threads', 'start',
         'network'}
     model.set_params(alpha=.3)
     assert len(model.localize(TEST)) and model.config.alpha == .3      # what was fitted stays

@@ -2,7 +2,6 @@
 and one run in several processes against the same run in one."""
 import functools
 import os
-import shutil
 import subprocess
 import sys
 
@@ -15,10 +14,10 @@ from threadpoolctl import threadpool_limits
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from copl import COPL, CoplError, algorithm_1, devices, spectral_clusters, tiny
+from copl import COPL, CoplError, algorithm_1, spectral_clusters, tiny
 from copl import config as config_module
 from copl.algorithm import at_rows, epoch, pseudolabels, sampled
-from copl.config import PRESETS, ClusterConfig, Config, config_to_dict, generator, torch_seed
+from copl.config import PRESETS, ClusterConfig, Config, generator, torch_seed
 from copl.engine import Batches, Parts, train
 from copl.has import ATTENTIONS, global_features, has_attention
 from copl.iocnet import (
@@ -456,7 +455,7 @@ def test_every_address_has_numbers_of_its_own():
             len({torch_seed(*a) for a in addresses}) == len(addresses))
 
 
-# What the machine adds: devices, compilers, threads, processes
+# What the machine adds: devices, threads, processes
 
 
 class OneDevice(TorchDispatchMode):
@@ -496,18 +495,6 @@ def test_a_step_keeps_to_the_device_of_its_network(kernel):
         assert all(p.grad.device.type == 'meta' for p in student.parameters())
     with OneDevice():
         shift(torch.ones(3, 60, device=device), *(c.to(device) for c in shifted_channels(60)))
-
-
-@pytest.mark.parametrize('kernel', [1, 3])
-def test_no_mini_batch_is_compiled_anew(kernel):
-    network = IOCNet({'a': 60, 'b': 50}, 4, hidden=16, dropout=0, kernel=kernel)
-    torch._dynamo.reset()
-    compiled = torch.compile(network, dynamic=True, backend='eager')
-    for n in range(20, 28):                                                     # distinct snippets
-        batch = torch.rand(n, 60), torch.rand(n, 50)
-        with torch._dynamo.config.patch(error_on_recompile=n > 20):
-            for a, b in zip(compiled(*batch)[:2], network(*batch)[:2], strict=True):
-                torch.testing.assert_close(a, b)
 
 
 def test_hidden_units_have_the_format_of_the_products_and_outputs_do_not():
@@ -551,33 +538,6 @@ def test_a_run_is_the_same_to_the_last_bit_whatever_number_of_threads_the_machin
     assert (one.pseudolabels_ == more.pseudolabels_).all()
     np.testing.assert_allclose(one.confidence_, more.confidence_, atol=1e-4)
     for threads in (-1, 1.5): pytest.raises(CoplError, COPL(6, threads=threads).fit, videos)
-
-
-def test_compiled_training_gives_the_same_losses_and_goes_on_without_a_compiler(
-    tmp_path, monkeypatch, recwarn):
-    videos = tiny().subset('train')
-    config = Config(6, hidden=8, snippets=32, dropout=0, input_dropout=0, iteration_num=1,
-                    epoch_num=2, precision='float32')
-    plain = COPL(config=config, device='cpu').fit(videos).rounds_
-    monkeypatch.setenv('TORCHINDUCTOR_CACHE_DIR', str(tmp_path/'cache'))
-    devices._no_compiler.cache_clear()
-    if shutil.which('g++'):
-        assert devices._no_compiler(torch.device('cpu')) is None
-        before = len([*(tmp_path/'cache').rglob('*.cpp')])
-        pd.testing.assert_frame_equal(
-            COPL(config=config, device='cpu', compile=True).fit(videos).rounds_, plain, atol=1e-5)
-        # more was compiled than the trial
-        assert len([*(tmp_path/'cache').rglob('*.cpp')]) > before > 0
-        assert not [w for w in recwarn if 'torch.compile does not work' in str(w.message)]
-    code = """import sys; from copl import COPL, Config, tiny
-COPL(config=Config(**eval(sys.argv[1])), device='cpu', compile=True).fit(\
-tiny().subset('train')).rounds_.to_csv(sys.argv[2], index=False)"""
-    done = subprocess.run(
-        [sys.executable, '-c', code, repr(config_to_dict(config)), str(tmp_path/'rounds.csv')],
-        capture_output=True, text=True,
-        env=os.environ | {'CXX': '/no/compiler', 'TORCHINDUCTOR_CACHE_DIR': str(tmp_path/'empty')})
-    assert done.returncode == 0 and 'torch.compile does not work here' in done.stderr, done.stderr
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path/'rounds.csv'), plain, atol=1e-5)
 
 
 SCRIPT = '''
