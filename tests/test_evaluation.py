@@ -139,6 +139,7 @@ def test_map_equals_the_plain_reference_and_keeps_its_invariants(detected, annot
 
 
 @pytest.mark.filterwarnings('ignore:memory')
+@settings(deadline=None)
 @given(st.lists(segment, min_size=1, max_size=6, unique_by=lambda s: s[0] + s[3]),
        st.integers(2, 4))
 def test_duplicate_detections_are_false_positives(annotated, copies):
