@@ -69,7 +69,7 @@ def opened(browser):
                                       color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on('console', lambda m: wrong.append(f'console: {m.text}')
                 if not (media and 'ERR_FILE_NOT_FOUND' in m.text) else None)
         page.on('pageerror', lambda e: wrong.append(f'error: {e}'))
