@@ -14,7 +14,6 @@ import importlib
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
