@@ -614,6 +614,7 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     @property
     def labels_(self)->np.ndarray: # (N,) clusters of the training videos
         "`pseudolabels_`, as clusterings of scikit-learn call it."
+        self._check_fitted()
         return self.pseudolabels_
 
     @_opening

@@ -90,6 +90,7 @@ def test_what_it_says_of_itself(model):
             getattr(COPL(3), call)(TRAIN)
         assert isinstance(caught.value, CoplError)
     with pytest.raises(NotFittedError): COPL(3).save('never.pt')
+    with pytest.raises(NotFittedError): _ = COPL(3).labels_
 
 
 def test_every_option_stands_in_the_signature_with_its_default():
