@@ -470,7 +470,7 @@ FILE_PER_VIDEO = {'.eaf': _eaf, '.vtt': _vtt} # ending: the text of one video's 
 def check_ending(
     path:str|Path # where detections are to go
 )->Path:
-    "The same path; raises `CoplError` where detections cannot be written under its ending."
+    "A path for detections; raises `CoplError` where its ending is none that can be written."
     path = Path(path)
     endings = ['.json', *TABLES, *FILE_PER_VIDEO]
     if path.suffix.lower() not in endings:

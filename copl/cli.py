@@ -80,9 +80,8 @@ class Opening:
         if str(data).startswith('sim:'):
             self._refuse_options(data, annotations)
             return simulated(data, seed)
-        return load_videos(data, annotations, self.grid(data), layout=self.layout,
-                           lengths=self.lengths or 'error', allow_pickle=self.allow_pickle,
-                           streams=self.streams)
+        return load_videos(data, annotations, self.grid(data), allow_pickle=self.allow_pickle,
+                           **self.facts())
 
     def grid(self,
         data:str|Path # features
@@ -444,8 +443,7 @@ class Train:
     def _one(self, model, train, test, out):
         "A single run; what to print of it."
         if not (out/'checkpoint.pt').exists(): save_config(model.config, out/'config.yaml')
-        resume = self.resume and (out/'checkpoint.pt').exists()
-        model.fit(train, checkpoint=out/'checkpoint.pt', resume=resume, unseen=test,
+        model.fit(train, checkpoint=out/'checkpoint.pt', resume=self.resume, unseen=test,
                   tensorboard=out/'tensorboard' if self.tensorboard else None)
         metrics = _write_results(model, train, test, out, self._opened())
         return f'{_table(model.rounds_, _COLUMNS)}\n\n{_report(metrics)}'
@@ -809,8 +807,8 @@ class Inspect:
     def __call__(self):
         "Print the report; the exit status."
         how = self.opening
-        found = inspect_videos(self.path, self.annotations, how.layout, how.lengths or 'error',
-                               how.allow_pickle, how.streams, how.grid(self.path))
+        found = inspect_videos(self.path, self.annotations, allow_pickle=how.allow_pickle,
+                               grid=how.grid(self.path), **how.facts())
         if not (self.json and _write_json(self.json, found.to_dict())): print(found)
         return 1 if found.errors else 0
 

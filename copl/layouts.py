@@ -286,7 +286,7 @@ def _arrays_below(path, pattern='{video}'):
              Part(f, functools.partial(open_array, f))) for f in files]
 
 def _tensors(entries):
-    "The same; of a single file with several tensors its tensors."
+    "The entries as given; for a single torch file with several tensors, one entry for each."
     if len(entries) != 1 or entries[0][1].file.suffix not in ('.pt', '.pth'): return entries
     file = entries[0][1].file
     content = torch_content(file)

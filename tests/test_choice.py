@@ -28,7 +28,7 @@ from copl.config import config_from_dict, config_to_dict
 from copl.data import save_videos
 from copl.trust import Background, best_run, between_runs, verdict
 
-from .small_runs import SMALL, TRAIN, UNSEEN, VIDEOS, command, weights
+from .small_runs import SMALL, TRAIN, UNSEEN, command, weights
 
 QUICK = ['--epoch-num', 1, '--iteration-num', 2, '--hidden', 16, '--snippets', 16,
          '--n-classes', 3, '--device', 'cpu']
@@ -491,22 +491,14 @@ def test_what_a_finished_choice_lacks_is_made_again_and_nothing_else(grid, whole
     (['--preset', 'auto', '--try', 'alpha=.5'], '--preset auto and --try both compare options'),
     (['--preset', 'auto', '--hold-out', .01], 'leaves out 0 of 20 videos'),
     (['--hold-out', .001], 'leaves out 0 of 20 videos')])
-def test_what_cannot_be_tried_is_one_line_and_leaves_no_run(data, tmp_path, args, message):
-    status, _, err = command('train', data, *QUICK, *args, '--out', tmp_path/'run')
+def test_what_cannot_be_tried_is_one_line_and_leaves_no_run(small_data, tmp_path, args, message):
+    status, _, err = command('train', small_data, *QUICK, *args, '--out', tmp_path/'run')
     assert status == 1 and message in err.splitlines()[-1]
     assert not list(tmp_path.glob('**/checkpoint.pt'))
 
 
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    "Features and annotations in a folder."
-    folder = tmp_path_factory.mktemp('data')/'mine'
-    save_videos(VIDEOS, folder)
-    return folder
-
-
-def test_several_runs_by_the_command_line(data, tmp_path):
-    run = ['train', data, '--runs', 2, *QUICK, '--out', tmp_path/'best']
+def test_several_runs_by_the_command_line(small_data, tmp_path):
+    run = ['train', small_data, '--runs', 2, *QUICK, '--out', tmp_path/'best']
     status, printed, _ = command(*run)
     assert status == 0
     runs = pd.read_csv(tmp_path/'best/runs.csv')
@@ -528,9 +520,9 @@ def test_several_runs_by_the_command_line(data, tmp_path):
             metrics['trust']['why'] in printed)
 
 
-def test_a_choice_of_settings_by_the_command_line(grid, data, tmp_path, trained):
-    run = ['train', data, '--preset', 'auto', '--lambda-streams', 5, '--no-stream-norm', *QUICK,
-           '--out', tmp_path/'run']     # 5 is the default too: only the arguments tell
+def test_a_choice_of_settings_by_the_command_line(grid, small_data, tmp_path, trained):
+    run = ['train', small_data, '--preset', 'auto', '--lambda-streams', 5, '--no-stream-norm',
+           *QUICK, '--out', tmp_path/'run']     # 5 is the default too: only the arguments tell
     status, printed, err = command(*run)
     assert status == 0 and 'auto: lambda_streams = 5 is given: 3 of 4 settings are left' in err
     assert [c.lambda_streams for c in trained] == [5.]*7
