@@ -99,7 +99,8 @@ def progress(
     "A progress bar on a terminal or in a notebook; in a file or a pipe a line every minute."
     from tqdm import auto, std         # imported late: it is slow
     silent = not verbose or world()[0] > 0
-    watched = 'ipykernel' in sys.modules or getattr(sys.stderr, 'isatty', bool)()
+    notebook = type(sys.stderr).__module__.startswith('ipykernel')
+    watched = notebook or getattr(sys.stderr, 'isatty', bool)()
     if watched or silent: return auto.tqdm(items, disable=silent, **how)
     told = time.monotonic()
     class Lines(std.tqdm):

@@ -24,7 +24,8 @@ from .statistics import best_of, last_round, mean_std, paired_steps
 # %% ../nbs/51_table_a.ipynb #0f25dadd
 _HAS = PRESETS['conventional'] | dict(attention='has')
 
-METHODS = {'conventional': PRESETS['conventional'], '+ HAS': _HAS,
+METHODS = {'conventional': PRESETS['conventional'],
+           'conventional, T/2': PRESETS['conventional'] | dict(top_k=2), '+ HAS': _HAS,
            '+ PLRI': _HAS | dict(select='delta'), 'COPL': {}, 'feel': PRESETS['feel'],
            'aicl-weak': PRESETS['aicl-weak'], 'asl-weak': PRESETS['asl-weak']} # rows of Table A
 

@@ -206,7 +206,7 @@ def test_webvtt_holds_the_best_where_detections_overlap(tmp_path):
 
 @pytest.mark.parametrize('name', ['d.srt', 'd', 'd.json.gz'])
 def test_another_ending_for_detections_is_refused_with_the_list(tmp_path, name, capsys):
-    endings = 'expected one of .json, .csv, .parquet, .eaf, .vtt'
+    endings = 'expected one of .json, .csv, .tsv, .parquet, .eaf, .vtt'
     with pytest.raises(CoplError, match=endings): save_detections(FOUND, tmp_path/name)
     localize = ['localize', str(tmp_path), 'sim:tiny', '--out', str(tmp_path/name)]
     assert main(localize) == 1 and endings in capsys.readouterr().err    # before anything is read
