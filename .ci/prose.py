@@ -9,8 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # the notebooks that pass; add a notebook when it does
-PLAIN = ['01_sources', '02_config', '10_has', '11_plri', '12_iocnet', '13_losses', '14_algorithm',
-         '17_figures', '18_trust', '19_n_classes']
+PLAIN = ['01_sources', '03_config', '10_has', '11_plri', '12_iocnet', '13_losses', '14_algorithm',
+         '05_figures', '18_trust', '19_n_classes']
 MOST_WORDS = 30
 END = r'(?:(?<=[.!?])|(?<=[.!?]\)))(?<!Eq\.)(?<!al\.)\s+(?=\W*[A-Z\d])'
 RULES = { # pattern: what to write
