@@ -6,16 +6,16 @@
 __all__ = ['KINDS', 'unfiltered', 'feature_spaces', 'spaces_figure', 'silhouette_differences', 'silhouettes_table']
 
 # %% ../nbs/54_figure_b.ipynb #9027f1a7
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-# %% ../nbs/54_figure_b.ipynb #b1cf1e7b
+# %% ../nbs/54_figure_b.ipynb #544b7bb4
 from .algorithm import video_features
-from .experiments import TIOU, Scale, run
+from .experiments import DataSet, run
 from .has import ATTENTIONS, class_agnostic_attention, class_specific_attention
 from .statistics import as_text, t_interval
 
@@ -27,16 +27,15 @@ def unfiltered(cas, attention, config):
 KINDS = {'mean pooling': ATTENTIONS['uniform'], '(a) unfiltered attention': unfiltered,
          '(b) HAS': ATTENTIONS['has']} # panels of Figure B
 
-# %% ../nbs/54_figure_b.ipynb #4830f411
+# %% ../nbs/54_figure_b.ipynb #ad4a61a1
 def feature_spaces(
-    at:Scale,
-    seeds:Sequence[int]|None=None, # None: those of the scale
+    data:DataSet,
 )->pd.DataFrame: # silhouettes of every seed; x and y of each video of six classes for the first
-    "What the features of whole videos look like, of COPL on the scale's first data set."
-    key, rows = next(iter(at.sets)), []
-    for seed in at.seeds[key] if seeds is None else seeds:
-        train, test = at.sets[key](seed).split()
-        _, model = run(train, test, at.config(key, train, seed), TIOU[key])
+    "What the features of whole videos look like, of COPL on a data set."
+    rows = []
+    for seed in data.seeds:
+        train, test = data.load(seed).split()
+        _, model = run(train, test, data.config(train, seed), data.tiou)
         for name, attention in KINDS.items():
             F = video_features(train, model.network_, attention, model.config)
             rows += [{'seed': seed, 'attention': name} | row
@@ -55,24 +54,24 @@ def _space(F, labels, seed):
                   random_state=0).fit_transform(F[chosen])
     for c, (x, y) in zip(labels[chosen], points, strict=True): yield {'label': c, 'x': x, 'y': y}
 
-# %% ../nbs/54_figure_b.ipynb #b1c53b2e
+# %% ../nbs/54_figure_b.ipynb #1d994e82
 def spaces_figure(
-    found:Mapping[str, pd.DataFrame], # world: as `feature_spaces` gives
+    spaces:Mapping[str, pd.DataFrame], # name of a data set: as `feature_spaces` gives
 )->Figure:
-    "Figure B with mean pooling beside."
-    fig, axes = plt.subplots(len(found), 3, figsize=(10, 3.4*len(found)), squeeze=False)
-    for line, (world, part) in zip(axes, found.items(), strict=True):
-        for ax, name in zip(line, KINDS, strict=True):
-            of = part[(part.attention == name) & (part.seed == 0)]
-            for c, points in of.dropna(subset='x').groupby('label'):
+    "Figure B, with mean pooling as a third panel."
+    fig, axes = plt.subplots(len(spaces), 3, figsize=(10, 3.4*len(spaces)), squeeze=False)
+    for row, (name, part) in zip(axes, spaces.items(), strict=True):
+        for ax, kind in zip(row, KINDS, strict=True):
+            one = part[(part.attention == kind) & (part.seed == 0)]
+            for c, points in one.dropna(subset='x').groupby('label'):
                 ax.scatter(points.x, points.y, s=12, label=c)
-            ax.set(title=f'{world}\n{name}', xticks=[], yticks=[],
-                   xlabel=f'silhouette {of["six classes"].dropna().iloc[0]:.3f}')
-        line[-1].legend(fontsize='x-small', loc='upper left', bbox_to_anchor=(1, 1))
+            ax.set(title=f'{name}\n{kind}', xticks=[], yticks=[],
+                   xlabel=f'silhouette {one["six classes"].dropna().iloc[0]:.3f}')
+        row[-1].legend(fontsize='x-small', loc='upper left', bbox_to_anchor=(1, 1))
     fig.tight_layout()
     return fig
 
-# %% ../nbs/54_figure_b.ipynb #5f6a4955
+# %% ../nbs/54_figure_b.ipynb #9e6a6b28
 def silhouette_differences(
     part:pd.DataFrame, # as `feature_spaces` gives
     a:str,             # of `KINDS`
@@ -87,8 +86,8 @@ def silhouettes_table(
     part:pd.DataFrame, # as `feature_spaces` gives
 )->pd.Series:          # means, and differences with their intervals
     "Silhouettes of all classes over seeds."
-    of = part.dropna(subset='all classes').groupby('attention')['all classes']
-    row = {name: f'{of.mean()[name]:.3f}' for name in KINDS}
+    groups = part.dropna(subset='all classes').groupby('attention')['all classes']
+    row = {name: f'{groups.mean()[name]:.3f}' for name in KINDS}
     for b, a in zip(KINDS, list(KINDS)[1:], strict=False):
         row[f'{a} over {b}'] = as_text(t_interval(silhouette_differences(part, a, b)))
-    return pd.Series(row | {'seeds': of.size().iloc[0]})
+    return pd.Series(row)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['known_set', 'reproduce']
 
-# %% ../nbs/58_reproduction.ipynb #6e08faa6
+# %% ../nbs/58_reproduction.ipynb #5bbee94a
 import base64
 import io
 import json
@@ -16,16 +16,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
-# %% ../nbs/58_reproduction.ipynb #266b5f77
+# %% ../nbs/58_reproduction.ipynb #bf80deb9
 from .config import PRESETS, atomic_write
-from .experiments import Scale, kept, measure, world_of
+from .experiments import TIOU, DataSet, kept, measure
 from .figure_a import confidence_counts, confidence_facts, confidence_figure
 from .figure_b import feature_spaces, silhouettes_table, spaces_figure
-from copl.table_a import (
-    METHODS, PUBLISHED, ceiling, clusters_table, localization_table, rounds_figure, split_table,
-    steps_table)
+from .statistics import contrasts, contrasts_table, forest_plot
+from .table_a import (
+    METHODS, PART_METHODS, PARTS, PUBLISHED, ceiling, clusters_table, localization_table,
+    rounds_figure, split_table, steps_table, with_mean_pooling)
+from .table_b import PUBLISHED as PUBLISHED_B
 from .table_b import SWEEP, delta_figure, delta_steps, delta_table
 from .videos import CoplError, VideoSet
 
@@ -47,7 +50,7 @@ def known_set(
                     f'{", ".join(map(repr, videos.annotations.classes[:3]))}; expected those of '
                     "THUMOS'14 or ActivityNet v1.2, or to be told which thresholds to use")
 
-# %% ../nbs/58_reproduction.ipynb #72ffd3ec
+# %% ../nbs/58_reproduction.ipynb #877ceabd
 def reproduce(
     videos:VideoSet,                             # with annotations, training and test subset
     out:Path,                                    # results folder; what is there is used
@@ -66,42 +69,49 @@ def reproduce(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     preset = PRESETS['activitynet'] if key == 'anet' else {}
-    at = Scale('stand-in' if videos.simulated else 'real', {key: lambda seed: videos},
-               {key: preset | fields}, {key: range(seeds)})
-    measured = partial(measure, at, key, verbose=verbose, keep=out)
+    title = {'thumos': "THUMOS'14", 'anet': 'ActivityNet v1.2'}[key] + (
+        '-like, SIMULATED' if videos.simulated else ', your features')
+    data = DataSet(key, title, lambda seed: videos, preset | fields, range(seeds), TIOU[key])
     with warnings.catch_warnings():
         # a row that finds nothing of a class says so by its mAP
         warnings.filterwarnings('ignore', message='.*annotated classes without detections')
-        return _page(at, key, out, measured(METHODS), measured(SWEEP))
+        return _page(data, out, measure(data, _ROWS, None, out, verbose))
 
-# %% ../nbs/58_reproduction.ipynb #ca94b81b
-def _page(at, key, out, a, b):
+# %% ../nbs/58_reproduction.ipynb #e6e59a7d
+_HAS = 'attention: class-agnostic' # the row that takes HAS away
+_ROWS = METHODS | SWEEP | {_HAS: PART_METHODS[_HAS]}
+_PARTS = {part: PARTS[part] for part in ('HAS', 'PLRI', 'IOCNet')}
+
+def _page(data, out, rows):
     "Write every table and figure, and the page of them all."
-    world = world_of(at, key)
-    top = kept('ceiling', at, partial(ceiling, at, key), out)
-    counts = kept('figure_a', at, partial(confidence_counts, at), out)
-    spaces = kept('figure_b', at, partial(feature_spaces, at), out)
-    table_a = {'as PUBLISHED': PUBLISHED} if key == 'thumos' else {}
+    a = rows[rows.method.isin(METHODS)]
+    b = rows[rows.method.isin(SWEEP)]
+    top = kept('ceiling', data, partial(ceiling, data), out)
+    counts = kept('figure_a', data, partial(confidence_counts, data), out)
+    spaces = kept('figure_b', data, partial(feature_spaces, data), out)
+    both = contrasts(with_mean_pooling(rows), _PARTS, 'purity')
     parts = {
-        'Table A: clustering': [pd.concat(table_a | {world: clusters_table(a, top)}).fillna(''),
-                                rounds_figure({world: a})],
+        "Published on THUMOS'14 (Table A)": [PUBLISHED],
+        'Table A: clustering': [clusters_table(a, top), rounds_figure({data.name: a})],
         'What each step adds': [steps_table(a)],
+        'Each part, added and taken away': [contrasts_table(both), forest_plot({data.name: both},
+                                                                               'purity')],
         'Localization of the same runs': [localization_table(a)],
         'What PLRI keeps': [split_table(a)],
-        'Table B: the threshold of PLRI': [delta_table(b), delta_figure({world: b})],
-        'Average mAP against delta = 0': [delta_steps(b).to_frame()],
-        'Figure A: confidence': [confidence_figure({world: counts}),
+        'Published (Table B)': [PUBLISHED_B],
+        'Table B: the threshold of PLRI': [delta_table(b), delta_figure(b)],
+        'Average mAP against delta = 0': [delta_steps(b)],
+        'Figure A: confidence': [confidence_figure({data.name: counts}),
                                  confidence_facts(counts).groupby('round').mean().round(3)],
-        'Figure B: the feature space': [spaces_figure({world: spaces}),
-                                        silhouettes_table(spaces).to_frame(world)]}
+        'Figure B: the feature space': [spaces_figure({data.name: spaces}),
+                                        silhouettes_table(spaces).to_frame(data.name)]}
     for title, shown in parts.items():
         for table in shown:
             if isinstance(table, pd.DataFrame):
                 name = ''.join(c if c.isalnum() else '_' for c in title.split(':')[0].lower())
                 atomic_write(out/f'{name}.csv', table.to_csv)
-    cards = [at.card(a), at.card(b)]
-    return atomic_write(out/'index.html',
-                        lambda p: p.write_text(_html(world, parts, cards), encoding='utf-8'))
+    page = _html(data.title, parts, data.card(rows))
+    return atomic_write(out/'index.html', lambda p: p.write_text(page, encoding='utf-8'))
 
 # %% ../nbs/58_reproduction.ipynb #ea892e73
 _STYLE = """
@@ -122,21 +132,21 @@ eight seeds get no word.
 the methods themselves. No checkpoint and no option was chosen on test labels; published numbers of
 this family probably were. Values marked PUBLISHED are from the supplement of the paper."""
 
-# %% ../nbs/58_reproduction.ipynb #457be2bc
+# %% ../nbs/58_reproduction.ipynb #e7f08a47
 def _shown(part):
     "A table or figure as HTML."
     if isinstance(part, pd.DataFrame): return part.to_html(border=0)
     file = io.BytesIO()
     part.savefig(file, format='png', dpi=130, bbox_inches='tight')
+    plt.close(part)
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
 
-def _html(world, parts, cards):
+def _html(title, parts, card):
     "The whole page."
-    sections = ''.join(f'<section><h2>{escape(title)}</h2>{"".join(map(_shown, shown))}</section>'
-                       for title, shown in parts.items())
-    told = '\n\n'.join(map(escape, cards))
+    sections = ''.join(f'<section><h2>{escape(name)}</h2>{"".join(map(_shown, shown))}</section>'
+                       for name, shown in parts.items())
     return ('<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             'content="width=device-width, initial-scale=1"><title>COPL, reproduced</title>'
             f'<style>{_STYLE}</style></head><body><h1>COPL: Tables and Figures, '
-            f'{escape(world)}</h1><p>{escape(_NOTES)}</p>{sections}<h2>Made with</h2>'
-            f'<pre>{told}</pre></body></html>\n')
+            f'{escape(title)}</h1><p>{escape(_NOTES)}</p>{sections}<h2>Measured with</h2>'
+            f'<pre>{escape(card)}</pre></body></html>\n')

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'PUBLISHED', 'STEPS', 'PART_METHODS', 'PARTS', 'ceiling', 'with_mean_pooling', 'clusters_table',
-           'steps_table', 'localization_table', 'rounds_figure', 'split_table']
+           'steps_table', 'localization_table', 'best_of_five_table', 'rounds_figure', 'split_table']
 
 # %% ../nbs/51_table_a.ipynb #3bd6e704
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-# %% ../nbs/51_table_a.ipynb #d3f20c81
+# %% ../nbs/51_table_a.ipynb #cabe93ef
 from .config import PRESETS, Config
 from .evaluation import clustering_scores
-from .experiments import Scale, action_snippets
+from .experiments import DataSet, action_snippets
 from .plri import CLUSTERINGS
 from .statistics import best_of, last_round, mean_std, paired_steps
 
@@ -39,7 +39,7 @@ STEPS = {'conventional over mean pooling': ('conventional', 'mean pooling'),
          'COPL over mean pooling': ('COPL', 'mean pooling'),
          'COPL over feel': ('COPL', 'feel')} # what is compared with what
 
-# %% ../nbs/51_table_a.ipynb #6779ff89
+# %% ../nbs/51_table_a.ipynb #3cfd5db6
 _PLRI = METHODS['+ PLRI']
 _ALL = ('cls', 'asl', 'CI', 'C', 'CO')
 def _without(loss): return dict(losses=tuple(x for x in _ALL if x != loss))
@@ -47,34 +47,36 @@ def _without(loss): return dict(losses=tuple(x for x in _ALL if x != loss))
 PART_METHODS = {name: METHODS[name] for name in ('conventional', '+ HAS', '+ PLRI', 'COPL')} | {
     f'+ PLRI + L_{x}': _PLRI | dict(losses=('cls', 'asl', x)) for x in ('CI', 'C', 'CO')} | {
     '+ PLRI + teacher and shift': {k: v for k, v in _PLRI.items() if k not in ('gamma', 'shift')},
+    'conventional + IOCNet': dict(attention='class_agnostic', select='all'),
     'attention: class-agnostic': dict(attention='class_agnostic'), 'w/o PLRI': dict(select='all'),
     'no L_CI': _without('CI'), 'no L_C': _without('C'), 'no L_CO': _without('CO'),
     'no teacher, no shift': dict(shift=0., gamma=0.)} # each part, added and taken away
 
 PARTS = {'HAS': {'added': ('+ HAS', 'conventional'),
                  'taken away': ('COPL', 'attention: class-agnostic')},
-         'PLRI': {'added': ('+ PLRI', '+ HAS'), 'taken away': ('COPL', 'w/o PLRI')}} | {
+         'PLRI': {'added': ('+ PLRI', '+ HAS'), 'taken away': ('COPL', 'w/o PLRI')},
+         'IOCNet': {'added': ('conventional + IOCNet', 'conventional'),
+                    'taken away': ('COPL', '+ PLRI')}} | {
     f'L_{x}': {'added': (f'+ PLRI + L_{x}', '+ PLRI'), 'taken away': ('COPL', f'no L_{x}')}
     for x in ('CI', 'C', 'CO')} | {
     'teacher and shift': {'added': ('+ PLRI + teacher and shift', '+ PLRI'),
                           'taken away': ('COPL', 'no teacher, no shift')}} # as `contrasts` asks
 
-# %% ../nbs/51_table_a.ipynb #52a75785
+# %% ../nbs/51_table_a.ipynb #e9010085
 def ceiling(
-    at:Scale,
-    key:str,        # of the data set
+    data:DataSet,
 )->pd.DataFrame:    # a row per seed
     "Clusters of features pooled over the annotated action."
     rows = []
-    for seed in at.seeds[key]:
-        train, _ = at.sets[key](seed).split()
+    for seed in data.seeds:
+        train, _ = data.load(seed).split()
         action = np.split(action_snippets(train), np.cumsum(train.lengths)[:-1])
         F = np.stack([np.concatenate([x[a if a.any() else slice(None)].mean(0) for x in video])
                       for video, a in zip(train, action, strict=True)])
         F /= np.linalg.norm(F, axis=1, keepdims=True)
         y = CLUSTERINGS['spectral'](F, Config(len(train.annotations.classes), seed=seed))
-        rows.append({'set': key, 'method': 'annotated action (ceiling)', 'seed': seed, 'round': 0,
-                     **clustering_scores(y, train.labels())})
+        rows.append({'set': data.name, 'method': 'annotated action (ceiling)', 'seed': seed,
+                     'round': 0, **clustering_scores(y, train.labels())})
     return pd.DataFrame(rows)
 
 def with_mean_pooling(
@@ -85,54 +87,63 @@ def with_mean_pooling(
     first = rows[(rows.method == 'COPL') & (rows['round'] == 0)].assign(method='mean pooling')
     return pd.concat([first, last_round(clustered)])
 
-# %% ../nbs/51_table_a.ipynb #4dd45203
 def clusters_table(
     rows:pd.DataFrame,     # as `measure` gives
     ceiling:pd.DataFrame,  # as `ceiling` gives
 )->pd.DataFrame:           # a row per method
     "Table A on one data set."
-    final = with_mean_pooling(rows)
-    best = best_of(final[final.method != 'mean pooling'], {'purity': 1, 'ari': 1})
     columns = {'purity': 1, 'nmi': 1, 'ari': 1, 'agreement': 1}
-    table = mean_std(pd.concat([final, ceiling]), columns, last=False)
-    table = table.join(best.round(3).add_suffix(', best of five'))
-    return table.astype(object).where(table.notna(), '')
+    return mean_std(pd.concat([with_mean_pooling(rows), ceiling]), columns, last=False)
 
-# %% ../nbs/51_table_a.ipynb #57ae2d89
+# %% ../nbs/51_table_a.ipynb #dcd4e5ca
 def steps_table(
     rows:pd.DataFrame, # as `measure` gives
 )->pd.DataFrame:       # a row per step
-    "What each step adds to clusters."
-    return paired_steps(with_mean_pooling(rows), STEPS, {'purity': 1, 'ari': 1})
+    "What each step adds to clusters and to localization."
+    pooled = with_mean_pooling(rows)
+    return paired_steps(pooled, STEPS, {'purity': 1}).join(
+        paired_steps(pooled, STEPS, {'mAP': 100}))
 
-# %% ../nbs/51_table_a.ipynb #37995c88
+# %% ../nbs/51_table_a.ipynb #97889a49
 def localization_table(
     rows:pd.DataFrame, # as `measure` gives
 )->pd.DataFrame:       # a row per method
     "Localization of the same runs."
     table = mean_std(rows, {'mAP@0.50': 100, 'mAP': 100, 'mAP_whole': 100, 'auc_ca_unseen': 1})
-    best = best_of(last_round(rows), {'mAP': 100}).round(1).add_suffix(', best of five')
-    table = table.join(best)
-    return table.astype(object).where(table.notna(), '')
+    return table.rename(columns={'mAP_whole': 'whole video', 'auc_ca_unseen': 'AUC of A_ca'})
 
-# %% ../nbs/51_table_a.ipynb #6b81f0ed
+# %% ../nbs/51_table_a.ipynb #96fc7334
+def best_of_five_table(
+    rows:pd.DataFrame, # as `measure` gives
+)->pd.DataFrame:       # a row per method
+    "What the choice by agreement among five seeds gives, next to single runs."
+    last = last_round(rows[~rows.method.str.endswith('weak')])
+    columns = {'purity': 1, 'mAP': 100}
+    one = last.groupby('method', sort=False)[list(columns)].mean()*pd.Series(columns)
+    table = one.join(best_of(last, columns), rsuffix=', best of five').round(3)
+    return table.dropna().sort_index(axis=1)
+
+# %% ../nbs/51_table_a.ipynb #0e14a5c7
 def rounds_figure(
-    results:Mapping[str, pd.DataFrame], # world: as `measure` gives
+    results:Mapping[str, pd.DataFrame], # name of a data set: as `measure` gives
 )->Figure:
     "Purity by round: mean and the middle half of the seeds."
-    fig, axes = plt.subplots(1, len(results), figsize=(5*len(results), 3), squeeze=False)
-    for ax, (world, rows) in zip(axes[0], results.items(), strict=True):
-        for name, part in rows.dropna(subset='purity').groupby('method', sort=False):
+    fig, axes = plt.subplots(1, len(results), figsize=(1.5 + 3.3*len(results), 3), squeeze=False,
+                             sharey=True)
+    for ax, (name, rows) in zip(axes[0], results.items(), strict=True):
+        for i, (method, part) in enumerate(rows.dropna(subset='purity').groupby('method',
+                                                                                sort=False)):
             by_round = part.groupby('round').purity
-            line, = ax.plot(by_round.mean(), label=name)
+            ax.plot(by_round.mean(), color=f'C{i}', label=method)
             ax.fill_between(by_round.mean().index, by_round.quantile(.25), by_round.quantile(.75),
-                            color=line.get_color(), alpha=.12)
-        ax.set(title=world, xlabel='round', ylabel='purity', xticks=sorted(rows['round'].unique()))
-    axes[0, 0].legend(fontsize='x-small')
+                            color=f'C{i}', alpha=.12)
+        ax.set(title=name, xlabel='round', xticks=sorted(rows['round'].unique()))
+    axes[0, 0].set_ylabel('purity')
+    axes[0, -1].legend(fontsize='small', loc='center left', bbox_to_anchor=(1.02, .5))
     fig.tight_layout()
     return fig
 
-# %% ../nbs/51_table_a.ipynb #c9f0cefb
+# %% ../nbs/51_table_a.ipynb #435e86db
 def split_table(
     rows:pd.DataFrame, # as `measure` gives
 )->pd.DataFrame:       # a row per round

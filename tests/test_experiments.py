@@ -1,10 +1,8 @@
 "Simulated sets and experiments: what crosses modules, files and environment variables."
 import itertools
-import json
 import os
 import subprocess
 import sys
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,22 +19,22 @@ from copl import (
 )
 from copl.data import stored_simulation
 from copl.experiments import (
+    SETS,
     TODAY,
-    Scale,
+    DataSet,
     behaviour_changes,
     behaviour_numbers,
     kept,
     measure,
-    paired,
-    scale,
+    measuring,
     shown_sets,
-    world_of,
+    table_rows,
 )
 from copl.losses import loss_ci
 from copl.plri import confidence_scores
 from copl.reproduction import known_set, reproduce
 from copl.simulation import Simulation
-from copl.statistics import best_of, mean_std
+from copl.statistics import best_of
 
 from . import timelines
 from .small_runs import command
@@ -46,8 +44,8 @@ def few(seed=0):
     return simulate(Simulation(n_train=8, n_test=4, n_classes=2, dim=4, max_length=20), seed)
 
 
-AT = Scale('small', {'thumos': few}, {'thumos': dict(hidden=4, snippets=8, epoch_num=1,
-                                                     iteration_num=1)}, {'thumos': (0, 1)})
+FEW = DataSet('small', 'simulated', few, dict(hidden=4, snippets=8, epoch_num=1,
+                                              iteration_num=1), (0, 1))
 
 
 def test_the_table_of_timelines_is_what_the_script_measures(real_data):
@@ -92,23 +90,6 @@ def test_a_broken_cache_is_an_error_that_names_the_file(tmp_path):
     stored_simulation(spec, 0, 'x', tmp_path/'set', verbose=False)
     (tmp_path/'set'/'rgb.npy').write_bytes((tmp_path/'set'/'rgb.npy').read_bytes()[:500])
     with pytest.raises(CoplError, match='rgb.npy'): stored_simulation(spec, 0, 'x', tmp_path/'set')
-
-
-def test_the_real_scale_reads_features_from_copl_data(tmp_path, monkeypatch):
-    monkeypatch.setenv('COPL_CACHE', str(tmp_path/'cache'))
-    monkeypatch.delenv('COPL_DATA', raising=False)
-    with pytest.raises(CoplError, match='COPL_DATA is not set'): scale('real')
-    monkeypatch.setenv('COPL_DATA', str(tmp_path))
-    with pytest.raises(CoplError, match='expected the folder thumos14 or anet12'): scale('real')
-    save_videos(few(), tmp_path/'thumos14')
-    at = replace(scale('real'), options=AT.options)
-    with warnings.catch_warnings(action='ignore'):
-        results = measure(at, 'thumos', {'COPL': {}}, seeds=(0, 1))
-    assert (results.data.str.startswith('thumos14: ').all() and
-            'Real features' in at.card(results))
-    assert '±' in mean_std(results, {'purity': 1}).purity['COPL']
-    kept = [json.loads(p.read_text()) for p in (tmp_path/'cache').rglob('result.json')]
-    assert len(kept) == 2 and all(len(rows) == 1 and 'mAP@0.50' in rows[-1] for rows in kept)
 
 
 STAMPED = sorted((Path(__file__).parents[1]/'nbs/results').glob('rows-*.csv'))
@@ -167,104 +148,67 @@ def beside(tmp_path, monkeypatch):
     "A folder of notebooks that keeps rows."
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('COPL_CACHE', str(tmp_path/'cache'))
-    monkeypatch.delenv('COPL_SCALE', raising=False)
+    monkeypatch.delenv('COPL_MEASURE', raising=False)
     return tmp_path
 
 
 @pytest.mark.filterwarnings('ignore')
 def test_rows_are_measured_where_asked_and_shown_elsewhere(beside, monkeypatch):
-    with pytest.raises(CoplError, match=r"rows-small-thumos.csv: no rows of set 'thumos', "
-                                        r"method 'COPL', seed 0 .* COPL_SCALE=small measures"):
-        measure(AT, 'thumos', {'COPL': {}}, keep=True)
-    monkeypatch.setenv('COPL_SCALE', 'small')
-    made = measure(AT, 'thumos', {'COPL': {}}, keep=True)
-    monkeypatch.delenv('COPL_SCALE')
+    with pytest.raises(CoplError, match=r'rows-small.csv: no rows of COPL with these options'):
+        table_rows(FEW, {'COPL': {}})
+    monkeypatch.setenv('COPL_MEASURE', 'small')
+    (beside/'results').mkdir()
+    made = table_rows(FEW, {'COPL': {}})
+    assert made.seed.tolist() == [0, 1] and set(made.behaviour) == {TODAY}
     monkeypatch.setattr('copl.experiments.run', None)            # nothing can be measured
-    shown = measure(AT, 'thumos', {'COPL': {}}, keep=True)
+    assert table_rows(FEW, {'COPL': {}}).purity.tolist() == pytest.approx(made.purity.tolist())
+    monkeypatch.delenv('COPL_MEASURE')
+    shown = table_rows(FEW, {'COPL': {}, 'another': dict(alpha=.2)})  # of what was measured
     assert shown.purity.tolist() == pytest.approx(made.purity.tolist())
     assert shown.truth_sha256.str.len().eq(64).all()
-    # rows of another version are shown, under its tag, and stay where today's are measured
-    path = beside/'results/rows-small-thumos.csv'
-    path.write_text(path.read_text().replace(f',{TODAY},', ',0.1.0,'))
-    shown = measure(AT, 'thumos', {'COPL': {}}, keep=True)
-    assert set(shown.behaviour) == {'0.1.0'}
-    assert f"copl 0.1.0 (losses of that version; today's is {TODAY})" in AT.card(shown)
-    monkeypatch.setenv('COPL_SCALE', 'small')
-    with pytest.raises(TypeError): measure(AT, 'thumos', {'COPL': {}}, keep=True)
-    monkeypatch.undo()
-    monkeypatch.chdir(beside)
-    monkeypatch.setenv('COPL_CACHE', str(beside/'cache'))
-    monkeypatch.setenv('COPL_SCALE', 'small')
-    measure(AT, 'thumos', {'COPL': {}}, (0,), keep=True)
-    monkeypatch.delenv('COPL_SCALE')
-    assert pd.read_csv(path, dtype=str).groupby('behaviour').seed.nunique().to_dict() == {
-        '0.1.0': 2, TODAY: 1}
-    for seeds, tag in (((0,), TODAY), (None, '0.1.0')):          # never two versions in one table
-        assert set(measure(AT, 'thumos', {'COPL': {}}, seeds, keep=True).behaviour) == {tag}
-
-
-@pytest.mark.filterwarnings('ignore')
-def test_what_is_there_is_shown_where_a_table_may_have_holes(beside):
-    measure(AT, 'thumos', {'COPL': {}}, (0,), keep=beside/'results')
-    both = {'COPL': {}, 'another': dict(alpha=.2)}
-    with pytest.raises(CoplError, match="no rows of .*'another'"):
-        measure(AT, 'thumos', both, (0,), keep=True)
-    assert set(measure(AT, 'thumos', both, (0,), keep=True, partly=True).method) == {'COPL'}
-    with pytest.raises(CoplError, match="no rows of .*'another'"):
-        measure(AT, 'thumos', {'another': dict(alpha=.2)}, (0,), keep=True, partly=True)
-
-
-def test_real_clips_are_two_sets_and_the_final_one_stays_shut(monkeypatch, tmp_path):
-    monkeypatch.delenv('COPL_SCALE', raising=False)
-    monkeypatch.setenv('COPL_DATA', str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    at = scale('clips')
-    assert {key: world_of(at, key) for key in at.sets} == {
-        'clips': 'real clips, composed', 'sparse': 'real clips, sparse'}
-    with pytest.raises(CoplError, match='expected COPL_DATA to hold ucf101_clips/sparse1'):
-        at.sets['sparse'](0)
-    with pytest.raises(CoplError, match='only COPL_SCALE=frozen opens them'):
-        scale('frozen').sets['frozen'](0)
-    assert shown_sets(at) == []
-    (tmp_path/'results').mkdir()
-    (tmp_path/'results/rows-clips-sparse.csv').touch()
-    assert shown_sets(at) == ['sparse']
-
-
-@pytest.mark.filterwarnings('ignore')
-def test_rows_of_other_options_do_not_pass(beside):
-    measure(AT, 'thumos', {'COPL': {}}, (0,), keep=beside/'results')
     with pytest.raises(CoplError, match='with these options'):
-        measure(AT, 'thumos', {'COPL': dict(alpha=.2)}, (0,), keep=True)
+        table_rows(FEW, {'COPL': dict(alpha=.2)})
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_two_versions_never_stand_in_one_table(beside, monkeypatch):
+    measure(FEW, {'COPL': {}, 'another': dict(alpha=.2)}, folder=beside)
+    path = beside/'rows-small.csv'
+    path.write_text(path.read_text().replace(f',{TODAY},', ',0.1.0,'))
+    shown = table_rows(FEW, {'COPL': {}}, beside)
+    assert set(shown.behaviour) == {'0.1.0'} and 'copl 0.1.0' in FEW.card(shown)
+    measure(FEW, {'COPL': {}}, (0,), beside)                     # older rows stay
+    assert pd.read_csv(path, dtype=str).groupby('behaviour').seed.count().to_dict() == {
+        '0.1.0': 4, TODAY: 1}
+    shown = table_rows(FEW, {'COPL': {}, 'another': dict(alpha=.2)}, beside)
+    assert set(shown.behaviour) == {TODAY} and shown.seed.tolist() == [0]
+
+
+def test_the_final_set_stays_shut_and_sets_are_known(beside, monkeypatch):
+    monkeypatch.setenv('COPL_DATA', str(beside))
+    with pytest.raises(CoplError, match='expected COPL_DATA to hold ucf101_clips/sparse1'):
+        SETS['sparse1'].load(0)
+    with pytest.raises(CoplError, match='only COPL_MEASURE=set2 opens it'): SETS['set2'].load(0)
+    assert shown_sets('set2', 'sparse1') == []
+    (beside/'results').mkdir()
+    (beside/'results/rows-sparse1.csv').touch()
+    assert shown_sets('set2', 'sparse1') == [SETS['sparse1']]
+    monkeypatch.setenv('COPL_MEASURE', 'set2')
+    assert shown_sets('set2', 'set1') == [SETS['set2']] and not measuring('set1')
+    monkeypatch.setenv('COPL_MEASURE', 'set3')
+    with pytest.raises(CoplError, match="COPL_MEASURE is 'set3', expected one of set2, set1"):
+        measuring('set1')
 
 
 def test_what_a_figure_is_made_of_is_kept(beside, monkeypatch):
     table = pd.DataFrame({'x': [1., 2.]})
-    with pytest.raises(CoplError, match='COPL_SCALE=small makes it'): kept('figure', AT)
-    monkeypatch.setenv('COPL_SCALE', 'small')
-    kept('figure', AT, lambda: table)
-    monkeypatch.delenv('COPL_SCALE')
-    shown = kept('figure', AT, lambda: pytest.fail('made again'))
+    with pytest.raises(CoplError, match='COPL_MEASURE=small makes it'): kept('figure', FEW)
+    monkeypatch.setenv('COPL_MEASURE', 'small')
+    (beside/'results').mkdir()
+    kept('figure', FEW, lambda: table)
+    monkeypatch.delenv('COPL_MEASURE')
+    shown = kept('figure', FEW, lambda: pytest.fail('made again'))
     assert shown.x.tolist() == [1, 2] and set(shown.behaviour) == {TODAY}
-
-
-def test_paired_videos_keep_their_subsets_and_truth():
-    videos = few()
-    pairs = paired(videos, 3)
-    assert len(pairs) == 6 and paired(videos, 3).names == pairs.names != paired(videos, 4).names
-    assert set(pairs.annotations.videos.subset.value_counts().items()) == {('train', 4),
-                                                                           ('test', 2)}
-    for name in pairs.names:
-        a, b = name.split('+')
-        alone = videos.annotations.segments
-        n = (alone.video == a).sum()
-        own = pairs.annotations.select([name]).segments
-        first = alone[alone.video == a]
-        second = alone[alone.video == b]
-        later = videos.grid.duration(int(videos.lengths[videos.names.index(a)]))
-        assert own.start[:n].tolist() == first.start.tolist()
-        assert own.end[n:].tolist() == pytest.approx((second.end + later).tolist())
-        assert own.label.tolist() == [*first.label, *second.label]
 
 
 def test_the_best_of_five_is_the_mean_over_all_choices():
@@ -291,9 +235,9 @@ def test_reproduction_is_a_page_of_all_tables_and_figures(beside):
     out = reproduce(few(), beside/'out', seeds=1, hidden=4, snippets=8, epoch_num=1,
                     iteration_num=2)
     page = out.read_text()
-    assert 'SIMULATED' in page and 'as PUBLISHED' in page and page.count('<img') == 4
-    rows = pd.read_csv(beside/'out/rows-stand-in-thumos.csv')
-    assert rows.groupby('method').seed.nunique().eq(1).all() and rows.method.nunique() == 14
+    assert 'SIMULATED' in page and 'Published' in page and page.count('<img') == 5
+    rows = pd.read_csv(beside/'out/rows-thumos.csv')
+    assert rows.groupby('method').seed.nunique().eq(1).all() and rows.method.nunique() == 16
 
 
 def test_reproduce_from_the_command_line(beside, monkeypatch):

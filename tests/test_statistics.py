@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 import torch
 
-from copl.config import PRESETS
+from copl.config import PRESETS, Config, config_to_dict
 from copl.estimator import _quality
 from copl.evaluation import clustering_scores
-from copl.experiments import TIOU, Scale, attention_auc
+from copl.experiments import TIOU, DataSet, attention_auc
 from copl.figure_a import confidence_counts, confidence_facts, confidence_moves
 from copl.figure_b import KINDS, feature_spaces, silhouette_differences, silhouettes_table
 from copl.plri import CLUSTERINGS
@@ -99,8 +99,9 @@ def test_both_contrasts_of_each_part():
     table = contrasts(final, PARTS, 'purity', 100)
     assert table['mean'].round(6).to_dict() | {('L_CO', 'added'): None} == {
         ('HAS', 'added'): 20, ('HAS', 'taken away'): 10, ('PLRI', 'added'): -20,
-        ('PLRI', 'taken away'): 10, ('L_CI', 'added'): 0, ('L_CI', 'taken away'): 10,
-        ('L_C', 'added'): 0, ('L_C', 'taken away'): -5, ('L_CO', 'added'): None,
+        ('PLRI', 'taken away'): 10, ('IOCNet', 'added'): 0, ('IOCNet', 'taken away'): 10,
+        ('L_CI', 'added'): 0, ('L_CI', 'taken away'): 10, ('L_C', 'added'): 0,
+        ('L_C', 'taken away'): -5, ('L_CO', 'added'): None,
         ('L_CO', 'taken away'): 10, ('teacher and shift', 'added'): 0,
         ('teacher and shift', 'taken away'): 10}
     assert table.n['L_CO', 'added'] == 0 and (table.n.drop(('L_CO', 'added')) == 8).all()
@@ -110,15 +111,20 @@ def test_both_contrasts_of_each_part():
     assert fig.axes[0].get_xlabel() == 'difference in purity, points'
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == list(PARTS)
     assert [t.get_text() for t in fig.legends[0].get_texts()] == ['added', 'taken away']
-    assert len(fig.axes[0].texts) == 11                    # n beside each marker
+    assert len(fig.axes[0].texts) == 13                    # n beside each marker
+    fig = forest_plot({'one': contrasts(final, {'HAS': {'difference': ('COPL', '+ HAS')}},
+                                        'purity')}, 'purity')
+    assert not fig.legends and len(fig.axes[0].texts) == 1
 
 
 def test_parts_are_added_to_the_loop_without_them_and_taken_away_from_copl():
-    changed = {part: {k: (set(PART_METHODS[a].items()) ^ set(PART_METHODS[b].items()))
-                      for k, (a, b) in pairs.items()} for part, pairs in PARTS.items()}
-    fields = {part: {k: {name for name, _ in diff} for k, diff in of.items()}
-              for part, of in changed.items()}
-    one = {'HAS': {'attention'}, 'PLRI': {'select'}, 'teacher and shift': {'shift', 'gamma'}}
+    def differ(a, b):
+        one, other = (config_to_dict(Config(2, **PART_METHODS[m])) for m in (a, b))
+        return {name for name in one if one[name] != other[name]}
+    fields = {part: {k: differ(*pair) for k, pair in pairs.items()}
+              for part, pairs in PARTS.items()}
+    one = {'HAS': {'attention'}, 'PLRI': {'select'}, 'teacher and shift': {'shift', 'gamma'},
+           'IOCNet': {'losses', 'shift', 'gamma'}}
     assert fields == {part: dict.fromkeys(('added', 'taken away'), one.get(part, {'losses'}))
                       for part in PARTS}
 
@@ -146,7 +152,7 @@ def test_the_ceiling_pools_annotated_action_alone():
         pd.DataFrame({'video': names, 'subset': ['train']*20 + ['test']*4,
                       'duration': grid.duration(20)}))
     videos = VideoSet(names, features, grid, truth)
-    rows = ceiling(Scale('x', {'k': lambda seed: videos}, {'k': {}}, {'k': range(2)}), 'k')
+    rows = ceiling(DataSet('x', '', lambda seed: videos, {}, range(2)))
     assert rows.purity.tolist() == [1, 1] and rows.seed.tolist() == [0, 1]
     pooled = np.stack([x.mean(0) for x in features[:20]])
     y = CLUSTERINGS['spectral'](pooled, SimpleNamespace(n_classes=2, seed=0, affinity='rbf',
@@ -161,7 +167,6 @@ def test_activitynet_is_told_at_075():
         for m in SWEEP])
     table = delta_table(rows)
     assert table['mAP@0.75']['COPL'] == '75.0 ± 0.0' and 'mAP@0.50' not in table
-    assert table['mAP@0.75 PUBLISHED']['COPL'] == 29.1
 
 
 def bins(seed, rows):
@@ -190,13 +195,12 @@ def four_videos(seed):
     return VideoSet(names, [np.ones((5, 2), np.float32)]*5, annotations=truth)
 
 
-FOUR = Scale('x', {'k': four_videos}, {'k': {}}, {'k': (1, 2)})
+FOUR = DataSet('x', '', four_videos, {}, (1, 2))
 
 
 @pytest.fixture
 def fitted(monkeypatch):
     "In place of runs: what Figures A and B look at."
-    monkeypatch.setitem(TIOU, 'k', (.5,))
     def run(train, test, config, tiou):
         rounds = [(np.array([1, 1, 0, 1]), np.array([.201, .209, .305, -.095])),
                   (np.array([0, 0, 1, 1]), np.full(4, .505) + [0, 0, 0, config.seed/10])]
@@ -241,15 +245,15 @@ def test_silhouettes_are_compared_within_a_seed():
     assert silhouette_differences(part, '(b) HAS', 'mean pooling').tolist() == pytest.approx(
         [.3, -.1])
     table = silhouettes_table(part)
-    assert table['(b) HAS'] == '0.400' and table.seeds == 2
+    assert table['(b) HAS'] == '0.400'
     assert table['(a) unfiltered attention over mean pooling'].startswith('+0.075 [')
     assert table['(b) HAS over (a) unfiltered attention'].startswith('+0.025 [')
 
 
 @pytest.mark.parametrize('which, preset', [('anet', PRESETS['activitynet']), ('thumos', {})])
 def test_reproduction_takes_the_settings_of_the_data_set(which, preset, tmp_path, monkeypatch):
-    scales = []
-    monkeypatch.setattr('copl.reproduction.measure', lambda at, *_, **__: scales.append(at))
+    asked = []
+    monkeypatch.setattr('copl.reproduction.measure', lambda data, *_, **__: asked.append(data))
     monkeypatch.setattr('copl.reproduction._page', lambda *_: None)
     names = ['a', 'b']
     truth = Annotations(pd.DataFrame({'video': names, 'start': 0., 'end': 1., 'label': 'x'}),
@@ -257,7 +261,8 @@ def test_reproduction_takes_the_settings_of_the_data_set(which, preset, tmp_path
                                       'duration': 9.}))
     videos = VideoSet(names, [np.ones((5, 2), np.float32)]*2, annotations=truth)
     reproduce(videos, tmp_path, which, epoch_num=3)
-    assert [dict(at.options[which]) for at in scales] == [{**preset, 'epoch_num': 3}]*2
+    [data] = asked
+    assert data.options == {**preset, 'epoch_num': 3} and data.tiou == TIOU[which]
 
 
 def test_the_two_kinds_of_attention_have_an_auc_each(monkeypatch):
