@@ -6,7 +6,7 @@
 __all__ = ['TIOU', 'SETS', 'TODAY', 'DataSet', 'measuring', 'shown_sets', 'action_snippets', 'attention_auc', 'fixed_videos',
            'behaviour_numbers', 'behaviour_changes', 'behaviour', 'run', 'measure', 'table_rows', 'kept']
 
-# %% ../nbs/50_experiments.ipynb #68a9b712
+# %% ../nbs/50_experiments.ipynb #634ca8d6
 import functools
 import hashlib
 import inspect
@@ -28,9 +28,10 @@ import torch
 from filelock import FileLock
 from sklearn.metrics import roc_auc_score
 
-# %% ../nbs/50_experiments.ipynb #3c1b078b
+# %% ../nbs/50_experiments.ipynb #f1ce4344
 import copl
-from .config import PRESETS, Config, atomic_write, cache_folder, config_to_dict, progress
+from .config import (
+    PRESETS, Config, atomic_write, cache_folder, config_to_dict, generator, progress)
 from .data import anet_like, load_videos
 from .estimator import COPL
 from .evaluation import mean_average_precision
@@ -41,7 +42,7 @@ from .plri import CLUSTERINGS, SELECTIONS
 from .simulation import HARD, Simulation, simulate, thumos_like, tiny
 from .videos import Annotations, CoplError, TimeGrid, VideoSet
 
-# %% ../nbs/50_experiments.ipynb #a6b4777f
+# %% ../nbs/50_experiments.ipynb #1924ae37
 TIOU = {'thumos': tuple(round(.1*i, 2) for i in range(1, 8)),
         'anet': tuple(round(.5 + .05*i, 2) for i in range(10))} # thresholds of the average mAP
 
@@ -77,7 +78,7 @@ class DataSet:
                 f'copl {all_of("behaviour")}, commit {all_of("commit")}, '
                 f'torch {all_of("torch")}, {all_of("date")}')
 
-# %% ../nbs/50_experiments.ipynb #84380220
+# %% ../nbs/50_experiments.ipynb #a66da8b6
 _CLIPS = dict(hidden=128, snippets=128)
 _ANET = PRESETS['activitynet'] | dict(stream_norm=True) # simulated streams differ in scale
 
@@ -93,14 +94,28 @@ def _set2(seed):
         raise CoplError("data set 'set2' is for the final table: only COPL_MEASURE=set2 opens it")
     return _clips('set2', seed)
 
+def _quarter(seed):
+    "sparse1 with a quarter of its training videos and half a standard deviation of noise."
+    videos = _clips('sparse1', seed)
+    rng = generator(seed, 'quarter')
+    train, test = (set(part.names) for part in videos.split())
+    kept_train = set(rng.permutation(sorted(train))[:len(train)//4])
+    videos = videos[[i for i, n in enumerate(videos.names) if n in test | kept_train]]
+    streams = {}
+    for stream, arrays in videos.streams.items():
+        spread = .5*np.concatenate(arrays).std(0, dtype=float)
+        streams[stream] = [np.float32(x + spread*rng.standard_normal(x.shape)) for x in arrays]
+    return VideoSet(videos.names, streams, videos.grid, videos.annotations, 'sparse1, a quarter')
+
 def _small_anet(seed): # 20 of 100 classes, half the videos of each
     return simulate(Simulation('anet12', 480, 240, 20, 128, 3000, **HARD), seed, 'small-anet')
 
-# %% ../nbs/50_experiments.ipynb #6756dac5
+# %% ../nbs/50_experiments.ipynb #ff8a4300
 SETS = {data.name: data for data in (
     DataSet('set2', 'real clips of other actions, composed', _set2, _CLIPS),
     DataSet('set1', 'real clips, composed', partial(_clips, 'set1'), _CLIPS),
     DataSet('sparse1', 'real clips, composed, sparse', partial(_clips, 'sparse1'), _CLIPS),
+    DataSet('quarter', 'sparse1 with a quarter of its training videos, noisier', _quarter, _CLIPS),
     DataSet('small', "THUMOS'14-like, simulated", partial(thumos_like, dim=128),
             dict(hidden=128, snippets=128, stream_norm=True)),
     DataSet('small-anet', 'ActivityNet-like, simulated', _small_anet,
@@ -222,7 +237,7 @@ def _probed(train, test, config):
         'mAP_whole': mean_average_precision(model.localize(test, everything=True),
                                             test.annotations, (.1, .3, .5)).mean()}
 
-# %% ../nbs/50_experiments.ipynb #6ac4ebf8
+# %% ../nbs/50_experiments.ipynb #3a24ee54
 _STORED = json.loads((files('copl')/'behaviour.json').read_text(encoding='utf-8'))
 
 TODAY:str = _STORED['tag'] # the tag of what this version does
@@ -247,7 +262,7 @@ def behaviour()->str: # such as '0.3.0'
                        for k, (_, now) in changed.items()))
     return f'{TODAY}+{hashlib.sha256(text.encode()).hexdigest()[:6]}'
 
-# %% ../nbs/50_experiments.ipynb #3e1cffe6
+# %% ../nbs/50_experiments.ipynb #a664138b
 def _own_parts(config):
     "The source of parts that a notebook has added to the registries and a configuration names."
     parts = [ATTENTIONS.get(config.attention), CLUSTERINGS.get(config.cluster),
@@ -263,7 +278,7 @@ def _key(train, test, config, tiou):
         map(str, train.labels())).encode()
     return hashlib.sha256(does + truth + repr(facts).encode()).hexdigest()[:16]
 
-# %% ../nbs/50_experiments.ipynb #cf96f37f
+# %% ../nbs/50_experiments.ipynb #9301dbed
 def _device():
     "The machine's name for a result: what and how many."
     if torch.cuda.is_available(): return torch.cuda.get_device_name()
@@ -287,7 +302,7 @@ def _stamp(train, test):
             'data_sha256': train.sha256,
             'truth_sha256': truth.sha256 or hashlib.sha256(table).hexdigest()}
 
-# %% ../nbs/50_experiments.ipynb #89b4dd4f
+# %% ../nbs/50_experiments.ipynb #b523266a
 def run(
     train:VideoSet,              # with annotations, which only name clusters and score them
     test:VideoSet,               # with annotations
@@ -318,7 +333,7 @@ def _run(folder, train, test, config, tiou):
     atomic_write(done, lambda p: p.write_text(json.dumps(rows, default=float), encoding='utf-8'))
     return rows, model
 
-# %% ../nbs/50_experiments.ipynb #d962f06d
+# %% ../nbs/50_experiments.ipynb #acc66386
 def _identity(data, method, fields):
     "(method, hash of its options): what a raw row is a result of, but for seed and version."
     fields = {**data.options, **fields}
@@ -342,7 +357,7 @@ def _add_rows(path, found):
         rows = rows.sort_values(['behaviour', 'method', 'seed', 'round'])
         atomic_write(path, lambda p: rows.to_csv(p, index=False, float_format='%.6g'))
 
-# %% ../nbs/50_experiments.ipynb #5caac50c
+# %% ../nbs/50_experiments.ipynb #55bb064f
 def measure(
     data:DataSet,
     methods:Mapping[str, dict],      # name: fields of `Config` that differ from COPL's
@@ -371,7 +386,7 @@ def measure(
         tables.append(found)
     return pd.concat(tables, ignore_index=True)
 
-# %% ../nbs/50_experiments.ipynb #6df35b89
+# %% ../nbs/50_experiments.ipynb #919944e0
 def table_rows(
     data:DataSet,
     methods:Mapping[str, dict],      # as `measure` takes them
@@ -391,7 +406,7 @@ def table_rows(
     newest = found.sort_values('date').behaviour.iloc[-1]
     return _matching(found, behaviour=TODAY if TODAY in set(found.behaviour) else newest)
 
-# %% ../nbs/50_experiments.ipynb #b9875e90
+# %% ../nbs/50_experiments.ipynb #7d47661f
 def kept(
     name:str,                           # such as '53_figure_a'
     data:DataSet,
