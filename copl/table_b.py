@@ -61,7 +61,7 @@ def delta_figure(
     ax.plot(x, relative.mean(), color='C0', label='measured')
     ax.fill_between(x, low, high, color='C0', alpha=.15)
     published = PUBLISHED.loc[list(DELTAS)].iloc[:, 3 if 'mAP@0.75' in rows else 1]
-    ax.plot(DELTAS.values(), published - published['COPL'], 'k--', label='published')
+    ax.plot(list(DELTAS.values()), published - published['COPL'], 'k--', label='published')
     ax.axhline(0, color='k', lw=.8)
     ax.set(xlabel=r'$\delta$', ylabel=r'mAP minus that at $\delta$ = 0, points')
     ax.legend(fontsize='small', loc='center left', bbox_to_anchor=(1.02, .5))
