@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DETECTIONS', 'TABLES', 'FORMS', 'FILE_PER_VIDEO', 'read_json', 'load_annotations', 'as_annotations',
            'save_annotations', 'wtalc_names', 'read_lines', 'load_detections', 'check_ending', 'save_detections',
-           'bare_name', 'matched_names', 'duration_problems', 'time_remarks']
+           'matched_names', 'duration_problems', 'time_remarks']
 
 # %% ../nbs/30_annotations.ipynb #575ee538
 import datetime
@@ -427,10 +427,8 @@ def _save_table(detections, path):
         raise CoplError(f'{path}: writing {path.suffix} needs a package that is not installed: '
                         "pip install 'copl[parquet]'") from e
 
-# %% ../nbs/30_annotations.ipynb #b91ebd6c
-def bare_name(
-    name:str # of a video
-)->str:
+# %% ../nbs/30_annotations.ipynb #6ec334ad
+def _bare_name(name):
     "Without what tools add: case, an ending of video files, v_ in front."
     name = name.lower()
     ending = next((e for e in ENDINGS if name.endswith(e)), '')
@@ -446,7 +444,7 @@ def matched_names(
     groups = {}                                 # bare name: the names of either side
     for i, side in enumerate(sides):
         for n in side:
-            if n not in matched: groups.setdefault(bare_name(n), ([], []))[i].append(n)
+            if n not in matched: groups.setdefault(_bare_name(n), ([], []))[i].append(n)
     pairs = [(ours, theirs) for ours, theirs in groups.values() if ours and theirs]
     matched |= {ours[0]: theirs[0] for ours, theirs in pairs if len(ours) == len(theirs) == 1}
     unclear = [ours + theirs for ours, theirs in pairs if len(ours + theirs) > 2]

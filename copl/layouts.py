@@ -99,51 +99,44 @@ class Features:
                               'which are left out')
         return streams
 
-# %% ../nbs/31_layouts.ipynb #4a65a6a9
+# %% ../nbs/31_layouts.ipynb #4d6be641
 def _openers(features):
     "{video: function that opens its streams}; raises `CoplError` for a stream that is not there."
     widths = features.noted
     if features.asked and None not in features.asked.values(): widths = features.asked
     parts = features.parts
-    if not features.single:
-        empty = [] if features.asked else [
-            stream for stream in next(iter(parts.values()), {})
-            if all(streams[stream].width() == 0 for streams in parts.values())]
-        for stream in empty:
-            features.notes.append(f'stream {stream!r} has no channel in any video and is left out')
-            for streams in parts.values(): del streams[stream]
-        return {video: functools.partial(_open, features, video, widths) for video in parts}
-    first = (streams[SINGLE].width() for streams in parts.values())
-    if not widths and next(filter(None, first), None) == sum(I3D_WIDTHS.values()):
-        widths = I3D_WIDTHS
-        features.notes.append("arrays of 2048 channels are taken for I3D's rgb and flow, 1024 each "
-                              "(streams='features:2048' keeps them whole)")
-    how = "widths such as streams='rgb:512,flow:512' cut one array for each video"
-    streams = features.choose(widths or [SINGLE], lambda stream: how)
-    return {video: functools.partial(_cut if widths else _open, features, video, widths, streams)
-            for video in parts}
+    cut = ()
+    if features.single:
+        first = (streams[SINGLE].width() for streams in parts.values())
+        if not widths and next(filter(None, first), None) == sum(I3D_WIDTHS.values()):
+            widths = I3D_WIDTHS
+            features.notes.append("arrays of 2048 channels are taken for I3D's rgb and flow, 1024 "
+                                  "each (streams='features:2048' keeps them whole)")
+        how = "widths such as streams='rgb:512,flow:512' cut one array for each video"
+        streams = features.choose(widths or [SINGLE], lambda stream: how)
+        if widths: cut = streams
+    elif not features.asked:
+        for stream in list(next(iter(parts.values()), {})):
+            if all(streams[stream].width() == 0 for streams in parts.values()):
+                features.notes.append(f'stream {stream!r} has no channel in any video and is left '
+                                      'out')
+                for streams in parts.values(): del streams[stream]
+    return {video: functools.partial(_open, features, video, widths, cut) for video in parts}
 
-def _open(features, video, widths, streams=()):
-    "{stream: array} of one video; raises `CoplError` where one is not as wide as announced."
-    arrays = {stream: _squeezed(features, video, part)
-              for stream, part in features.parts[video].items()}
-    for stream, x in arrays.items():
-        if x.ndim == 2 and x.shape[1] != widths.get(stream, x.shape[1]):
-            raise CoplError(f'{features.parts[video][stream].file}: video {video!r}, {stream}: '
-                            f'{x.shape[1]} channels, expected {widths[stream]}')
-    return arrays
-
-def _cut(features, video, widths, streams):
-    "{stream: its channels} of one video; raises `CoplError` where the widths do not add up."
-    part = features.parts[video][SINGLE]
-    x = _squeezed(features, video, part)
-    *_, total = ends = [*itertools.accumulate(widths.values())]
-    if x.ndim != 2 or x.shape[1] != total:
-        announced = ' + '.join(f'{s} {d}' for s, d in widths.items())
-        raise CoplError(f'{part.file}: video {video!r}: shape {x.shape}, '
-                        f'expected (snippets, {total}) for the streams {announced}')
-    columns = {s: slice(end - widths[s], end) for s, end in zip(widths, ends, strict=True)}
-    return {s: _changed(x, lambda a, s=s: a[:, columns[s]], (len(x), widths[s])) for s in streams}
+def _open(features, video, widths, cut):
+    "{stream: array} of one video, cut into these streams if any; raises `CoplError`."
+    arrays = {}
+    for stream, part in features.parts[video].items():
+        x = arrays[stream] = _squeezed(features, video, part)
+        width = sum(widths.values()) if cut else widths.get(stream)
+        if cut and x.ndim != 2 or width and x.ndim == 2 and x.shape[1] != width:
+            names = ' + '.join(f'{s} {d}' for s, d in widths.items()) if cut else stream
+            raise CoplError(f'{part.file}: video {video!r}: shape {x.shape}, '
+                            f'expected (snippets, {width}) for {names}')
+    if not cut: return arrays
+    ends = dict(zip(widths, itertools.accumulate(widths.values()), strict=True))
+    return {s: _changed(x, lambda a, s=s: a[:, ends[s] - widths[s]:ends[s]], (len(x), widths[s]))
+            for s in cut}
 
 def _squeezed(features, video, part):
     "(T_i, D) without axes of length one, and what the file says about time."

@@ -262,7 +262,7 @@ def test_widths_must_add_up(make, tmp_path, capsys, layout):
     path = make(layout)
     rewrite(path/ONE[layout][0], lambda x: x[:, :5])
     report = refused(capsys, path, tmp_path, "video 'dive': shape (21, 5), expected (snippets, 6) "
-                     'for the streams rgb 3 + flow 3')
+                     'for rgb 3 + flow 3')
     assert str(path/ONE[layout][0]) in report['errors'][0]
 
 
@@ -383,10 +383,11 @@ def test_inspect_lists_all_problems_and_training_the_first(make, tmp_path, capsy
 def test_widths_that_differ_are_errors_of_the_odd_one_out(make):
     path = make('folder')
     rewrite(path/'flow/calm.npy', lambda x: x[:, :2])
-    said = "video 'calm', flow: 2 channels, expected 3"
-    assert inspect_videos(path).errors[0] == f"{path/'flow/calm.npy'}: {said}"
+    assert inspect_videos(path).errors[0] == (
+        f"{path/'flow/calm.npy'}: video 'calm': shape (20, 2), expected (snippets, 3) for flow")
     (path/'grid.yaml').unlink()
-    assert inspect_videos(path).errors == [f'{path}: {said} as in most videos']
+    assert inspect_videos(path).errors == [
+        f"{path}: video 'calm', flow: 2 channels, expected 3 as in most videos"]
 
 
 def test_durations_and_unpaired_videos(make, capsys):
@@ -428,7 +429,7 @@ def test_nothing_is_cut_in_silence(make, tmp_path, layout, recwarn):
     for asked in ('rgb:3,flow:3', {'pose': 1, 'rest': 5}, 'features:6'):
         assert widths(asked) == parse_streams(asked)
     with pytest.raises(CoplError, match=r"video 'calm': shape \(20, 6\), expected \(snippets, 8\) "
-                                        r"for the streams rgb 4 \+ flow 4"):
+                                        r"for rgb 4 \+ flow 4"):
         widths('rgb:4,flow:4')
     with pytest.raises(CoplError, match="found the streams features, expected 'feature'"):
         widths('feature')
@@ -453,9 +454,8 @@ def test_streams_are_chosen_in_the_order_asked_for(tmp_path, layout):
     np.testing.assert_array_equal(open_(('pose', 'rgb'))[1][0], open_(None)[1][2])
     with pytest.raises(CoplError, match="found the streams rgb, flow, pose, expected 'poes'"):
         open_('poes')
-    wrong = ("video 'calm': shape .20, 9., expected .snippets, 7." if layout in ONE_ARRAY else
-             "video 'calm', rgb: 4 channels, expected 5|shape .20, 4.")
-    with pytest.raises(CoplError, match=wrong): open_('rgb:5,pose:2')
+    wrong = '20, 9., expected .snippets, 7' if layout in ONE_ARRAY else '20, 4., expected .snip.*5'
+    with pytest.raises(CoplError, match=f"video 'calm': shape .{wrong}"): open_('rgb:5,pose:2')
     assert inspect_videos(path, streams='pose', allow_pickle=True).channels == {'pose': [2]}
     (path/'grid.yaml').unlink()
     if layout not in ONE_ARRAY: assert open_(None).widths == dict(rgb=4, flow=3, pose=2)
