@@ -248,7 +248,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
             'copl.data': { 'copl.data.Inspection': ('data.html#inspection', 'copl/data.py'),
                            'copl.data.Inspection.__str__': ('data.html#inspection.__str__', 'copl/data.py'),
                            'copl.data.Inspection.to_dict': ('data.html#inspection.to_dict', 'copl/data.py'),
-                           'copl.data._assumed': ('data.html#_assumed', 'copl/data.py'),
                            'copl.data._briefly': ('data.html#_briefly', 'copl/data.py'),
                            'copl.data._by_stream': ('data.html#_by_stream', 'copl/data.py'),
                            'copl.data._common_grid': ('data.html#_common_grid', 'copl/data.py'),

@@ -7,7 +7,7 @@ __all__ = ['DETECTIONS', 'TABLES', 'FORMS', 'FILE_PER_VIDEO', 'read_json', 'load
            'save_annotations', 'wtalc_names', 'read_lines', 'load_detections', 'check_ending', 'save_detections',
            'matched_names', 'duration_problems', 'time_remarks']
 
-# %% ../nbs/30_annotations.ipynb #575ee538
+# %% ../nbs/30_annotations.ipynb #9a2e1108
 import datetime
 import functools
 import hashlib
@@ -26,8 +26,7 @@ import pandas as pd
 
 from .arrays import ENDINGS, as_text, load_array, reading  # noqa: F401
 from .config import atomic_write
-from .videos import (  # noqa: F401
-    Annotations, CoplError, TimeGrid, refuse_doubles, safe_name, shown)
+from .videos import Annotations, CoplError, TimeGrid, refuse_doubles, safe_name, shown
 
 # %% ../nbs/30_annotations.ipynb #7bd6e2a5
 def _number(where, value, meant='a number (of seconds, at most 10**12)'):

@@ -67,7 +67,7 @@ def reading(
         reason = (str(e).splitlines() or [type(e).__name__])[0]
         raise CoplError(f'{path}: not readable as {kind}: {reason}') from e
 
-# %% ../nbs/29_arrays.ipynb #630f8543
+# %% ../nbs/29_arrays.ipynb #38d4630f
 def array_header(
     f # a npy stream, which is read from its start
 )->tuple[tuple[int, ...], bool, np.dtype]: # shape, whether it is in Fortran order, type
@@ -96,12 +96,12 @@ def open_npy(
 )->LazyArray:
     "A lazy array; raises `CoplError`."
     with reading(path, 'a plain npy array'):
-        if is_pickle(path):
-            raise ValueError('it holds pickled Python objects, which could run any code')
         with open(path, 'rb') as f:
             shape, fortran, dtype = array_header(f)
             order = 'F' if fortran else 'C'
             read = functools.partial(np.memmap, path, dtype, 'r', f.tell(), shape, order)
+        if dtype.hasobject:
+            raise ValueError('it holds pickled Python objects, which could run any code')
         read()                                          # fails for a file that is cut short
     return LazyArray(read, shape, dtype)
 

@@ -6,7 +6,7 @@
 __all__ = ['LengthPolicy', 'load_videos', 'as_videos', 'save_videos', 'convert_videos', 'stored_simulation', 'anet_like',
            'remarks', 'Inspection', 'inspect_videos']
 
-# %% ../nbs/32_data.ipynb #ee71723c
+# %% ../nbs/32_data.ipynb #91a32dd5
 import contextlib
 import dataclasses
 import functools
@@ -27,17 +27,17 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .annotations import (  # noqa: F401
+from copl.annotations import (  # noqa: F401
     as_annotations, duration_problems, load_annotations, load_detections, matched_names,
-    save_annotations, save_detections, time_remarks)
-from .config import atomic_write, cache_folder, no_room, progress  # noqa: F401
+    time_remarks)
+from .config import cache_folder, no_room, progress
 from .layouts import (
     LAYOUTS, GridFile, LayoutName, LazyArray, Streams, find_videos, read_grid, save_rest,
     write_videos)
 from .simulation import HARD, Simulation, simulated
-from .videos import (  # noqa: F401
-    Annotations, CoplError, TimeGrid, VideoSet, as_array, let_go, parts_of, safe_name,
-    sample_snippets, shown, subset_role, two_axes, unchanging)
+from .videos import (
+    Annotations, CoplError, TimeGrid, VideoSet, as_array, let_go, parts_of, safe_name, shown,
+    subset_role, two_axes, unchanging)
 
 # %% ../nbs/32_data.ipynb #a5b4c605
 LengthPolicy = Literal['error', 'trim', 'interpolate']
@@ -70,7 +70,7 @@ def load_videos(
     if verbose: print(f'{videos}, layout {features.layout}, {videos.grid}')
     return videos if subset is None else videos.subset(subset)
 
-# %% ../nbs/32_data.ipynb #3ae4b17d
+# %% ../nbs/32_data.ipynb #a276e5ef
 def _stored(path, grid):
     "What grid.yaml says, with the time grid that was given, if any; raises `CoplError`."
     stored = read_grid(path)
@@ -107,12 +107,11 @@ def _set_remarks(videos, stored):
     for names, what in ((missing, 'annotated videos have no features'),
                         (unknown, 'videos with features are not in it')):
         if names: yield f'{truth.source}: {len(names)} {what}, such as {names[0]!r}'
-    for remark in time_remarks(_lengths(videos), videos.grid, truth, _assumed(videos, stored)):
+    assumed = not stored.stated and videos.grid == TimeGrid()
+    for remark in time_remarks(_lengths(videos), videos.grid, truth, assumed):
         yield f'{videos.source}: {remark}'
 
-def _assumed(videos, stored): return not stored.stated and videos.grid == TimeGrid()
-
-# %% ../nbs/32_data.ipynb #46c2e15f
+# %% ../nbs/32_data.ipynb #f4d406df
 def _common_grid(source, lengths, said, truth, stored):
     "The time grid of all videos; warns or raises `CoplError` where files say otherwise."
     columns = ['fps', 'stride', 'window', 'duration', 'step']
@@ -126,7 +125,7 @@ def _common_grid(source, lengths, said, truth, stored):
     seconds = rates.step.fillna(rates.stride.fillna(grid.stride)/fps)
     off = (seconds*grid.fps/grid.stride - 1).abs() > .01
     durations = table.duration.rename_axis('video').reset_index()
-    strange = duration_problems(lengths, grid, Annotations(durations, durations))
+    strange = duration_problems(lengths, grid, Annotations(pd.DataFrame(), durations))
     if off.any():
         confirmed = rates.duration[off].notna().all() and len(strange) <= .05*len(lengths)
         if not (confirmed or stored.stated) and seconds.max() <= 1.01*seconds.min():
@@ -462,7 +461,7 @@ def _rows(report):
     for warning in _briefly(report.warnings): yield 'warning', warning
     yield 'result', f'{len(report.errors)} errors, {len(report.warnings)} warnings'
 
-# %% ../nbs/32_data.ipynb #4be04331
+# %% ../nbs/32_data.ipynb #353e119d
 def inspect_videos(
     path:str|Path,                  # a folder in any layout, or the HDF5 or W-TALC file itself
     annotations:str|Path|None=None, # for `load_annotations`; None: what lies with the features
@@ -491,9 +490,10 @@ def inspect_videos(
     truth = None if source is None else attempt(as_annotations, source, allow_pickle)
     stored = _stored(features.path, grid)
     videos = opened and attempt(_video_set, features.path, opened, truth, stored, features.said)
-    _describe(report, opened, truth, videos.grid if videos else stored.grid)
+    grid = videos.grid if videos else stored.grid
+    report.grid_assumed = not stored.stated and grid == TimeGrid()
+    _describe(report, opened, truth, grid)
     if not videos: return report
-    report.grid_assumed = _assumed(videos, stored)
     attempt(lambda: report.warnings.extend(_set_remarks(videos, stored)))
     report.warnings += _content_remarks(videos)
     if truth is not None: _describe_truth(report, videos, truth)
