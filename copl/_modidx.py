@@ -852,6 +852,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
                              'copl.videos.VideoSet.subset': ('videos.html#videoset.subset', 'copl/videos.py'),
                              'copl.videos.VideoSet.widths': ('videos.html#videoset.widths', 'copl/videos.py'),
                              'copl.videos._same_subsets': ('videos.html#_same_subsets', 'copl/videos.py'),
+                             'copl.videos._usual_parts': ('videos.html#_usual_parts', 'copl/videos.py'),
                              'copl.videos.as_array': ('videos.html#as_array', 'copl/videos.py'),
                              'copl.videos.let_go': ('videos.html#let_go', 'copl/videos.py'),
                              'copl.videos.paired_iou': ('videos.html#paired_iou', 'copl/videos.py'),
@@ -863,5 +864,4 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
                              'copl.videos.subset_role': ('videos.html#subset_role', 'copl/videos.py'),
                              'copl.videos.temporal_iou': ('videos.html#temporal_iou', 'copl/videos.py'),
                              'copl.videos.two_axes': ('videos.html#two_axes', 'copl/videos.py'),
-                             'copl.videos.unchanging': ('videos.html#unchanging', 'copl/videos.py'),
-                             'copl.videos.usual_parts': ('videos.html#usual_parts', 'copl/videos.py')}}}
+                             'copl.videos.unchanging': ('videos.html#unchanging', 'copl/videos.py')}}}

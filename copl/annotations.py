@@ -99,13 +99,13 @@ def read_json(
         text = content.decode(json.detect_encoding(content))
         return json.loads(text, object_pairs_hook=once), hashlib.sha256(content).hexdigest()
 
-# %% ../nbs/30_annotations.ipynb #f36575ef
+# %% ../nbs/30_annotations.ipynb #70bb4c58
 def _by_video(path, content, key, kind):
     "The dictionary under `key`, the part of a file that lists videos; raises `CoplError`."
     videos = content.get(key) if isinstance(content, dict) else None
     if isinstance(videos, dict): return videos
-    there = shown(list(content)) if isinstance(content, dict) else type(content).__name__
-    raise CoplError(f'{path}: found {there}, expected {kind} in ActivityNet JSON with the key '
+    keys = shown(list(content)) if isinstance(content, dict) else type(content).__name__
+    raise CoplError(f'{path}: found {keys}, expected {kind} in ActivityNet JSON with the key '
                     f'{key!r} and videos under it')
 
 def _json_items(path, lists):
@@ -250,7 +250,7 @@ def read_lines(
     with reading(path, 'text'): lines = path.read_text(encoding='utf-8-sig').splitlines()
     return {i: line.strip() for i, line in enumerate(lines, 1) if line.strip()}
 
-# %% ../nbs/30_annotations.ipynb #a6abfb4a
+# %% ../nbs/30_annotations.ipynb #cb5aef39
 def _load_class_files(folder):
     "Ground truth from one text file per class and subset; raises `CoplError` where there is none."
     files = {path: match for path in sorted(folder.glob('*.txt'))
@@ -263,13 +263,13 @@ def _load_class_files(folder):
             for i, line in read_lines(path).items():
                 video, *times = line.split()
                 where = f'{path}, line {i}: video {video!r}'
-                known = videos.setdefault(video, {'subset': subset})
+                first = videos.setdefault(video, {'subset': subset})['subset']
                 if len(times) != 2:
                     raise CoplError(f'{where}: found {shown(line)}, '
                                     'expected a video, its start and its end in seconds')
-                if known['subset'] != subset:
+                if first != subset:
                     raise CoplError(f'{where}: found the subset {subset}, '
-                                    f'expected {known["subset"]} as elsewhere')
+                                    f'expected {first} as elsewhere')
                 yield where, video, {'segment': times, 'label': match[1]}
     return _annotations(str(folder), items(), videos, _hash_files(files))
 
@@ -452,21 +452,21 @@ def matched_names(
                       f'such as {", ".join(map(repr, unclear[0]))}', stacklevel=2)
     return matched
 
-# %% ../nbs/30_annotations.ipynb #5732b10c
+# %% ../nbs/30_annotations.ipynb #4f1a028c
 def duration_problems(
     lengths:Mapping[str, int], # T_i by video
     grid:TimeGrid,
     annotations:Annotations    # videos of unknown duration pass
 )->dict[str, str]:             # video: what is wrong
     "Videos whose annotated duration is over 5 % from that of their snippets."
-    known = annotations.videos.set_index('video').duration.astype(float).reindex(list(lengths))
+    seconds = annotations.videos.set_index('video').duration.astype(float).reindex(list(lengths))
     expected = pd.Series(lengths, dtype=float)*grid.stride/grid.fps
-    off = (known - expected).abs() > np.maximum(.05*known, (grid.window + grid.stride)/grid.fps)
-    return {video: f'video {video!r}: annotated as {known[video]:.1f} s, expected '
+    off = (seconds - expected).abs() > np.maximum(.05*seconds, (grid.window + grid.stride)/grid.fps)
+    return {video: f'video {video!r}: annotated as {seconds[video]:.1f} s, expected '
                    f'{expected[video]:.1f} s from {lengths[video]} snippets, stride {grid.stride} '
-                   f'at {grid.fps:g} fps' for video in known.index[off]}
+                   f'at {grid.fps:g} fps' for video in seconds.index[off]}
 
-# %% ../nbs/30_annotations.ipynb #026748cb
+# %% ../nbs/30_annotations.ipynb #b3a9b2ba
 def time_remarks(
     lengths:Mapping[str, int], # T_i by video
     grid:TimeGrid,             # where the snippets are said to lie
@@ -474,15 +474,15 @@ def time_remarks(
     assumed:bool               # whether nobody has said the grid
 )->Iterator[str]:
     "What is strange about the times of a set; raises `CoplError` for what is impossible."
-    known = annotations.videos.set_index('video').duration.reindex(list(lengths)).astype(float)
+    durations = annotations.videos.set_index('video').duration.astype(float).reindex(list(lengths))
     seconds = {video: grid.duration(n) for video, n in lengths.items()}
     times = annotations.segments[annotations.segments.video.isin(seconds)]
     times = times.assign(features=times.video.map(seconds), snippets=times.video.map(lengths))
-    rescaled = _rescaled(lengths, known.dropna())
-    if rescaled and known.notna().any(): raise CoplError(f'{annotations.source}: {rescaled}')
+    rescaled = _rescaled(lengths, durations.dropna())
+    if rescaled and durations.notna().any(): raise CoplError(f'{annotations.source}: {rescaled}')
     if len(times) > 2: _refuse_units(annotations.source, times, grid, rescaled)
     if rescaled and len(lengths) >= 10: yield rescaled
-    confirmed = abs((known/pd.Series(seconds)).median() - 1) < .05
+    confirmed = abs((durations/pd.Series(seconds)).median() - 1) < .05
     if not assumed or confirmed or len(times) < 10: return
     latest = (times.end/times.features).max()
     stride = round(grid.stride*latest)
@@ -490,12 +490,12 @@ def time_remarks(
         yield (f'no segment ends after {latest:.0%} of its features by stride {grid.stride} at '
                f'{grid.fps:g} fps: is the stride smaller (about {stride} or more)?')
 
-# %% ../nbs/30_annotations.ipynb #5cd50b86
-def _rescaled(lengths, known):
+# %% ../nbs/30_annotations.ipynb #963eb05c
+def _rescaled(lengths, durations):
     "A remark if all videos have as many snippets and their durations are unlike, or unknown."
-    alike = len(known) and ((known/known.median() - 1).abs() > .1).mean() <= .3
+    alike = len(durations) and ((durations/durations.median() - 1).abs() > .1).mean() <= .3
     if len(lengths) < 4 or len({*lengths.values()}) > 1 or alike: return ''
-    last = f' and last {known.min():.1f} to {known.max():.1f} s' if len(known) else ''
+    last = f' and last {durations.min():.1f} to {durations.max():.1f} s' if len(durations) else ''
     return (f'all {len(lengths)} videos have {min(lengths.values())} snippets{last}: if they were '
             'rescaled to that number, no stride holds for all and every time is wrong')
 

@@ -263,16 +263,16 @@ def _read_pattern(features, entries, patterns, place=None):
                               f'{expected(s, video, subset)}' for s in lacking]
         if not lacking: features.parts[video] = {s: parts[s] for s in streams}
 
-# %% ../nbs/31_layouts.ipynb #7b553444
+# %% ../nbs/31_layouts.ipynb #96e82a9a
 def _streams_of(features, fields, known, place):
     "The streams that are wanted, of those that are there next to known ones."
     sure = {f['video'] for f in fields.values() if f['stream'] in known}
-    there = {f['stream'] for f in fields.values()
-             if f['stream'].isidentifier() and (f['video'] in sure or not sure)}
-    passed = [name for name, f in fields.items() if f['stream'] not in there]
+    streams = {f['stream'] for f in fields.values()
+               if f['stream'].isidentifier() and (f['video'] in sure or not sure)}
+    passed = [name for name, f in fields.items() if f['stream'] not in streams]
     if passed:
         features.notes.append(f'{len(passed)} files such as {passed[0]} hold no stream of a video')
-    return features.choose(there, place)
+    return features.choose(streams, place)
 
 def _named_by_splits(features, fields, pattern):
     "{(part, video): {}} by split_train.txt and split_test.txt where there are such, else by files."

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VideoLabel', 'Streams', 'ROLES', 'CoplError', 'shown', 'refuse_doubles', 'TimeGrid', 'paired_iou', 'temporal_iou',
-           'Annotations', 'safe_name', 'as_array', 'two_axes', 'subset_role', 'usual_parts', 'parts_of', 'VideoSet',
-           'let_go', 'unchanging', 'sample_snippets']
+           'Annotations', 'safe_name', 'as_array', 'two_axes', 'subset_role', 'parts_of', 'VideoSet', 'let_go',
+           'unchanging', 'sample_snippets']
 
 # %% ../nbs/02_videos.ipynb #e169b916
 import hashlib
@@ -176,7 +176,7 @@ def two_axes(
     long = tuple(n for n in shape if n != 1)
     return (1,)*(2 - len(long)) + long if len(long) <= 2 else shape
 
-# %% ../nbs/02_videos.ipynb #8f231e50
+# %% ../nbs/02_videos.ipynb #5ab76850
 ROLES = { # what subsets are called
     'train': ('train', 'training', 'trn', 'tr'),
     'val': ('val', 'validation', 'valid', 'dev', 'development'),
@@ -189,10 +189,8 @@ def subset_role(
     name = subset.strip().lower() if isinstance(subset, str) else ''
     return next((role for role, names in ROLES.items() if name in names), None)
 
-def usual_parts(
-    annotated:dict[str, bool],    # subset: whether its videos have segments
-)->tuple[list[str], list[str]]:   # the subsets that train, those that are tested
-    "By the names of subsets; two empty lists where they do not tell."
+def _usual_parts(annotated):
+    "Subsets that train, and that are tested, of {subset: whether it has segments}; or two []."
     of_role = {role: [s for s in annotated if subset_role(s) == role] for role in ROLES}
     only = len(annotated) == 1
     train = of_role['train'] or (of_role['val'] if of_role['test'] or only else [])
@@ -201,7 +199,7 @@ def usual_parts(
     test = next(iter(scored or others), [])
     return (train, test) if train and (test or len(train) == len(annotated)) else ([], [])
 
-# %% ../nbs/02_videos.ipynb #e98800db
+# %% ../nbs/02_videos.ipynb #3fc3f184
 def parts_of(
     videos:'VideoSet',     # with annotations
     train:str|None=None,   # the subset that trains; None: by its name
@@ -215,7 +213,7 @@ def parts_of(
         scored = of_video.index.isin(videos.annotations.segments.video)
     annotated = pd.Series(scored, of_video.index).groupby(of_video, sort=False).any().to_dict()
     if not annotated and train is None and test is None: return ['train']*len(videos)
-    trains, tested = usual_parts(annotated)
+    trains, tested = _usual_parts(annotated)
     if train is not None or test is not None:
         trains, tested = ([] if s is None else _same_subsets(videos.source, annotated, s)
                           for s in (train, test))
@@ -229,7 +227,7 @@ def parts_of(
     others = 'train' if train is None and test is not None else None
     return ['train' if s in trains else 'test' if s in tested else others for s in of_video]
 
-# %% ../nbs/02_videos.ipynb #18d2373e
+# %% ../nbs/02_videos.ipynb #db264a08
 class VideoSet:
     "Untrimmed videos as streams of snippet features; raises `CoplError` where they do not fit."
     def __init__(self,
@@ -399,8 +397,8 @@ class VideoSet:
         seconds = dict(zip(self.names, map(self.grid.duration, self.lengths), strict=True))
         if self.annotations is not None:
             table = self.annotations.videos.dropna(subset='duration')
-            known = zip(table.video, table.duration, strict=True)
-            seconds |= {name: t for name, t in known if name in seconds}
+            annotated = zip(table.video, table.duration, strict=True)
+            seconds |= {name: t for name, t in annotated if name in seconds}
         return {name: float(t) for name, t in seconds.items()}
 
 # %% ../nbs/02_videos.ipynb #15e40e07
