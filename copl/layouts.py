@@ -6,7 +6,7 @@
 __all__ = ['LAYOUTS', 'LayoutName', 'SINGLE', 'I3D_WIDTHS', 'Streams', 'Part', 'Features', 'detect_layout', 'find_videos',
            'write_videos', 'save_rest']
 
-# %% ../nbs/31_layouts.ipynb #c80e837b
+# %% ../nbs/31_layouts.ipynb #94e67c99
 import functools
 import itertools
 import re
@@ -21,8 +21,8 @@ import yaml
 
 from .annotations import read_lines, save_annotations, wtalc_names
 from .arrays import (  # noqa: F401
-    ENDINGS_OF_ARRAYS, FEATURES, PICTURES, TIMES, GridFile, LazyArray, h5py_module, has_grid,
-    in_hdf5, in_order, is_pickle, joined_pictures, load_array, load_grid, open_array, open_dataset,
+    ENDINGS_OF_ARRAYS, FEATURES, PICTURES, TIMES, GridFile, LazyArray, dataset_names, h5py_module,
+    has_grid, in_order, is_pickle, joined_pictures, load_array, load_grid, open_array, open_dataset,
     open_npy, parse_streams, read_grid, reading, refuse_others, tensor_array, times_said,
     torch_content, visible_files)
 from .config import atomic_write
@@ -348,7 +348,7 @@ def _as_array(file, name, x):
     "One entry of an array of objects; raises `CoplError` where it is no array."
     with reading(f'{file}: video {name!r}', 'an array'): return np.asarray(x)
 
-# %% ../nbs/31_layouts.ipynb #fd95bd50
+# %% ../nbs/31_layouts.ipynb #7d32a788
 def _read_hdf5(features, allow_pickle):
     "The datasets of a file and of its groups, whose names are patterns."
     path = features.path
@@ -357,7 +357,7 @@ def _read_hdf5(features, allow_pickle):
         raise CoplError(f'{path}: found {len(files)} HDF5 files, expected one (give its path)')
     file = files[0]
     features.annotations = _truth_of(file.parent)
-    names = in_hdf5(file, _datasets)
+    names = dataset_names(file)
     groups = [name.partition('/')[0] for name in names]
     one_each = len({*groups}) == len(groups) and not features.asked
     by_stream = {g.lower() for g in groups} <= {'rgb', 'flow'}
@@ -367,19 +367,6 @@ def _read_hdf5(features, allow_pickle):
                 Part(file, functools.partial(open_dataset, file, name)))
                for group, name in zip(groups, names, strict=True)]
     _read_pattern(features, entries, (pattern,), lambda name: f'a dataset {name}')
-
-def _datasets(f, group=''):
-    "Names of the datasets in a file and in its groups; raises `CoplError` for a link to elsewhere."
-    h5py = h5py_module()
-    names = []
-    for name in (f'{group}{name}' for name in f[group or '/']):
-        kind = type(f.get(name, getlink=True)).__name__
-        if kind != 'HardLink':
-            raise CoplError(f'{f.filename}: video {name!r} is a {kind} to elsewhere, expected a '
-                            'dataset in this file')
-        if isinstance(f[name], h5py.Dataset): names.append(name)
-        elif not group: names += _datasets(f, f'{name}/')
-    return names
 
 # %% ../nbs/31_layouts.ipynb #58b71e22
 def detect_layout(
