@@ -32,7 +32,6 @@ from copl.annotations import (
     save_detections,
     time_remarks,
 )
-from copl.cli import main
 from copl.config import Config, atomic_write, load_config
 from copl.data import convert_videos, inspect_videos
 from copl.evaluation import average_precision
@@ -40,6 +39,8 @@ from copl.layouts import load_grid
 from copl.plri import spectral_clusters
 from copl.simulation import Simulation, simulate
 from copl.videos import TimeGrid, VideoSet, subset_role
+
+from .small_runs import command
 
 
 def a_set(subsets, scored=True):
@@ -192,11 +193,11 @@ def test_webvtt_holds_the_best_where_detections_overlap(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['d.srt', 'd', 'd.json.gz'])
-def test_another_ending_for_detections_is_refused_with_the_list(tmp_path, name, capsys):
+def test_another_ending_for_detections_is_refused_with_the_list(tmp_path, name):
     endings = 'expected one of .json, .csv, .tsv, .parquet, .eaf, .vtt'
     with pytest.raises(CoplError, match=endings): save_detections(FOUND, tmp_path/name)
-    localize = ['localize', str(tmp_path), 'sim:tiny', '--out', str(tmp_path/name)]
-    assert main(localize) == 1 and endings in capsys.readouterr().err    # before anything is read
+    status, _, err = command('localize', tmp_path, 'sim:tiny', '--out', tmp_path/name)
+    assert status == 1 and endings in err                               # before anything is read
     with pytest.raises(CoplError, match=r"'\.\./b' is not usable as a file name"):
         save_detections(FOUND.replace('b', '../b'), tmp_path/'d.vtt')
 
@@ -358,7 +359,7 @@ def test_inspection_remarks_on_videos_that_hold_little(tmp_path):
     assert '(and 50 more like it)' in line
 
 
-def test_training_and_localization_remark_on_them_too(tmp_path, capsys):
+def test_training_and_localization_remark_on_them_too(tmp_path):
     rng = np.random.default_rng(0)
     usual = {f'v{i}': rng.normal(size=(20, 4)).astype(np.float32) for i in range(8)}
     odd = {'zero': np.zeros((20, 4), np.float32), 'copy': usual['v3'].copy(),
@@ -367,12 +368,12 @@ def test_training_and_localization_remark_on_them_too(tmp_path, capsys):
     odd['nearly'][5, 2] += 1
     (tmp_path/'features').mkdir()
     for name, x in (usual | odd).items(): np.save(tmp_path/f'features/{name}.npy', x)
-    quick = ['--epoch-num', '1', '--iteration-num', '1', '--hidden', '8', '--snippets', '16']
-    assert main(['train', str(tmp_path/'features'), '--n-classes', '2', *quick,
-                 '--out', str(tmp_path/'run')]) == 0
-    trained = capsys.readouterr().err
-    assert main(['localize', str(tmp_path/'run'), str(tmp_path/'features')]) == 0
-    for said in (trained, capsys.readouterr().err):
+    quick = ['--epoch-num', 1, '--iteration-num', 1, '--hidden', 8, '--snippets', 16]
+    features = tmp_path/'features'
+    for args in (['train', features, '--n-classes', 2, *quick, '--out', tmp_path/'run'],
+                 ['localize', tmp_path/'run', features]):
+        status, _, said = command(*args)
+        assert status == 0
         remarks = [line.partition('video ')[2] for line in said.splitlines()
                    if 'warning: ' in line and "video '" in line]
         assert {*remarks} == {"'zero': all features are 0, which are like those of no video",
@@ -397,22 +398,15 @@ def test_groups_without_any_likeness_are_told_in_plain_words():
 
 # The command line
 
-def typed(capsys, *args):
-    "(exit status, standard output, standard error) of a command."
-    capsys.readouterr()
-    status = main([str(a) for a in args])
-    return status, *capsys.readouterr()
-
-
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
     "A finished run on simulated videos, and the videos on disk."
     folder = tmp_path_factory.mktemp('run')
     convert_videos(simulate(Simulation(n_train=24, n_test=12, n_classes=3, dim=8)),
                    folder/'videos', 'folder')
-    assert main(['train', str(folder/'videos'), '--hidden', '8', '--snippets', '16', '--epoch-num',
-                 '2', '--iteration-num', '1', '--stream-norm', '--device', 'cpu', '--n-classes',
-                 '3', '--out', str(folder/'run')]) == 0
+    assert command('train', folder/'videos', '--hidden', 8, '--snippets', 16, '--epoch-num', 2,
+                   '--iteration-num', 1, '--stream-norm', '--device', 'cpu', '--n-classes', 3,
+                   '--out', folder/'run')[0] == 0
     return folder
 
 
@@ -423,59 +417,59 @@ def test_a_run_on_simulated_videos_says_so_and_leaves_no_lock(run):
 
 
 @pytest.mark.parametrize('ending', ['json', 'csv', 'parquet'])
-def test_localize_writes_what_the_ending_says(run, tmp_path, capsys, ending):
+def test_localize_writes_what_the_ending_says(run, tmp_path, ending):
     if ending == 'parquet': pytest.importorskip('pyarrow')
     path = tmp_path/f'found.{ending}'
-    assert typed(capsys, 'localize', run/'run', run/'videos', '--subset', 'test', '--out',
+    assert command('localize', run/'run', run/'videos', '--subset', 'test', '--out',
                  path)[0] == 0
     found = load_detections(path)
     assert len(found) and set(found.video) <= set(load_videos(run/'videos').subset('test').names)
-    status, out, err = typed(capsys, 'evaluate', path, run/'videos', '--json', '-')
+    status, out, err = command('evaluate', path, run/'videos', '--json', '-')
     assert status == 0 and 'subset test' in err and json.loads(out)['mAP']
 
 
-def test_scores_are_tables_of_every_snippet(run, tmp_path, capsys):
-    assert typed(capsys, 'scores', run/'run', run/'videos', '--subset', 'test', '--out',
+def test_scores_are_tables_of_every_snippet(run, tmp_path):
+    assert command('scores', run/'run', run/'videos', '--subset', 'test', '--out',
                  tmp_path/'scores')[0] == 0
     videos = load_videos(run/'videos').subset('test')
     for name, length in zip(videos.names, videos.lengths, strict=True):
         table = pd.read_csv(tmp_path/f'scores/{name}.csv')
         assert len(table) == length and table.A_cs.between(0, 1).all()
         np.testing.assert_allclose(table.filter(regex='^p_').sum(axis=1), 1, atol=1e-4)
-    assert 'exists, expected a new folder' in typed(
-        capsys, 'scores', run/'run', run/'videos', '--out', tmp_path/'scores')[2]
+    assert 'exists, expected a new folder' in command(
+        'scores', run/'run', run/'videos', '--out', tmp_path/'scores')[2]
 
 
-def test_clusters_get_names_by_hand_from_a_table_and_from_annotations(run, tmp_path, capsys):
+def test_clusters_get_names_by_hand_from_a_table_and_from_annotations(run, tmp_path):
     table = tmp_path/'names.csv'
     table.write_text('cluster,name\n1,walk\n')
-    status, out, _ = typed(capsys, 'name', run/'run', '0=long jump', table)
+    status, out, _ = command('name', run/'run', '0=long jump', table)
     assert status == 0 and 'long jump' in out and 'walk' in out
     path = tmp_path/'found.csv'
-    typed(capsys, 'localize', run/'run', run/'videos', '--class-threshold', '0', '--out', path)
+    command('localize', run/'run', run/'videos', '--class-threshold', '0', '--out', path)
     assert {'long jump', 'walk'} <= set(load_detections(path).label)
-    assert 'cluster 7, expected 0 to 2' in typed(capsys, 'name', run/'run', '7=swim')[2]
-    assert "cluster 'x', expected a number" in typed(capsys, 'name', run/'run', 'x=swim')[2]
-    status, out, _ = typed(capsys, 'name', run/'run', '--annotations', run/'videos')
+    assert 'cluster 7, expected 0 to 2' in command('name', run/'run', '7=swim')[2]
+    assert "cluster 'x', expected a number" in command('name', run/'run', 'x=swim')[2]
+    status, out, _ = command('name', run/'run', '--annotations', run/'videos')
     assert status == 0 and 'sim_' in out and 'walk' not in out
 
 
-def test_clusters_are_mapped_to_classes_for_evaluation(run, tmp_path, capsys):
+def test_clusters_are_mapped_to_classes_for_evaluation(run, tmp_path):
     found = pd.DataFrame({'video': load_videos(run/'videos').subset('test').names[:1],
                           'start': 0., 'end': 1., 'label': 'cluster_01', 'score': 1.})
     save_detections(found, tmp_path/'found.json')
     (tmp_path/'map.csv').write_text('cluster,name\n1,no such class\n')
     asked = ['evaluate', tmp_path/'found.json', run/'videos', '--map']
     ignored = '(ignored)'
-    assert ignored in typed(capsys, *asked, tmp_path/'map.csv')[2]
-    assert ignored in typed(capsys, *asked[:-1])[2]
-    assert ignored not in typed(capsys, *asked, run/'run')[2]             # by its videos
+    assert ignored in command(*asked, tmp_path/'map.csv')[2]
+    assert ignored in command(*asked[:-1])[2]
+    assert ignored not in command(*asked, run/'run')[2]             # by its videos
 
 
-def test_quiet_commands_print_nothing_but_errors(run, tmp_path, capsys):
+def test_quiet_commands_print_nothing_but_errors(run, tmp_path):
     asked = ['localize', run/'run', run/'videos', '--out', tmp_path/'found.json']
-    assert typed(capsys, '--quiet', *asked) == (0, '', '')
-    status, out, err = typed(capsys, 'localize', run/'run', 'nowhere', '--quiet')
+    assert command('--quiet', *asked) == (0, '', '')
+    status, out, err = command('localize', run/'run', 'nowhere', '--quiet')
     assert (status, out) == (1, '') and err.startswith('copl: error: nowhere')
 
 
@@ -716,7 +710,7 @@ def test_a_few_short_videos_do_not_make_a_stride(tmp_path):
 
 # Two entries for one key
 
-def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path, capsys):
+def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path):
     one = '"v": {"annotations": []}'
     for text, key in ((f'{{"database": {{{one}, {one}}}}}', 'v'),
                       (f'{{"database": {{{one}}}, "database": {{}}}}', 'database'),
@@ -741,9 +735,9 @@ def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path, capsys):
     with pytest.raises(CoplError, match="gt.csv: column 'start' occurs more than once"):
         load_annotations(tmp_path/'gt.csv')
     (tmp_path/'names.csv').write_text('cluster,name\n1,walk\n01,run\n')
-    assert 'cluster 1 occurs more than once' in typed(capsys, 'name', tmp_path,
+    assert 'cluster 1 occurs more than once' in command('name', tmp_path,
                                                       tmp_path/'names.csv')[2]
-    assert 'cluster 1 occurs more than once' in typed(capsys, 'name', tmp_path, '1=a', '1=b')[2]
+    assert 'cluster 1 occurs more than once' in command('name', tmp_path, '1=a', '1=b')[2]
 
 
 # Ties, and what can never be found
@@ -800,7 +794,7 @@ def test_a_conversion_on_a_full_disk_says_so_too(tmp_path, monkeypatch):
 
 # What is no video
 
-def test_folders_of_videos_pictures_and_pickles_say_the_way(tmp_path, capsys):
+def test_folders_of_videos_pictures_and_pickles_say_the_way(tmp_path):
     for folder, file, said in (
             ('films', 'a.MP4', 'films: these are videos, such as a.MP4, expected features: '
                                'copl extract'),
@@ -810,9 +804,9 @@ def test_folders_of_videos_pictures_and_pickles_say_the_way(tmp_path, capsys):
         (tmp_path/folder/file).parent.mkdir(parents=True)
         (tmp_path/folder/file).write_bytes(b'')
         with pytest.raises(CoplError, match=said): load_videos(tmp_path/folder)
-        status, out, _ = typed(capsys, 'inspect', tmp_path/folder)
+        status, out, _ = command('inspect', tmp_path/folder)
         assert status == 1 and 'annotated' not in out
-        assert 'expected' in typed(capsys, 'train', tmp_path/folder, '--n-classes', 2)[2]
+        assert 'expected' in command('train', tmp_path/folder, '--n-classes', 2)[2]
     with pytest.raises(CoplError, match='these are videos'): load_videos(tmp_path/'films/a.MP4')
 
 

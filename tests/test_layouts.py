@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from copl import CoplError, VideoSet, load_annotations, load_videos, tiny
-from copl.cli import main
 from copl.data import Annotations, TimeGrid, convert_videos, inspect_videos
 from copl.layouts import LAYOUTS, LazyArray, detect_layout, find_videos, parse_streams, save_rest
+
+from .small_runs import command
 
 ONE_ARRAY = ('wtalc', 'joint', 'hdf5', 'plain')
 WRITTEN = [k for k in LAYOUTS if k not in ('plain', 'wtalc')]
@@ -69,12 +70,6 @@ def make(videos, tmp_path):
     return lambda layout: write(videos, layout, tmp_path/layout)
 
 
-def copl(capsys, *args):
-    "(status, output, errors) of a command."
-    status = main([str(a) for a in args])
-    return status, *capsys.readouterr()
-
-
 def same(a, b, annotations=True):
     "Whether two sets hold the same arrays in the same number format, and the same segments."
     assert sorted(a.names) == sorted(b.names) and list(a.streams) == list(b.streams)
@@ -110,16 +105,16 @@ def test_each_layout_is_recognised_and_holds_the_same(tmp_path, layout, widths):
 
 @pytest.mark.parametrize('source', ['wtalc', 'npz_pairs', 'flat'])
 @pytest.mark.parametrize('target', WRITTEN)
-def test_conversion_there_and_back(videos, make, tmp_path, capsys, source, target):
+def test_conversion_there_and_back(videos, make, tmp_path, source, target):
     out = tmp_path/'converted'
-    assert copl(capsys, 'convert', make(source), '--to', target, '--out', out,
+    assert command('convert', make(source), '--to', target, '--out', out,
                 *['--allow-pickle']*(source == 'wtalc'))[0] == 0
     assert same(videos, load_videos(out, layout=target))
 
 
 @pytest.mark.parametrize('layout', ['folder', 'wtalc', 'plain'])
-def test_inspect_says_what_is_there(make, tmp_path, capsys, layout):
-    status, out, _ = copl(capsys, 'inspect', make(layout), '--json', tmp_path/'report.json',
+def test_inspect_says_what_is_there(make, tmp_path, layout):
+    status, out, _ = command('inspect', make(layout), '--json', tmp_path/'report.json',
                           '--allow-pickle')
     report = json.loads((tmp_path/'report.json').read_text())
     assert (status, report['layout'], report['errors'], report['warnings']) == (0, layout, [], [])
@@ -150,8 +145,8 @@ def test_simulated_videos_in_the_layout_of_cola_hold_what_its_loader_reads(tmp_p
     assert seen == len(whole) == 108 and len(list(out.rglob('*.npy'))) == 216
 
 
-def test_conversion_of_one_subset(make, tmp_path, capsys):
-    assert copl(capsys, 'convert', make('folder'), '--to', 'joint', '--out', tmp_path/'part',
+def test_conversion_of_one_subset(make, tmp_path):
+    assert command('convert', make('folder'), '--to', 'joint', '--out', tmp_path/'part',
                 '--subset', 'test')[0] == 0
     assert load_videos(tmp_path/'part').names == ['jump', 'swim']
 
@@ -172,16 +167,16 @@ def test_nothing_is_read_before_it_is_asked_for(make, layout, monkeypatch):
     else: assert reads
 
 
-def test_a_run_on_foreign_layouts(make, tmp_path, capsys):
+def test_a_run_on_foreign_layouts(make, tmp_path):
     quick = ['--n-classes', 2, '--epoch-num', 1, '--iteration-num', 1, '--hidden', 8,
              '--snippets', 8, '--device', 'cpu']
     for layout, switch in (('wtalc', ['--allow-pickle']), ('npz_pairs', [])):
         path = make(layout)
         run = tmp_path/f'run-{layout}'
-        status, _, err = copl(capsys, 'train', path, *quick, '--out', run, *switch)
+        status, _, err = command('train', path, *quick, '--out', run, *switch)
         assert status == 0, err
-        assert copl(capsys, 'localize', run, path, *switch)[0] == 0
-        assert copl(capsys, 'evaluate', run/'localized.json', path, '--subset', 'test',
+        assert command('localize', run, path, *switch)[0] == 0
+        assert command('evaluate', run/'localized.json', path, '--subset', 'test',
                     *switch)[0] == 0
     assert ((tmp_path/'run-wtalc/detections.json').read_bytes() ==
             (tmp_path/'run-npz_pairs/detections.json').read_bytes())
@@ -217,13 +212,13 @@ def poison(x):
     return x
 
 
-def refused(capsys, path, tmp_path, message):
+def refused(path, tmp_path, message):
     "inspect lists the problem and train stops at it, both with status 1; nothing is trained."
-    status, out, _ = copl(capsys, 'inspect', path, '--json', tmp_path/'report.json',
+    status, out, _ = command('inspect', path, '--json', tmp_path/'report.json',
                           '--allow-pickle')
     report = json.loads((tmp_path/'report.json').read_text())
     assert status == 1 and any(message in e for e in report['errors']), report['errors']
-    status, out, err = copl(capsys, 'train', path, '--n-classes', 2, '--out', tmp_path/'run',
+    status, out, err = command('train', path, '--n-classes', 2, '--out', tmp_path/'run',
                             '--allow-pickle')
     assert (status == 1 and err.strip().splitlines()[-1].startswith('copl: error: ') and
             message in err), err
@@ -233,7 +228,7 @@ def refused(capsys, path, tmp_path, message):
 
 @pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('fault', ['nan', 'cut short', 'integers'])
-def test_broken_arrays_are_found_in_each_layout(make, tmp_path, capsys, layout, fault):
+def test_broken_arrays_are_found_in_each_layout(make, tmp_path, layout, fault):
     path = make(layout)
     file = path/ONE[layout][0]
     name = 'calm' if layout == 'flat' else 'dive'
@@ -246,32 +241,32 @@ def test_broken_arrays_are_found_in_each_layout(make, tmp_path, capsys, layout, 
     else:
         file.write_bytes(file.read_bytes()[:-40])
         said = str(file)
-    refused(capsys, path, tmp_path, said)
+    refused(path, tmp_path, said)
 
 
 @pytest.mark.parametrize('layout', ['folder', 'cola', 'npz_pairs', 'suffix', 'flat'])
-def test_a_missing_stream_is_named_unless_others_are_asked_for(make, tmp_path, capsys, layout):
+def test_a_missing_stream_is_named_unless_others_are_asked_for(make, tmp_path, layout):
     path = make(layout)
     (path/ONE[layout][1]).unlink()
-    refused(capsys, path, tmp_path, str(path/ONE[layout][1]))
+    refused(path, tmp_path, str(path/ONE[layout][1]))
     assert load_videos(path, streams='rgb').widths == {'rgb': 3}
 
 
 @pytest.mark.parametrize('layout', ONE_ARRAY)
-def test_widths_must_add_up(make, tmp_path, capsys, layout):
+def test_widths_must_add_up(make, tmp_path, layout):
     path = make(layout)
     rewrite(path/ONE[layout][0], lambda x: x[:, :5])
-    report = refused(capsys, path, tmp_path, "video 'dive': shape (21, 5), expected (snippets, 6) "
+    report = refused(path, tmp_path, "video 'dive': shape (21, 5), expected (snippets, 6) "
                      'for rgb 3 + flow 3')
     assert str(path/ONE[layout][0]) in report['errors'][0]
 
 
 @pytest.mark.parametrize('layout', ['folder', 'npz_pairs'])
-def test_streams_of_different_length_follow_the_named_policy(videos, make, tmp_path, capsys,
+def test_streams_of_different_length_follow_the_named_policy(videos, make, tmp_path,
                                                              layout):
     path = make(layout)
     rewrite(path/ONE[layout][1], lambda x: x[:-1])
-    refused(capsys, path, tmp_path, "'dive': rgb has 21 snippets, flow has 20 snippets")
+    refused(path, tmp_path, "'dive': rgb has 21 snippets, flow has 20 snippets")
     trimmed = load_videos(path, lengths='trim')
     stretched = load_videos(path, lengths='interpolate')
     np.testing.assert_array_equal(trimmed[1][0], videos[1][0][:20])
@@ -294,7 +289,7 @@ class Trap:
 
 @pytest.mark.parametrize('layout', ['folder', 'flat', 'plain', 'npz_pairs', 'wtalc'])
 @pytest.mark.parametrize('disguise', ['array of objects', 'bare pickle'])
-def test_no_pickle_is_loaded_unless_allowed(make, tmp_path, capsys, layout, disguise):
+def test_no_pickle_is_loaded_unless_allowed(make, tmp_path, layout, disguise):
     path = make(layout)
     trap = tmp_path/'sprung'
     file = path/ONE[layout][0]
@@ -302,12 +297,12 @@ def test_no_pickle_is_loaded_unless_allowed(make, tmp_path, capsys, layout, disg
     elif file.suffix == '.npz': np.savez(file, feature=np.array([Trap(trap)]))
     else: np.save(file, np.array([Trap(trap)]), allow_pickle=True)
     for args in (['inspect', path], ['train', path, '--n-classes', 2, '--out', tmp_path/'run']):
-        status, out, err = copl(capsys, *args)
+        status, out, err = command(*args)
         assert status == 1 and str(file) in out + err
         if layout == 'wtalc':
             assert ('allow_pickle=True (--allow-pickle)' in out + err and
                     'copl convert' in out + err)
-    if layout != 'wtalc': copl(capsys, 'inspect', path, '--allow-pickle')
+    if layout != 'wtalc': command('inspect', path, '--allow-pickle')
     assert not trap.exists()
 
 
@@ -331,20 +326,20 @@ def liar(path):
     (lambda p: p.write_bytes(b'no archive'), 'not readable as an npz archive'),
     (liar, 'announces 128 bytes, expected 4096000000000128'),
     (lambda p: np.savez_compressed(p, np.zeros((2**16, 64), 'f4')), 'unpacks to 16777344 bytes')])
-def test_broken_archives(make, tmp_path, capsys, change, message):
+def test_broken_archives(make, tmp_path, change, message):
     path = make('npz_pairs')
     change(path/'v_dive-rgb.npz')
-    refused(capsys, path, tmp_path, message)
+    refused(path, tmp_path, message)
 
 
-def test_hdf5_bombs_and_links_are_refused(make, tmp_path, capsys, monkeypatch):
+def test_hdf5_bombs_and_links_are_refused(make, tmp_path, monkeypatch):
     path = make('hdf5')
     with h5py.File(path/'features.h5', 'a') as f:
         f.create_dataset('bomb', data=np.zeros((2**16, 64), 'f4'), compression='gzip')
-    refused(capsys, path, tmp_path, "video 'bomb' unpacks to 16777216 bytes from")
+    refused(path, tmp_path, "video 'bomb' unpacks to 16777216 bytes from")
     with h5py.File(path/'features.h5', 'a') as f:
         f['leak'] = h5py.ExternalLink('/etc/other.h5', '/x')
-    refused(capsys, path, tmp_path, "video 'leak' is a ExternalLink to elsewhere")
+    refused(path, tmp_path, "video 'leak' is a ExternalLink to elsewhere")
     monkeypatch.setitem(sys.modules, 'h5py', None)
     with pytest.raises(CoplError, match=r"pip install 'copl\[hdf5\]'"): load_videos(path)
 
@@ -360,22 +355,22 @@ def test_hidden_files_are_not_features(make, layout):
 
 
 @pytest.mark.parametrize('name', ['.hidden', '../../secret', '/etc/passwd', '..'])
-def test_names_that_lead_out_of_the_data_are_refused(videos, make, tmp_path, capsys, name):
+def test_names_that_lead_out_of_the_data_are_refused(videos, make, tmp_path, name):
     path = make('cola')
     (path/'split_train.txt').write_text(f'calm\n{name}\n')
-    refused(capsys, path, tmp_path, f'video name {name!r} is not usable')
+    refused(path, tmp_path, f'video name {name!r} is not usable')
     videos.names[0] = name
     for layout in WRITTEN:
         with pytest.raises(CoplError, match='is not usable as a file name'):
             convert_videos(videos, tmp_path/'out'/layout, layout)
 
 
-def test_inspect_lists_all_problems_and_training_the_first(make, tmp_path, capsys):
+def test_inspect_lists_all_problems_and_training_the_first(make, tmp_path):
     path = make('cola')
     for video in ('calm', 'dive'): (path/f'features/train/flow/{video}.npy').unlink()
     rewrite(path/'features/test/rgb/jump.npy', poison)
     rewrite(path/'features/test/flow/swim.npy', lambda x: x[:, :2])
-    errors = refused(capsys, path, tmp_path, "video 'calm' has no flow features")['errors']
+    errors = refused(path, tmp_path, "video 'calm' has no flow features")['errors']
     assert [sum(v in e for e in errors) for v in NAMES] == [1]*4 and len(errors) == 4
     with pytest.raises(CoplError, match='the first of 2 problems'): load_videos(path)
 
@@ -390,7 +385,7 @@ def test_widths_that_differ_are_errors_of_the_odd_one_out(make):
         f"{path}: video 'calm', flow: 2 channels, expected 3 as in most videos"]
 
 
-def test_durations_and_unpaired_videos(make, capsys):
+def test_durations_and_unpaired_videos(make):
     path = make('folder')
     truth = json.loads((path/'annotations.json').read_text())
     truth['database']['dive']['duration'] = 30
@@ -404,16 +399,16 @@ def test_durations_and_unpaired_videos(make, capsys):
     assert [("'away'" in w, "'calm'" in w) for w in report.warnings] == [
         (True, False), (False, True)]
     assert report.videos == {'without subset': 1, 'train': 1, 'test': 2}
-    assert copl(capsys, 'inspect', path)[0] == 1
+    assert command('inspect', path)[0] == 1
 
 
-def test_unknown_folders_and_layouts_and_a_single_file(tmp_path, capsys):
+def test_unknown_folders_and_layouts_and_a_single_file(tmp_path):
     save(tmp_path, alone=X)
     assert load_videos(tmp_path/'alone.npy').names == ['alone']
-    status, out, _ = copl(capsys, 'inspect', tmp_path/'none')
+    status, out, _ = command('inspect', tmp_path/'none')
     assert status == 1 and 'found no folder' in out
     with pytest.raises(CoplError, match="layout is 'colour'"): find_videos(tmp_path, 'colour')
-    assert copl(capsys, 'convert', 'sim:tiny', '--to', 'wtalc', '--out', tmp_path/'w')[0] == 1
+    assert command('convert', 'sim:tiny', '--to', 'wtalc', '--out', tmp_path/'w')[0] == 1
     assert not (tmp_path/'w').exists()
 
 
@@ -478,16 +473,16 @@ def test_what_are_no_streams(given):
 
 
 @pytest.mark.parametrize('streams', ['[rgb, flow]', '3', '{rgb: x}', '{rgb: null}', '{3: 3}', '{}'])
-def test_streams_in_the_grid_that_are_none(make, tmp_path, capsys, streams):
+def test_streams_in_the_grid_that_are_none(make, tmp_path, streams):
     path = make('joint')
     (path/'grid.yaml').write_text(f'streams: {streams}\n')
-    refused(capsys, path, tmp_path, str(path/'grid.yaml'))
+    refused(path, tmp_path, str(path/'grid.yaml'))
 
 
-def test_the_grid_names_a_stream_that_is_not_there(make, tmp_path, capsys):
+def test_the_grid_names_a_stream_that_is_not_there(make, tmp_path):
     path = make('folder')
     for f in (path/'flow').iterdir(): f.unlink()
-    refused(capsys, path, tmp_path, "found the streams rgb, expected 'flow' as grid.yaml says")
+    refused(path, tmp_path, "found the streams rgb, expected 'flow' as grid.yaml says")
     (path/'pose').mkdir()
     for name in NAMES: np.save(path/f'pose/{name}.npy', np.ones((20 + NAMES.index(name), 2)))
     save_rest(path, TimeGrid(), {'rgb': 3}, None)
@@ -621,14 +616,14 @@ def test_videos_that_a_suffix_could_confuse(tmp_path):
 @pytest.mark.parametrize('pattern', [
     '{video}/{stream}.npy', '{stream}/{part}/{video}.npy', 'feat-{video}.npy',
     'i3d/{stream}-{video}-16.npz', '{video}_{stream}'])
-def test_a_pattern_of_ones_own_there_and_back(videos, tmp_path, capsys, pattern):
+def test_a_pattern_of_ones_own_there_and_back(videos, tmp_path, pattern):
     path = convert_videos(videos, tmp_path/'a', pattern)
     file = pattern.format(video='dive', stream='flow', part='train')
     assert (path/(file if '.' in file else f'{file}.npy')).exists()
     assert same(videos, load_videos(path, layout=pattern))
-    status, out, _ = copl(capsys, 'inspect', path, '--layout', pattern)
+    status, out, _ = command('inspect', path, '--layout', pattern)
     assert status == 0 and f'layout       {pattern}' in out and '0 errors, 0 warnings' in out
-    status, out, _ = copl(capsys, 'convert', path, '--layout', pattern, '--to', '{stream}_{video}',
+    status, out, _ = command('convert', path, '--layout', pattern, '--to', '{stream}_{video}',
                           '--out', tmp_path/'b')
     assert status == 0 and same(videos, load_videos(tmp_path/'b'))
 
@@ -695,7 +690,7 @@ def test_real_activitynet(real_data, name, counts):
     assert truth.videos.subset.value_counts().to_dict() == counts and len(truth.classes) == 100
 
 
-def test_inspect_with_the_real_annotations(real_data, tmp_path, capsys):
+def test_inspect_with_the_real_annotations(real_data, tmp_path):
     names = ['video_validation_0000051', 'video_test_0000004']
     truth = load_annotations(real_data('thumos14/wtalc'), allow_pickle=True)
     seconds = truth.videos.set_index('video').duration
