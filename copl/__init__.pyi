@@ -17,7 +17,6 @@ from . import figure_a as figure_a
 from . import figure_b as figure_b
 from . import figures as figures
 from . import has as has
-from . import inspection as inspection
 from . import iocnet as iocnet
 from . import layouts as layouts
 from . import localization as localization

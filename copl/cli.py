@@ -39,8 +39,9 @@ from .config import (
     save_config, world)
 from .annotations import (
     check_ending, load_annotations, load_detections, matched_names, save_detections)
-from .data import LengthPolicy, anet_like, convert_videos, load_videos
-from .inspection import duration_problems, inspect_videos, remarks
+from copl.data import (
+    LengthPolicy, anet_like, convert_videos, duration_problems, inspect_videos, load_videos,
+    remarks)
 from .layouts import LayoutName, find_videos, has_grid, load_grid
 from .simulation import thumos_like, tiny
 from .videos import Annotations, CoplError, TimeGrid, VideoSet, refuse_doubles

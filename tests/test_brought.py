@@ -20,10 +20,8 @@ from copl import (
     COPL,
     CoplError,
     as_videos,
-    estimate_n_classes,
     load_videos,
     mean_average_precision,
-    mean_pooled,
 )
 from copl.annotations import (
     Annotations,
@@ -32,17 +30,17 @@ from copl.annotations import (
     load_detections,
     matched_names,
     save_detections,
-    unused_time,
+    time_remarks,
 )
-from copl.cli import main
 from copl.config import Config, atomic_write, load_config
-from copl.data import convert_videos
+from copl.data import convert_videos, inspect_videos
 from copl.evaluation import average_precision
-from copl.inspection import inspect_videos
 from copl.layouts import load_grid
 from copl.plri import spectral_clusters
 from copl.simulation import Simulation, simulate
 from copl.videos import TimeGrid, VideoSet, subset_role
+
+from .small_runs import command
 
 
 def a_set(subsets, scored=True):
@@ -72,23 +70,19 @@ def test_no_test_video_trains_in_silence(subsets):
     if train: assert (train.names, test.names) == (['v0'], ['v1'])
 
 
-def test_of_three_subsets_one_is_left_out_and_said():
-    with pytest.warns(UserWarning, match='1 videos are in neither'):
-        train, test = a_set(('train', 'val', 'test')).split()
-    assert (train.names, test.names) == (['v0'], ['v2'])
-
-
-def test_videos_without_a_subset_neither_train_nor_are_tested_unless_asked():
+def test_videos_without_a_part_are_left_out_and_said_unless_asked_for():
     videos = a_set(('train', 'test', None))
     with pytest.warns(UserWarning, match='1 videos are in neither'):
         assert videos.split()[0].names == ['v0']
+    with pytest.warns(UserWarning, match='1 videos are in neither'):
+        assert a_set(('train', 'val', 'test')).split()[1].names == ['v2']
     assert a_set((None, 'test', None)).split(test='test')[0].names == ['v0', 'v2']
     assert a_set((None, None)).split()[0].names == ['v0', 'v1']
 
 
 def test_subsets_by_name_are_checked():
     videos = a_set(('train', 'test'))
-    with pytest.raises(CoplError, match="no video is in subset 'dev'; there are 'train', 'test'"):
+    with pytest.raises(CoplError, match="no subset 'dev'; it has 'train', 'test'"):
         videos.split(test='dev')
     with pytest.raises(CoplError, match="'train' cannot both train and be tested"):
         videos.split('train', 'Train')
@@ -108,9 +102,6 @@ def test_a_set_of_test_videos_stays_one_when_converted(tmp_path):
     (['x'], ['y'], {})])
 def test_names_are_matched_where_only_one_video_can_be_meant(names, known, expected):
     assert matched_names(names, known) == expected
-
-
-def test_names_that_could_mean_several_videos_are_told():
     with pytest.warns(UserWarning, match="1 names could mean several videos .* 'ab', 'aB', 'AB'"):
         assert matched_names(['ab', 'aB'], ['AB']) == {}
 
@@ -125,31 +116,28 @@ def test_endings_of_files_in_annotations_find_their_features(tmp_path):
     assert videos.labels() == ['A', 'A'] and videos.names == ['Calm', 'v_dive.mp4']
 
 
-def test_all_errors_of_annotations_are_told_at_once(tmp_path):
-    bad = [{'segment': [2, 1], 'label': 'A'}, {'segment': [0, 'x'], 'label': 'A'},
-           {'segment': [0, 1], 'label': '\x1b[31mred'}]
-    database = {'a': {'annotations': bad}, 'b': {'duration': 0}, 'c': {'subset': 7}}
-    (tmp_path/'gt.json').write_text(json.dumps({'database': database}))
-    with pytest.raises(CoplError) as e: load_annotations(tmp_path/'gt.json')
-    lines = str(e.value).splitlines()
-    assert lines[0] == 'found 5 problems:' and len(lines) == 6 and '\x1b' not in str(e.value)
-    database = {'a': {'annotations': bad[:1]*50}}
-    (tmp_path/'gt.json').write_text(json.dumps({'database': database}))
-    with pytest.raises(CoplError, match='... and 30 more'): load_annotations(tmp_path/'gt.json')
-
-
-def test_labels_that_differ_in_blanks_or_case_are_remarked_on(tmp_path):
-    items = [{'segment': [0, 1], 'label': s} for s in ('Long Jump', 'LongJump', 'longjump', 'Golf')]
-    (tmp_path/'gt.json').write_text(json.dumps({'database': {'a': {'annotations': items}}}))
-    with pytest.warns(UserWarning, match="'Long Jump', 'LongJump', 'longjump' differ only in"):
+@pytest.mark.parametrize(('entry', 'said'), [
+    ({'annotations': [{'segment': [2, 1], 'label': 'A'}]}, r'\[2, 1\] ends before it starts'),
+    ({'annotations': [{'segment': [0, 'x'], 'label': 'A'}]}, "segment: found 'x', expected a num"),
+    ({'annotations': [{'segment': [0, 1], 'label': '\x1b[31mred'}]}, r"label is '\\x1b"),
+    ({'annotations': [{'segment': 3, 'label': 'A'}]}, 'segment is 3'),
+    ({'annotations': 3}, 'found 3, expected a list'), (3, 'found 3, expected a dictionary'),
+    ({'duration': 0}, 'duration is 0, expected more than 0 seconds'),
+    ({'subset': 7}, 'subset is 7, expected text')])
+def test_errors_of_annotations_name_the_video_and_the_value(tmp_path, entry, said):
+    (tmp_path/'gt.json').write_text(json.dumps({'database': {'a': entry}}))
+    with pytest.raises(CoplError, match=f"gt.json: video 'a'.*{said}"):
         load_annotations(tmp_path/'gt.json')
 
 
-def test_a_byte_order_mark_is_no_content(tmp_path):
+def test_byte_order_marks_and_labels_that_are_nearly_the_same(tmp_path):
     (tmp_path/'Diving_test.txt').write_text('\ufeffdive_1 3 5\n', encoding='utf-8')
     assert load_annotations(tmp_path).segments.video.tolist() == ['dive_1']
-    (tmp_path/'gt.json').write_text('\ufeff{"database": {"a": {}}}', encoding='utf-8')
-    assert load_annotations(tmp_path/'gt.json').videos.video.tolist() == ['a']
+    items = [{'segment': [0, 1], 'label': s} for s in ('Long Jump', 'LongJump', 'longjump', 'Golf')]
+    text = json.dumps({'database': {'a': {'annotations': items}}})
+    (tmp_path/'gt.json').write_text('\ufeff' + text, encoding='utf-8')
+    with pytest.warns(UserWarning, match="'Long Jump', 'LongJump', 'longjump' differ only in"):
+        assert load_annotations(tmp_path/'gt.json').videos.video.tolist() == ['a']
 
 
 def detections(*rows):
@@ -205,11 +193,11 @@ def test_webvtt_holds_the_best_where_detections_overlap(tmp_path):
 
 
 @pytest.mark.parametrize('name', ['d.srt', 'd', 'd.json.gz'])
-def test_another_ending_for_detections_is_refused_with_the_list(tmp_path, name, capsys):
+def test_another_ending_for_detections_is_refused_with_the_list(tmp_path, name):
     endings = 'expected one of .json, .csv, .tsv, .parquet, .eaf, .vtt'
     with pytest.raises(CoplError, match=endings): save_detections(FOUND, tmp_path/name)
-    localize = ['localize', str(tmp_path), 'sim:tiny', '--out', str(tmp_path/name)]
-    assert main(localize) == 1 and endings in capsys.readouterr().err    # before anything is read
+    status, _, err = command('localize', tmp_path, 'sim:tiny', '--out', tmp_path/name)
+    assert status == 1 and endings in err                               # before anything is read
     with pytest.raises(CoplError, match=r"'\.\./b' is not usable as a file name"):
         save_detections(FOUND.replace('b', '../b'), tmp_path/'d.vtt')
 
@@ -221,9 +209,6 @@ def test_a_table_of_detections_says_what_is_wrong(tmp_path):
     (tmp_path/'d.csv').write_text('video,start,end,label,score\na,0,1,A,high\n')
     with pytest.raises(CoplError, match=r"row 2: video 'a', score: found 'high', expected a n"):
         load_detections(tmp_path/'d.csv')
-
-
-def test_a_score_that_is_no_number_is_called_a_score(tmp_path):
     item = {'segment': [0, 1], 'label': 'A', 'score': 'high'}
     (tmp_path/'d.json').write_text(json.dumps({'results': {'a': [item]}}))
     with pytest.raises(CoplError, match="score: found 'high', expected a number$"):
@@ -250,13 +235,6 @@ def test_detections_beyond_the_end_of_a_video_are_counted():
     with pytest.warns(UserWarning, match='2 detections that end after the end of their video'):
         mean_average_precision(detections(('a', 0, 10.4, 'A', .5), ('a', 0, 12, 'A', .4),
                                           ('a', 99, 120, 'A', .4)), truth)
-
-
-def test_annotations_are_equal_by_their_tables():
-    one = truth_of(('a', 0, 1, 'A'))
-    other = truth_of(('a', 0, 1, 'A'))
-    assert one == other and hash(one) == hash(other) and len({one, other}) == 1
-    assert one != truth_of(('a', 0, 2, 'A')) and one != 'a'
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='permissions are others there')
@@ -296,15 +274,23 @@ def timed(folder, factor=1., stride=16, snippets=94):
     return folder
 
 
-@pytest.mark.parametrize(('factor', 'what'), [
-    (25, 'look like frames'), (25/16, 'look like snippets'), (1000, 'look like milliseconds'),
-    (1/60, 'look like fractions')])
-def test_times_in_other_units_are_refused(tmp_path, factor, what):
-    timed(tmp_path/'right')
-    load_videos(tmp_path/'right')
-    path = timed(tmp_path/'wrong', factor)
-    with pytest.raises(CoplError, match=what): load_videos(path)
-    assert any(what in e for e in inspect_videos(path).errors)
+@pytest.mark.parametrize(('factor', 'unit'), [
+    (25, 'frames'), (25/16, 'snippets'), (1000, 'milliseconds'), (1/60, 'fractions'),
+    (1e6, 'microseconds'), (9e4, 'ticks of 1/90000 s'), (100, 'hundredths'), (1e9, 'nanoseconds'),
+    (1/60, 'minutes'), (1/3600, 'hours'), (3e7, 'no unit of time explains them')])
+@pytest.mark.parametrize('durations', [False, True])
+def test_times_in_other_units_are_refused(tmp_path, factor, unit, durations):
+    path = timed(tmp_path/'a', factor)
+    if durations:
+        truth = json.loads((path/'annotations.json').read_text())
+        for i, entry in enumerate(truth['database'].values()): entry['duration'] = (94 + i)*.64
+        (path/'annotations.json').write_text(json.dumps(truth))
+    with pytest.raises(CoplError, match=unit) as e: load_videos(path)
+    report = inspect_videos(path)
+    said = [str(e.value), *report.errors, *report.warnings]
+    assert any(unit in e for e in report.errors)
+    assert not any('is the stride smaller' in s for s in said), said
+    if unit not in ('frames', 'snippets'): assert not any('stride is about' in s for s in said)
 
 
 def test_a_stride_that_does_not_match_is_refused_or_remarked_on(tmp_path):
@@ -324,14 +310,12 @@ def test_a_stride_that_does_not_match_is_refused_or_remarked_on(tmp_path):
 
 
 def test_long_quiet_ends_are_believed_where_durations_confirm_the_grid(tmp_path):
-    path = timed(tmp_path/'4', stride=4)
-    truth = json.loads((path/'annotations.json').read_text())
-    videos = load_annotations(path/'annotations.json')
-    lengths = dict.fromkeys(truth['database'], 400)
-    assert 'is the stride smaller' in unused_time(lengths, TimeGrid(), videos)
-    for duration, said in ((256., False), (64., True)):
-        videos.videos['duration'] = duration
-        assert bool(unused_time(lengths, TimeGrid(), videos)) == said
+    truth = load_annotations(timed(tmp_path/'4', stride=4)/'annotations.json')
+    lengths = {f'v{i}': 400 + i for i in range(10)}
+    for duration, said in ((np.nan, True), (256., False), (64., True)):
+        truth.videos['duration'] = duration
+        found = ''.join(time_remarks(lengths, TimeGrid(), truth, assumed=True))
+        assert ('is the stride smaller' in found) == said
 
 
 def test_a_few_segments_beyond_the_end_are_no_reason_to_refuse(tmp_path):
@@ -369,9 +353,13 @@ def test_inspection_remarks_on_videos_that_hold_little(tmp_path):
     assert "'zero': all features are 0" in found and "'still': every snippet is the same" in found
     assert "'copy': the same features as video 'a'" in found
     assert 'features of flow are 100 times as large as those of rgb' in found
+    for path in [tmp_path/f'{s}/v{i}.npy' for s in ('rgb', 'flow') for i in range(50)]:
+        np.save(path, 0*x)
+    line, = [s for s in str(inspect_videos(tmp_path)).splitlines() if 'all features are 0' in s]
+    assert '(and 50 more like it)' in line
 
 
-def test_training_and_localization_remark_on_them_too(tmp_path, capsys):
+def test_training_and_localization_remark_on_them_too(tmp_path):
     rng = np.random.default_rng(0)
     usual = {f'v{i}': rng.normal(size=(20, 4)).astype(np.float32) for i in range(8)}
     odd = {'zero': np.zeros((20, 4), np.float32), 'copy': usual['v3'].copy(),
@@ -380,27 +368,18 @@ def test_training_and_localization_remark_on_them_too(tmp_path, capsys):
     odd['nearly'][5, 2] += 1
     (tmp_path/'features').mkdir()
     for name, x in (usual | odd).items(): np.save(tmp_path/f'features/{name}.npy', x)
-    quick = ['--epoch-num', '1', '--iteration-num', '1', '--hidden', '8', '--snippets', '16']
-    assert main(['train', str(tmp_path/'features'), '--n-classes', '2', *quick,
-                 '--out', str(tmp_path/'run')]) == 0
-    trained = capsys.readouterr().err
-    assert main(['localize', str(tmp_path/'run'), str(tmp_path/'features')]) == 0
-    for said in (trained, capsys.readouterr().err):
+    quick = ['--epoch-num', 1, '--iteration-num', 1, '--hidden', 8, '--snippets', 16]
+    features = tmp_path/'features'
+    for args in (['train', features, '--n-classes', 2, *quick, '--out', tmp_path/'run'],
+                 ['localize', tmp_path/'run', features]):
+        status, _, said = command(*args)
+        assert status == 0
         remarks = [line.partition('video ')[2] for line in said.splitlines()
                    if 'warning: ' in line and "video '" in line]
         assert {*remarks} == {"'zero': all features are 0, which are like those of no video",
                               "'v3': the same features as video 'copy'",
                               "'still': every snippet is the same, nothing can be localized in it"}
         assert 'nearly' not in said and 'waits' not in said
-
-
-def test_one_cause_in_many_videos_is_one_line(tmp_path):
-    (tmp_path/'rgb').mkdir()
-    for i in range(50): np.save(tmp_path/f'rgb/v{i}.npy', np.zeros((4, 3), np.float32))
-    found = inspect_videos(tmp_path)
-    assert len(found.warnings) == 50
-    lines = [line for line in str(found).splitlines() if line.startswith('warning')]
-    assert len(lines) == 1 and '(and 49 more like it)' in lines[0]
 
 
 def test_few_videos_that_differ_cannot_make_more_clusters():
@@ -419,96 +398,79 @@ def test_groups_without_any_likeness_are_told_in_plain_words():
 
 # The command line
 
-def typed(capsys, *args):
-    "(exit status, standard output, standard error) of a command."
-    capsys.readouterr()
-    status = main([str(a) for a in args])
-    return status, *capsys.readouterr()
-
-
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
     "A finished run on simulated videos, and the videos on disk."
     folder = tmp_path_factory.mktemp('run')
     convert_videos(simulate(Simulation(n_train=24, n_test=12, n_classes=3, dim=8)),
                    folder/'videos', 'folder')
-    assert main(['train', str(folder/'videos'), '--hidden', '8', '--snippets', '16', '--epoch-num',
-                 '2', '--iteration-num', '1', '--stream-norm', '--device', 'cpu', '--n-classes',
-                 '3', '--out', str(folder/'run')]) == 0
+    assert command('train', folder/'videos', '--hidden', 8, '--snippets', 16, '--epoch-num', 2,
+                   '--iteration-num', 1, '--stream-norm', '--device', 'cpu', '--n-classes', 3,
+                   '--out', folder/'run')[0] == 0
     return folder
 
 
-def test_what_is_simulated_stays_simulated_when_converted(run):
+def test_a_run_on_simulated_videos_says_so_and_leaves_no_lock(run):
     assert load_videos(run/'videos').simulated
     assert json.loads((run/'run/metrics.json').read_text())['data']['simulated'] is True
-
-
-def test_a_finished_run_leaves_no_lock(run):
     assert not [p.name for p in (run/'run').iterdir() if p.name.startswith('.')]
 
 
 @pytest.mark.parametrize('ending', ['json', 'csv', 'parquet'])
-def test_localize_writes_what_the_ending_says(run, tmp_path, capsys, ending):
+def test_localize_writes_what_the_ending_says(run, tmp_path, ending):
     if ending == 'parquet': pytest.importorskip('pyarrow')
     path = tmp_path/f'found.{ending}'
-    assert typed(capsys, 'localize', run/'run', run/'videos', '--subset', 'test', '--out',
+    assert command('localize', run/'run', run/'videos', '--subset', 'test', '--out',
                  path)[0] == 0
     found = load_detections(path)
     assert len(found) and set(found.video) <= set(load_videos(run/'videos').subset('test').names)
-    status, out, err = typed(capsys, 'evaluate', path, run/'videos', '--json', '-')
+    status, out, err = command('evaluate', path, run/'videos', '--json', '-')
     assert status == 0 and 'subset test' in err and json.loads(out)['mAP']
 
 
-def test_scores_are_tables_of_every_snippet(run, tmp_path, capsys):
-    assert typed(capsys, 'scores', run/'run', run/'videos', '--subset', 'test', '--out',
+def test_scores_are_tables_of_every_snippet(run, tmp_path):
+    assert command('scores', run/'run', run/'videos', '--subset', 'test', '--out',
                  tmp_path/'scores')[0] == 0
     videos = load_videos(run/'videos').subset('test')
     for name, length in zip(videos.names, videos.lengths, strict=True):
         table = pd.read_csv(tmp_path/f'scores/{name}.csv')
         assert len(table) == length and table.A_cs.between(0, 1).all()
         np.testing.assert_allclose(table.filter(regex='^p_').sum(axis=1), 1, atol=1e-4)
-    assert 'exists, expected a new folder' in typed(
-        capsys, 'scores', run/'run', run/'videos', '--out', tmp_path/'scores')[2]
+    assert 'exists, expected a new folder' in command(
+        'scores', run/'run', run/'videos', '--out', tmp_path/'scores')[2]
 
 
-def test_clusters_get_names_by_hand_from_a_table_and_from_annotations(run, tmp_path, capsys):
+def test_clusters_get_names_by_hand_from_a_table_and_from_annotations(run, tmp_path):
     table = tmp_path/'names.csv'
     table.write_text('cluster,name\n1,walk\n')
-    status, out, _ = typed(capsys, 'name', run/'run', '0=long jump', table)
+    status, out, _ = command('name', run/'run', '0=long jump', table)
     assert status == 0 and 'long jump' in out and 'walk' in out
     path = tmp_path/'found.csv'
-    typed(capsys, 'localize', run/'run', run/'videos', '--class-threshold', '0', '--out', path)
+    command('localize', run/'run', run/'videos', '--class-threshold', '0', '--out', path)
     assert {'long jump', 'walk'} <= set(load_detections(path).label)
-    assert 'cluster 7, expected 0 to 2' in typed(capsys, 'name', run/'run', '7=swim')[2]
-    assert "cluster 'x', expected a number" in typed(capsys, 'name', run/'run', 'x=swim')[2]
-    status, out, _ = typed(capsys, 'name', run/'run', '--annotations', run/'videos')
+    assert 'cluster 7, expected 0 to 2' in command('name', run/'run', '7=swim')[2]
+    assert "cluster 'x', expected a number" in command('name', run/'run', 'x=swim')[2]
+    status, out, _ = command('name', run/'run', '--annotations', run/'videos')
     assert status == 0 and 'sim_' in out and 'walk' not in out
 
 
-def test_clusters_are_mapped_to_classes_for_evaluation(run, tmp_path, capsys):
+def test_clusters_are_mapped_to_classes_for_evaluation(run, tmp_path):
     found = pd.DataFrame({'video': load_videos(run/'videos').subset('test').names[:1],
                           'start': 0., 'end': 1., 'label': 'cluster_01', 'score': 1.})
     save_detections(found, tmp_path/'found.json')
     (tmp_path/'map.csv').write_text('cluster,name\n1,no such class\n')
     asked = ['evaluate', tmp_path/'found.json', run/'videos', '--map']
     ignored = '(ignored)'
-    assert ignored in typed(capsys, *asked, tmp_path/'map.csv')[2]
-    assert ignored in typed(capsys, *asked[:-1])[2]
-    assert ignored not in typed(capsys, *asked, run/'run')[2]             # by its videos
+    assert ignored in command(*asked, tmp_path/'map.csv')[2]
+    assert ignored in command(*asked[:-1])[2]
+    assert ignored not in command(*asked, run/'run')[2]             # by its videos
 
 
-def test_quiet_commands_print_nothing_but_errors(run, tmp_path, capsys):
+def test_quiet_commands_print_nothing_but_errors(run, tmp_path):
     asked = ['localize', run/'run', run/'videos', '--out', tmp_path/'found.json']
-    assert typed(capsys, '--quiet', *asked) == (0, '', '')
-    status, out, err = typed(capsys, 'localize', run/'run', 'nowhere', '--quiet')
+    assert command('--quiet', *asked) == (0, '', '')
+    status, out, err = command('localize', run/'run', 'nowhere', '--quiet')
     assert (status, out) == (1, '') and err.startswith('copl: error: nowhere')
-
-
-def test_one_file_is_a_set_of_one_video(tmp_path, capsys):
-    np.save(tmp_path/'alone.npy', np.random.default_rng(0).random((9, 4), np.float32))
-    status, out, _ = typed(capsys, 'inspect', tmp_path/'alone.npy')
-    assert status == 0 and 'alone' in out + str(load_videos(tmp_path/'alone.npy').names)
-    assert load_videos(tmp_path/'alone.npy').lengths.tolist() == [9]
 
 
 def test_a_folder_of_a_run_loads_and_other_types_are_told(run):
@@ -693,7 +655,7 @@ def test_times_beside_that_are_none(tmp_path, times):
         load_videos(tmp_path)
 
 
-def test_a_duration_in_an_archive_is_compared(tmp_path):
+def test_what_archives_say_of_time_is_compared(tmp_path):
     for i in range(3): np.savez(tmp_path/f'{i}.npz', feats=np.ones((40, 3), 'f4'), duration=90.)
     with pytest.warns(UserWarning, match="3 durations .* '0': annotated as 90.0 s, expected 25.6"):
         load_videos(tmp_path)
@@ -713,7 +675,9 @@ def test_ground_truth_from_tables(tmp_path):
     first = as_annotations(table)
     assert first.videos.to_dict('list') == {'video': ['001', 'b'], 'subset': ['train', 'test'],
                                             'duration': [9., pytest.approx(np.nan, nan_ok=True)]}
-    for ending in ('csv', 'tsv'): assert load_annotations(tmp_path/f'a.{ending}') == first
+    for ending in ('csv', 'tsv'):
+        truth = load_annotations(tmp_path/f'a.{ending}')
+        assert truth.segments.equals(first.segments) and truth.videos.equals(first.videos)
     assert len(load_annotations(tmp_path/'a.csv', subset='test').segments) == 1
 
 
@@ -728,29 +692,11 @@ def test_ground_truth_from_tables(tmp_path):
 def test_other_files_of_annotations_are_told_what_can_be_read(tmp_path, name, text, said):
     (tmp_path/name).write_text(text)
     with pytest.raises(CoplError, match=said): load_annotations(tmp_path/name)
-
-
-def test_no_annotations_of_another_type():
     with pytest.raises(CoplError, match='annotations: found int, expected a path, or a table'):
         as_annotations(3)
 
 
 # Units of time
-
-@pytest.mark.parametrize(('factor', 'unit'), [
-    (1e6, 'microseconds'), (9e4, 'ticks of 1/90000 s'), (100, 'hundredths'), (1e9, 'nanoseconds'),
-    (1/60, 'minutes'), (1/3600, 'hours'), (3e7, 'no unit of time explains them')])
-@pytest.mark.parametrize('durations', [False, True])
-def test_units_are_named_and_no_stride_that_no_option_takes(tmp_path, factor, unit, durations):
-    path = timed(tmp_path/'a', factor)
-    if durations:
-        truth = json.loads((path/'annotations.json').read_text())
-        for i, entry in enumerate(truth['database'].values()): entry['duration'] = (94 + i)*.64
-        (path/'annotations.json').write_text(json.dumps(truth))
-    with pytest.raises(CoplError, match=unit) as e: load_videos(path)
-    said = [str(e.value), *inspect_videos(path).errors, *inspect_videos(path).warnings]
-    assert not any('stride is about' in s or 'is the stride smaller' in s for s in said), said
-
 
 def test_a_few_short_videos_do_not_make_a_stride(tmp_path):
     path = timed(tmp_path/'a')
@@ -764,7 +710,7 @@ def test_a_few_short_videos_do_not_make_a_stride(tmp_path):
 
 # Two entries for one key
 
-def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path, capsys):
+def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path):
     one = '"v": {"annotations": []}'
     for text, key in ((f'{{"database": {{{one}, {one}}}}}', 'v'),
                       (f'{{"database": {{{one}}}, "database": {{}}}}', 'database'),
@@ -789,9 +735,9 @@ def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path, capsys):
     with pytest.raises(CoplError, match="gt.csv: column 'start' occurs more than once"):
         load_annotations(tmp_path/'gt.csv')
     (tmp_path/'names.csv').write_text('cluster,name\n1,walk\n01,run\n')
-    assert 'cluster 1 occurs more than once' in typed(capsys, 'name', tmp_path,
+    assert 'cluster 1 occurs more than once' in command('name', tmp_path,
                                                       tmp_path/'names.csv')[2]
-    assert 'cluster 1 occurs more than once' in typed(capsys, 'name', tmp_path, '1=a', '1=b')[2]
+    assert 'cluster 1 occurs more than once' in command('name', tmp_path, '1=a', '1=b')[2]
 
 
 # Ties, and what can never be found
@@ -848,7 +794,7 @@ def test_a_conversion_on_a_full_disk_says_so_too(tmp_path, monkeypatch):
 
 # What is no video
 
-def test_folders_of_videos_pictures_and_pickles_say_the_way(tmp_path, capsys):
+def test_folders_of_videos_pictures_and_pickles_say_the_way(tmp_path):
     for folder, file, said in (
             ('films', 'a.MP4', 'films: these are videos, such as a.MP4, expected features: '
                                'copl extract'),
@@ -858,9 +804,9 @@ def test_folders_of_videos_pictures_and_pickles_say_the_way(tmp_path, capsys):
         (tmp_path/folder/file).parent.mkdir(parents=True)
         (tmp_path/folder/file).write_bytes(b'')
         with pytest.raises(CoplError, match=said): load_videos(tmp_path/folder)
-        status, out, _ = typed(capsys, 'inspect', tmp_path/folder)
+        status, out, _ = command('inspect', tmp_path/folder)
         assert status == 1 and 'annotated' not in out
-        assert 'expected' in typed(capsys, 'train', tmp_path/folder, '--n-classes', 2)[2]
+        assert 'expected' in command('train', tmp_path/folder, '--n-classes', 2)[2]
     with pytest.raises(CoplError, match='these are videos'): load_videos(tmp_path/'films/a.MP4')
 
 
@@ -929,12 +875,6 @@ def test_axes_of_length_one_are_dropped_and_said(tmp_path, shape, form):
     if form != 'list': assert not inspect_videos(tmp_path).errors
 
 
-def test_two_long_axes_too_many_are_no_features(tmp_path):
-    np.save(tmp_path/'a.npy', np.ones((2, 5, 4), 'f4'))
-    with pytest.raises(CoplError, match=r'shape \(2, 5, 4\), expected \(snippets, channels\)'):
-        load_videos(tmp_path)
-
-
 # One door
 
 def arrays_of(n=6):
@@ -994,19 +934,12 @@ def test_annotations_of_arrays_are_checked_as_those_of_files_are():
     for wrong, said in ((table.drop(columns='label'), 'expected video, start, end and label'),
                         (table.assign(end=1e9), 'segments end after their features'),
                         (table.assign(video='w'), 'none of its 1 videos'),
-                        (table.assign(start=5.), 'found 6 problems')):
+                        (table.assign(start=5.), 'ends before it starts')):
         with pytest.raises(CoplError, match=said): as_videos(x, wrong)
     with pytest.raises(CoplError, match=r'annotations of type DataFrame.*as_videos takes a table'):
         VideoSet(list(x), list(x.values()), annotations=table)
-    with pytest.raises(CoplError, match="no video 'v33', expected one of its 6 videos, did you me"):
+    with pytest.raises(CoplError, match="no video 'v33', expected one of its 6 videos"):
         as_videos(x)['v33']
     with pytest.raises(CoplError, match='found the options layout, expected them for a path'):
         as_videos(x, layout='joint')
     assert as_videos(x, table.assign(fps=50.)).grid.fps == 50
-
-
-def test_the_number_of_classes_of_whatever_is_a_set_of_videos(tmp_path):
-    x = arrays_of(20)
-    for name, a in x.items(): np.save(tmp_path/f'{name}.npy', a)
-    number = estimate_n_classes(mean_pooled(as_videos(x)))
-    assert number == estimate_n_classes(x) == estimate_n_classes(tmp_path)
