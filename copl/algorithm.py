@@ -18,7 +18,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from .config import Config, generator, named, torch_seed
+from .config import Config, named
+from .files import generator, torch_seed
 from .has import ATTENTIONS, Attention, attention_uniform, global_features
 from .iocnet import (
     Dropout, Outputs, build_network, film, full_length, reach_of, shift, shifted_channels,

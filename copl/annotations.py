@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from .arrays import as_text, load_array
-from .config import atomic_write
+from .files import atomic_write
 from .videos import (  # noqa: F401
     Annotations, CoplError, TimeGrid, refuse_doubles, safe_name, shown)
 

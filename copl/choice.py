@@ -23,9 +23,8 @@ from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
 from .algorithm import taking_part
-from .config import (
-    PRESETS, Config, atomic_write, config_from_dict, config_to_dict, find_device, named,
-    save_config, world)
+from .config import PRESETS, Config, config_from_dict, config_to_dict, named, save_config
+from .files import atomic_write, find_device, world
 from .estimator import COPL, data_hash, one_run, same_run
 from .trust import best_run, between_runs, verdict
 from .videos import CoplError, VideoSet, shown

@@ -34,9 +34,8 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional
 
 # %% ../nbs/41_cli.ipynb #da9919a6
 import copl
-from .config import (
-    PRESETS, Config, Score, atomic_write, config_from_dict, config_to_dict, find_device, read_yaml,
-    save_config, world)
+from .config import PRESETS, Config, Score, config_from_dict, config_to_dict, save_config
+from .files import atomic_write, find_device, read_yaml, world
 from .annotations import (
     check_ending, load_annotations, load_detections, matched_names, save_detections)
 from .data import LengthPolicy, anet_like, convert_videos, load_videos

@@ -26,7 +26,7 @@ import pandas as pd
 from .annotations import (  # noqa: F401
     as_annotations, check_times, duration_problems, load_annotations, load_detections,
     matched_names, rescaled_remark, save_annotations, save_detections, unused_time)
-from .config import atomic_write, cache_folder, no_room, progress
+from .files import atomic_write, cache_folder, no_room, progress
 from .layouts import (
     LAYOUTS, LayoutName, LazyArray, Streams, find_videos, has_grid, is_simulated, load_grid,
     save_rest, visible_files, write_videos)

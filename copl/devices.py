@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
-from .config import world
+from .files import world
 from .videos import CoplError, shown
 
 # %% ../nbs/20_devices.ipynb #84503cf8

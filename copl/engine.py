@@ -19,7 +19,8 @@ from torch import nn
 from .algorithm import (
     Pseudolabels, Round, Sample, at_rows, given_labels, minibatches, new_learner, pseudolabels,
     sampled, seeded, softened, taking_part)
-from .config import Config, generator, named, torch_seed, world
+from .config import Config, named
+from .files import generator, torch_seed, world
 from .devices import from_first, in_shares, launch, matmul_dtype
 from .has import ATTENTIONS, Attention, attention_uniform
 from .iocnet import Dropout, build_network, reach_of, shifted_channels, update_teacher

@@ -30,9 +30,8 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 
 from .algorithm import given_labels, taking_part
-from .config import (
-    Config, LocalizeConfig, TrainConfig, atomic_write, config_from_dict, config_to_dict,
-    find_device, progress, world)
+from .config import Config, LocalizeConfig, TrainConfig, config_from_dict, config_to_dict
+from .files import atomic_write, find_device, progress, world
 from .devices import from_first, in_shares, launch, on_fixed_threads
 from .engine import (
     Parts, load_weights, new_state, shared_description, state_from_dict, state_to_dict, train)

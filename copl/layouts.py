@@ -24,7 +24,7 @@ from .annotations import ENDINGS, save_annotations
 from .arrays import (  # noqa: F401
     ENDINGS_OF_ARRAYS, FEATURES, TIMES, LazyArray, as_text, h5py_module, in_hdf5, is_pickle,
     load_array, open_array, open_dataset, open_npy, tensor_array, times_said, torch_content)
-from .config import atomic_write, read_yaml
+from .files import atomic_write, read_yaml
 from .videos import (
     Annotations, CoplError, TimeGrid, refuse_doubles, safe_name, shown, two_axes)
 

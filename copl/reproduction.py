@@ -19,7 +19,8 @@ from typing import Literal
 import pandas as pd
 
 # %% ../nbs/58_reproduction.ipynb #266b5f77
-from .config import PRESETS, atomic_write
+from .config import PRESETS
+from .files import atomic_write
 from .experiments import Scale, kept, measure, world_of
 from .figure_a import confidence_counts, confidence_facts, confidence_figure
 from .figure_b import feature_spaces, silhouettes_table, spaces_figure

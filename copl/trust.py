@@ -18,7 +18,8 @@ from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
 from .algorithm import class_probabilities, taking_part, video_feature
-from .config import Config, generator, named
+from .config import Config, named
+from .files import generator
 from .has import (
     ATTENTIONS, Attention, above_median, class_agnostic_attention, class_specific_attention,
     global_features)

@@ -35,9 +35,10 @@ from copl.annotations import (
     unused_time,
 )
 from copl.cli import main
-from copl.config import Config, atomic_write, load_config
+from copl.config import Config, load_config
 from copl.data import convert_videos
 from copl.evaluation import average_precision
+from copl.files import atomic_write
 from copl.inspection import inspect_videos
 from copl.layouts import load_grid
 from copl.plri import spectral_clusters

@@ -15,10 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from copl import COPL, CoplError, algorithm_1, spectral_clusters, tiny
-from copl import config as config_module
+from copl import files as files_module
 from copl.algorithm import at_rows, epoch, pseudolabels, sampled
-from copl.config import PRESETS, ClusterConfig, Config, generator, torch_seed
+from copl.config import PRESETS, ClusterConfig, Config
 from copl.engine import Batches, Parts, train
+from copl.files import generator, torch_seed
 from copl.has import ATTENTIONS, global_features, has_attention
 from copl.iocnet import (
     Dropout,
@@ -430,7 +431,7 @@ def test_random_streams_never_collide(monkeypatch):
     def seeded(seed):
         seeds.append(seed)
         return torch_real(seed)
-    monkeypatch.setattr(config_module.np.random, 'default_rng', recorded)
+    monkeypatch.setattr(files_module.np.random, 'default_rng', recorded)
     monkeypatch.setattr(torch, 'manual_seed', seeded)
     for seed in (0, 1):
         videos = simulate(Simulation(n_train=12, n_test=2, n_classes=3, dim=8),
@@ -544,7 +545,7 @@ SCRIPT = '''
 import sys, torch
 from copl import Config, tiny
 from copl.devices import launch
-from copl.config import world
+from copl.files import world
 from copl.engine import train
 def run(devices):
     fabric = launch(torch.device('cpu'), devices=devices, precision='float32')
@@ -580,7 +581,7 @@ import copl.devices
 import copl.engine
 import copl.estimator
 from copl.cli import main
-from copl.config import world
+from copl.files import world
 from copl.videos import CoplError
 def failing(own, rank):
     def method(*args, **options):
