@@ -27,7 +27,6 @@ from . import n_classes as n_classes
 from . import plri as plri
 from . import report as report
 from . import reproduction as reproduction
-from . import scale as scale
 from . import simulation as simulation
 from . import statistics as statistics
 from . import table_a as table_a
