@@ -49,18 +49,27 @@ def grid(monkeypatch):
 def stub(monkeypatch):
     """A function that says what comes of each run, (agreement, pseudolabels) by its plan, without
     any training; the plans of all runs made."""
+    copy = BestOf._copy
     def use(figures):
         made = []
-        def run(model, plan, videos, unseen, folder, after_run, tensorboard=False):
+        named = {}
+        def run(model, videos, unseen, folder, after_run):
+            plan = named[id(model)]
             made.append(plan)
             agreed, y = figures(plan)
             if y is None: return Outcome({'failure': 'out of memory'})
             model.seconds_ = 60.
+            model.pseudolabels_ = y
             model.background = lambda videos: Background(np.nan, 0)
             if after_run is not None: after_run(model, folder)
             row = {'agreement': agreed, 'n_unseen': 24, 'confidence': .1, 'seconds': 60.}
-            return Outcome(row | {'failure': ''}, y, model)
+            return Outcome(row | {'failure': ''}, model)
+        def copied(self, plan, i):
+            found = copy(self, plan, i)
+            named[id(found)] = plan
+            return found
         monkeypatch.setattr(copl.choice, 'outcome', run)
+        monkeypatch.setattr(BestOf, '_copy', copied)
         return made
     return use
 
@@ -116,7 +125,7 @@ def test_runs_less_alike_than_by_chance_count_nothing_and_not_less():
     made = plans(Config(3), {'unlike': {'alpha': .25}, 'nothing learnt': {'alpha': .5}}, 2)
     runs = pd.DataFrame({'agreement': [.9, .9, 0., 0.], 'confidence': .1})
     table = compared(made, runs, [SAME, APART, SAME, SAME])
-    assert table.likeness[0] < 0 and table.figure.tolist() == [0, 0]
+    assert table.likeness.iloc[0] < 0 and table.figure.tolist() == [0, 0]
     assert table.chosen.tolist() == [True, False]
 
 
@@ -159,8 +168,7 @@ def test_without_unseen_videos_the_choice_is_by_confidence_and_says_so(stub):
     (ValueError('no clusters today'), False), (AttributeError('rounds_'), False)], ids=repr)
 def test_what_can_happen_to_a_run_is_a_failure_and_a_bug_is_not(error, fails):
     def fit(*args, **options): raise error
-    run = plans(Config(3), {'': {}}, 1)[0]
-    given = SimpleNamespace(fit=fit), run, TRAIN, None, None, None
+    given = SimpleNamespace(fit=fit), TRAIN, None, None, None
     if fails:
         found = outcome(*given)
         assert found.y is None and found.row['failure'] == (str(error) or 'MemoryError')
