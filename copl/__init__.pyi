@@ -27,6 +27,7 @@ from . import n_classes as n_classes
 from . import plri as plri
 from . import report as report
 from . import reproduction as reproduction
+from . import runs as runs
 from . import simulation as simulation
 from . import statistics as statistics
 from . import table_a as table_a

@@ -23,8 +23,9 @@ from sklearn.model_selection import ParameterGrid
 
 from .algorithm import taking_part
 from .config import PRESETS, Config, config_from_dict, config_to_dict, named, save_config
-from .estimator import COPL, data_hash, one_run, same_run
+from .estimator import COPL
 from .files import CoplError, atomic_write, find_device, shown, world
+from .runs import data_hash, one_run, same_run
 from .trust import best_run, between_runs, verdict
 from .videos import VideoSet
 
@@ -270,7 +271,7 @@ def _check_folder(made, parts, videos, unseen, folder, resume):
         if not resume:
             raise CoplError(f'{folder} already holds the run {plan.name}: '
                             'resume, or choose another folder')
-        same_run(plan.config, parts, data_hash(plan.config, videos, unseen), checkpoint)
+        same_run(plan.config, vars(parts), data_hash(plan.config, videos, unseen), checkpoint)
 
 def _duration(seconds):
     "As a person says it."

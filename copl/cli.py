@@ -371,7 +371,8 @@ class Train:
     )->tuple[Path, VideoSet, str]: # the results folder, all videos, a summary
         "Train, localize, write the results folder; raises `CoplError`."
         from copl.devices import fixed_threads, launch
-        from copl.estimator import COPL, one_run
+        from copl.estimator import COPL
+        from copl.runs import one_run
         self._check()
         processes = (1, 1) if self._several else (self.devices, self.num_nodes)
         fabric = launch(find_device(self.device), *processes, self.method.precision)
@@ -577,7 +578,7 @@ class Name:
 
     def __call__(self):
         "Write the names into the run, and print all."
-        from copl.estimator import rename_clusters
+        from copl.runs import rename_clusters
         names = {}
         if self.annotations is not None:
             names |= _names_by_truth(self.run, open_truth(self.annotations))
@@ -878,7 +879,8 @@ class Demo:
     def __call__(self):
         "Train both, print the rounds, write results and pictures."
         from copl.devices import fixed_threads
-        from copl.estimator import COPL, one_run
+        from copl.estimator import COPL
+        from copl.runs import one_run
         from copl.evaluation import mean_average_precision
         out = self.out or Path('runs')/f'demo-{self.seed}'
         with fixed_threads(): train, test = tiny(self.seed).split()

@@ -19,7 +19,6 @@ from copl import files as files_module
 from copl.algorithm import at_rows, epoch, pseudolabels, sampled
 from copl.config import PRESETS, Config
 from copl.engine import Batches, Parts, train
-from copl.files import generator, torch_seed
 from copl.has import ATTENTIONS, global_features, has_attention
 from copl.iocnet import (
     Dropout,
@@ -199,39 +198,34 @@ def test_the_student_sees_the_neighbouring_snippet_not_the_neighbouring_sample(h
     assert X.rows.tolist() == [[0, 1, 2], [4, 4, 5]]
 
 
-class Counted:
+class Counted(np.ndarray):
     "Features in a file, which counts the rows that are read."
-    def __init__(self, x):
-        self.x = x
-        self.shape, self.dtype, self.ndim, self.read = x.shape, x.dtype, x.ndim, 0
-
-    def __len__(self): return len(self.x)
+    read = 0
 
     def __getitem__(self, i):
-        self.read += len(self.x[i])
-        return self.x[i]
-
-    def __array__(self, dtype=None, copy=None): return self[:].astype(dtype)
+        Counted.read += len(i)
+        return np.asarray(self)[i]
 
 
 @pytest.mark.parametrize('shifted, rows', [(.25, 3), (0., 1)])
 def test_a_set_that_is_not_held_in_memory_is_read_only_where_it_is_seen(shifted, rows):
     "Each sampled snippet with the one before and the one after, if features are shifted at all."
     x = np.random.default_rng(0).random((1000, 8)).astype(np.float32)
-    whole = VideoSet(['a', 'b'], [x, x[::-1].copy()])
-    counted = VideoSet(['a', 'b'], [Counted(y) for y in whole.streams['features']])
+    videos = VideoSet(['a', 'b'], [x, x[::-1].copy()])
     positions = [np.array([0, 10, 10, 500, 999]), np.array([3, 4, 5, 700, 998])]
     channels = [shifted_channels(8, shifted, torch.Generator().manual_seed(0))]
-    samples = [Batches(v, torch.device('cpu'), torch.float32, held)(
-                   np.array([0, 1]), positions, channels, 0., 1)
-               for v, held in ((whole, 2**31), (counted, 0))]
-    read = [y.read for y in counted.streams['features']]
-    assert 4 <= read[0] <= 4*rows and 5 <= read[1] <= 5*rows, read
-    for expected, found in zip(*samples, strict=True):
-        for one, other in zip(expected, found, strict=True): assert torch.equal(one, other)
+    def read(held): return Batches(videos, torch.device('cpu'), torch.float32, held)(
+        np.array([0, 1]), positions, channels, 0., 1)
+    expected = read(2**31)
+    arrays = videos.streams['features']
+    for i in range(2): arrays[i] = arrays[i].view(Counted)
+    Counted.read = 0
+    for one, other in zip(expected, read(0), strict=True):
+        for a, b in zip(one, other, strict=True): assert torch.equal(a, b)
+    assert 9 <= Counted.read <= 9*rows
 
 
-@pytest.mark.parametrize('p', [.1, .5, .8, .9])
+@pytest.mark.parametrize('p', [.1, .8])
 def test_dropout_keeps_the_mean(p):                                  # kills k
     torch.manual_seed(0)
     x = Dropout(p)(torch.ones(400, 500))
@@ -325,23 +319,20 @@ def test_both_loops_reach_the_weights_of_an_independent_one(run, streams, monkey
             torch.testing.assert_close(third[k], one[k], atol=1e-6, rtol=0)
 
 
-def test_weak_supervision_is_the_same_in_both_loops():
+def test_weak_supervision_is_the_same_in_both_loops_and_rounds_keep_their_networks():
     videos = some_videos()
     config = Config(n_classes=3, supervision='weak', **SMALL)
-    for one, other in zip(rounds(algorithm_1(videos, config)), rounds(train(videos, config)),
-                          strict=True):
-        assert one[3].all() and (one[1] == other[1]).all()
-        for k in (4, 5): torch.testing.assert_close(other[k], one[k], atol=1e-6, rtol=0)
-
-
-def test_the_networks_of_a_round_do_not_change_in_the_next():
-    first, *_, last = algorithm_1(some_videos(), Config(n_classes=3, **SMALL))
-    assert (weights(first.network) - weights(last.network)).abs().max() > 1e-4
-    assert (weights(first.student) - weights(last.student)).abs().max() > 1e-4
+    plain = list(algorithm_1(videos, config))
+    fast = rounds(train(videos, config))
+    for one, other in zip(plain, fast, strict=True):
+        assert one.selected.all() and (one.y == other[1]).all()
+        torch.testing.assert_close(other[4], weights(one.network), atol=1e-6, rtol=0)
+        torch.testing.assert_close(other[5], weights(one.student), atol=1e-6, rtol=0)
+    assert (weights(plain[0].network) - weights(plain[-1].network)).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize('kernel', [1, 3])
-@pytest.mark.parametrize('together', [1, 4, 7, 100])
+@pytest.mark.parametrize('together', [1, 7])
 def test_a_long_video_in_pieces_is_the_same(kernel, together):
     rng = np.random.default_rng(0)
     videos = VideoSet(['short', 'long', 'one', 'longer'],
@@ -407,14 +398,6 @@ def test_random_streams_never_collide(monkeypatch):
     assert len(seeds) == 2*(3 + 9) and len({seed % 2**32 for seed in seeds}) == len(seeds)
 
 
-def test_every_address_has_numbers_of_its_own():
-    places = [('a',), ('b',), ('a', 0), ('a', 1), ('a', 1, 0), ('a', 0, 1), ('a', 0, 0),
-              ('a', 1, 0, 0), ('a', 0, 0, 0), ('b', 1)]
-    addresses = [(seed, *place) for seed in (0, 1, 2**32 - 1) for place in places]
-    assert (len({generator(*a).random() for a in addresses}) ==
-            len({torch_seed(*a) for a in addresses}) == len(addresses))
-
-
 # What the machine adds: devices, threads, processes
 
 
@@ -476,28 +459,23 @@ def test_half_precision_changes_the_losses_little():
     pd.testing.assert_frame_equal(*losses, rtol=.02, atol=1e-3)
 
 
-def test_a_run_is_the_same_to_the_last_bit_whatever_number_of_threads_the_machine_offers():
-    videos = tiny().subset('train')[:24]
-    models = []
-    options = dict(hidden=64, snippets=48, iteration_num=2, epoch_num=1, precision='float32',
-                   device='cpu')
+def test_the_number_of_threads_is_that_of_the_run_and_not_of_the_machine():
+    videos = tiny().subset('train')[:12]
+    def train_on(threads, machine):
+        with threadpool_limits(machine):
+            torch.set_num_threads(machine)
+            model = COPL(6, hidden=16, snippets=24, iteration_num=1, epoch_num=1, device='cpu',
+                         precision='float32', threads=threads).fit(videos)
+            assert torch.get_num_threads() == machine
+        return model
     before = torch.get_num_threads()
-    try:
-        for n in (1, 2):
-            torch.set_num_threads(n)
-            with threadpool_limits(n):
-                models.append(COPL(6, **options).fit(videos))
-                found = models[-1].localize(videos)
-            assert torch.get_num_threads() == n
-            pd.testing.assert_frame_equal(found, models[0].localize(videos), check_exact=True)
+    try: one, two, more = train_on(1, 1), train_on(1, 2), train_on(2, 2)
     finally: torch.set_num_threads(before)
-    one, two = models
-    assert (torch.equal(weights(one.network_), weights(two.network_)) and
-            (one.confidence_ == two.confidence_).all())
-    more = COPL(6, **options, threads=2).fit(videos)             # last bits only
-    assert (one.pseudolabels_ == more.pseudolabels_).all()
-    np.testing.assert_allclose(one.confidence_, more.confidence_, atol=1e-4)
-    for threads in (-1, 1.5): pytest.raises(CoplError, COPL(6, threads=threads).fit, videos)
+    assert torch.equal(weights(one.network_), weights(two.network_))     # to the last bit
+    np.testing.assert_allclose(weights(more.network_), weights(one.network_), atol=1e-3)
+    for threads in (-1, 1.5):
+        with pytest.raises(CoplError, match='threads is .*, expected a whole number from 0'):
+            COPL(6, threads=threads).fit(videos)
 
 
 SCRIPT = '''
@@ -508,10 +486,10 @@ from copl.engine import train
 from copl.files import world
 def run(devices):
     fabric = launch(torch.device('cpu'), devices=devices, precision='float32')
-    config = Config(6, hidden=32, snippets=32, dropout=0, input_dropout=0, iteration_num=2, \
-epoch_num=3, batch_size=7, precision='float32', kernel=3)
-    return [(r.y, r.selected, r.F, r.losses.to_dict('list')) \
-for r in train(tiny().subset('train')[:44], config, fabric=fabric)]
+    config = Config(6, hidden=16, snippets=24, dropout=0, input_dropout=0, iteration_num=2, \
+epoch_num=2, batch_size=7, precision='float32', hold_out=.1)
+    return [(r.y, r.selected, r.F, r.losses.to_dict('list'), r.agreement) \
+for r in train(tiny().subset('train')[:49], config, fabric=fabric)]
 if len(sys.argv) > 2:
     rounds = run(int(sys.argv[1]))
     if world()[0] == 0: torch.save(rounds, sys.argv[2])
@@ -527,10 +505,39 @@ def test_three_processes_reach_the_clusters_and_losses_of_one(tmp_path, monkeypa
     alone = {}
     exec(SCRIPT, alone)
     together = torch.load(tmp_path/'3.pt', weights_only=False)
-    for (y, selected, F, losses), (y2, selected2, F2,
-                                   losses2) in zip(alone['run'](1), together, strict=True):
-        assert (y == y2).all() and (selected == selected2).all()
-        np.testing.assert_allclose(F2, F, atol=1e-5)
-        for name in losses: np.testing.assert_allclose(losses2[name], losses[name], atol=1e-4)
+    for one, three in zip(alone['run'](1), together, strict=True):
+        assert (one[0] == three[0]).all() and (one[1] == three[1]).all() and one[4] == three[4]
+        np.testing.assert_allclose(three[2], one[2], atol=1e-5)
+        for name in one[3]: np.testing.assert_allclose(three[3][name], one[3][name], atol=1e-4)
 
 
+FAILING = '''
+import sys
+import copl.engine
+import copl.runs
+from copl.cli import main
+from copl.files import CoplError, world
+def failing(own, rank):
+    def method(*args, **options):
+        if world()[0] == rank: raise CoplError("video 'x': found it torn")
+        return own(*args, **options)
+    return method
+module = getattr(copl, sys.argv[1])
+setattr(module, sys.argv[2], failing(getattr(module, sys.argv[2]), int(sys.argv[3])))
+sys.exit(main(['train', 'sim:tiny', '--devices', '2', '--device', 'cpu', '--epoch-num', '1',
+               '--iteration-num', '1', '--hidden', '8', '--snippets', '16', '--out', 'run']))
+'''
+
+
+@pytest.mark.parametrize('where, rank', [('engine total_loss', 1), ('runs atomic_write', 0)])
+def test_where_one_process_stops_the_others_end_too_and_no_file_is_half_written(tmp_path, where,
+                                                                               rank):
+    # between two gradients; as if on a full disk
+    (tmp_path/'run.py').write_text(FAILING)
+    done = subprocess.run([sys.executable, 'run.py', *where.split(), str(rank)], cwd=tmp_path,
+                          env=os.environ | {'OMP_NUM_THREADS': '1'}, timeout=120,
+                          capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr.count("copl: error: video 'x': found it torn") == 1, done.stderr
+    assert 'Traceback' not in done.stderr
+    assert not [*tmp_path.glob('run/*.pt'), *tmp_path.glob('run/.*.pt')]
