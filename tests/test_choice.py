@@ -441,15 +441,11 @@ def test_a_choice_goes_on_where_it_was_stopped(grid, whole, tmp_path, monkeypatc
 
 @pytest.mark.parametrize('args, message', [
     (['--try', 'alhpa=.1'], "unknown config field 'alhpa', did you mean 'alpha'?"),
-    (['--try', 'alpha=.5,2'], "'alpha': found 2.0, expected a number in"),
     (['--try', 'alpha'], "--try: found 'alpha', expected OPTION=VALUE,VALUE,..."),
-    (['--try', 'alpha=.5,0.5'], 'found alpha-0.5 twice'),
     (['--try', 'alpha=.5', 'alpha=.1'], 'found alpha twice'),
-    (['--try', 'seed=1,2'], 'found seed among the options to compare'),
     (['--runs', 0], '--runs: found 0'), (['--runs', 2, '--num-nodes', 2], 'of one machine'),
     (['--preset', 'auto', '--num-nodes', 2], 'of one machine'),
     (['--preset', 'auto', '--try', 'alpha=.5'], '--preset auto and --try both compare options'),
-    (['--preset', 'auto', '--hold-out', .01], 'leaves out 0 of 20 videos'),
     (['--hold-out', .001], 'leaves out 0 of 20 videos')])
 def test_what_cannot_be_tried_is_one_line_and_leaves_no_run(small_data, tmp_path, args, message):
     status, _, err = command('train', small_data, *QUICK, *args, '--out', tmp_path/'run')
@@ -457,10 +453,14 @@ def test_what_cannot_be_tried_is_one_line_and_leaves_no_run(small_data, tmp_path
     assert not list(tmp_path.glob('**/checkpoint.pt'))
 
 
-def test_several_runs_by_the_command_line(small_data, tmp_path):
+def test_several_runs_by_the_command_line(small_data, tmp_path, monkeypatch):
     run = ['train', small_data, '--runs', 2, *QUICK, '--out', tmp_path/'best']
+    pooled = []
+    real = copl.estimator.background_features
+    monkeypatch.setattr('copl.estimator.background_features',
+                        lambda *given: pooled.append(given) or real(*given))
     status, printed, _ = command(*run)
-    assert status == 0
+    assert status == 0 and len(pooled) == 2                    # the background, once for each run
     runs = pd.read_csv(tmp_path/'best/runs.csv')
     chosen = runs[runs.chosen].run.item()
     assert chosen == runs.run[runs.agreement.argmax()] and 'purity' in runs
