@@ -491,7 +491,7 @@ def test_a_choice_of_settings_by_the_command_line(grid, tmp_path, trained):
     assert choice == choice_sentence(table, fields[table.setting[table.chosen].item()])
     assert printed.splitlines()[0].split() == list(table) and choice in err
     assert re.search(r'6 short runs of about [\d.]+ s each, then 1 full run of about', err)
-    for name in ('detections.json', 'rounds.csv'):
+    for name in ('pseudolabels.csv', 'rounds.csv'):
         assert (tmp_path/'run'/name).read_bytes() == (tmp_path/'run/seed-0'/name).read_bytes()
     shutil.rmtree(tmp_path/'run/seed-0')
     assert 'already holds a run' in command(*run)[2] and len(trained) == 7
