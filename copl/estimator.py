@@ -117,11 +117,6 @@ def _first_state(model, videos, checkpoint, saved):
     network = _network(path, read_checkpoint(path, finished=True), model.parts, model.device_)
     with naming(f'start: {path}'): return new_state(*given, network)
 
-def _labels(videos, config):
-    "The labels that clusters are compared with; None where there are none, or training sees them."
-    labels = videos.labels(config.video_label)
-    return None if config.supervision == 'weak' or all(x is None for x in labels) else labels
-
 def _take(model, r, state, videos, labels):
     "The model's attributes from a finished round."
     config = model.config
@@ -318,13 +313,16 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             raise CoplError('fit: resume=True needs the checkpoint to go on from')
         with one_run(checkpoint):
             data = None if checkpoint is None else data_hash(config, videos, unseen)
-            self._forget(videos, fabric.device)
-            self.n_classes_ = config.n_classes
+            for name in [k for k in vars(self) if k.endswith('_')]: delattr(self, name)
+            vars(self).update(device_=fabric.device, n_classes_=config.n_classes, seconds_=0.0,
+                              iterations_=[], log_=[], rounds_=pd.DataFrame(),
+                              videos_=list(videos.names), widths_=videos.widths)
             saved = _earlier(self, checkpoint, data) if resume else None
             if saved and saved['state'] is None: return self
             state = _first_state(self, videos, checkpoint, saved)
             began = time.perf_counter() - self.seconds_
-            labels = _labels(videos, config)
+            labels = videos.labels(config.video_label)
+            if config.supervision == 'weak' or all(x is None for x in labels): labels = None
             done = state.n*config.epoch_num + state.m
             bar = progress(verbose=self.verbose, total=config.iteration_num*config.epoch_num,
                            unit='epoch', initial=done)
@@ -352,17 +350,6 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
                     self.log_.append(row)
             save()
         return self
-
-    def _forget(self, videos, device):
-        "Begin without what an earlier `fit` left."
-        for name in [k for k in vars(self) if k.endswith('_')]: delattr(self, name)
-        self.device_ = device
-        self.seconds_ = 0.0
-        self.iterations_ = []
-        self.log_ = []
-        self.rounds_ = pd.DataFrame()
-        self.videos_ = list(videos.names)
-        self.widths_ = videos.widths
 
     def _check_fitted(self):
         "Raises an error that is a `CoplError` and scikit-learn's `NotFittedError`."
