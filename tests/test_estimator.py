@@ -301,7 +301,7 @@ def test_clusters_are_named_by_their_videos_in_P():                  # kills s
 
 
 def test_every_video_of_a_long_set_has_its_own_duration():          # kills l
-    n = 50
+    n = 12
     rng = np.random.default_rng(0)
     names = [f'v{i:03d}' for i in rng.permutation(n)]
     videos = pd.DataFrame({'video': names, 'subset': 'test',
