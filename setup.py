@@ -35,10 +35,9 @@ setup(
                     'video': cfg['video_requirements'].split(),
                     'hf': cfg['hf_requirements'].split(),
                     'hdf5': cfg['hdf5_requirements'].split(),
-                    'tensorboard': cfg['tensorboard_requirements'].split(),
                     'parquet': cfg['parquet_requirements'].split(),
                     'dev': ' '.join(cfg[f'{extra}_requirements'] for extra in
-                                    ('dev', 'video', 'hf', 'tensorboard', 'parquet')).split()},
+                                    ('dev', 'video', 'hf', 'parquet')).split()},
     entry_points={'console_scripts': cfg['console_scripts'].split()},
     zip_safe=False,
 )

@@ -16,6 +16,7 @@ from . import extraction as extraction
 from . import figure_a as figure_a
 from . import figure_b as figure_b
 from . import figures as figures
+from . import files as files
 from . import has as has
 from . import iocnet as iocnet
 from . import layouts as layouts
@@ -25,7 +26,7 @@ from . import n_classes as n_classes
 from . import plri as plri
 from . import report as report
 from . import reproduction as reproduction
-from . import scale as scale
+from . import runs as runs
 from . import simulation as simulation
 from . import statistics as statistics
 from . import table_a as table_a
@@ -47,6 +48,7 @@ from .estimator import COPL as COPL
 from .evaluation import map_clusters as map_clusters
 from .evaluation import mean_average_precision as mean_average_precision
 from .evaluation import purity as purity
+from .files import CoplError as CoplError
 from .has import ATTENTIONS as ATTENTIONS
 from .has import global_features as global_features
 from .has import has_attention as has_attention
@@ -69,7 +71,6 @@ from .simulation import tiny as tiny
 from .trust import agreement as agreement
 from .trust import between_runs as between_runs
 from .trust import split_half as split_half
-from .videos import CoplError as CoplError
 from .videos import VideoSet as VideoSet
 
 __version__: str

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from .arrays import ENDINGS, as_text, load_array, reading  # noqa: F401
-from .config import atomic_write
+from .files import atomic_write
 from .videos import Annotations, CoplError, TimeGrid, refuse_doubles, safe_name, shown
 
 # %% ../nbs/30_annotations.ipynb #7bd6e2a5

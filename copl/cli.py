@@ -34,9 +34,8 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional
 
 # %% ../nbs/41_cli.ipynb #da9919a6
 import copl
-from .config import (
-    PRESETS, Config, Score, atomic_write, config_from_dict, config_to_dict, find_device, read_yaml,
-    save_config, world)
+from .config import PRESETS, Config, Score, config_from_dict, config_to_dict, save_config
+from .files import atomic_write, find_device, read_yaml, world
 from .annotations import (
     check_ending, load_annotations, load_detections, matched_names, save_detections)
 from copl.data import (
@@ -356,7 +355,6 @@ class Train:
     tries:Annotated[  # values of options to compare, each with all runs
         tuple[str, ...], tyro.conf.arg(name='try', metavar='OPTION=VALUE,...')]=()
     device:str='auto'                     # auto, cpu, cuda, ...
-    tensorboard:bool=False  # also TensorBoard events, to OUT/tensorboard; needs copl[tensorboard]
     devices:int=1  # devices of this machine to use, a process each; several runs: as many at a time
     num_nodes:int=1  # and on as many machines, same command on each; torchrun knows both numbers
     threads:int=1  # CPU threads: only 1 repeats a run bitwise, more are faster; 0: libraries choose
@@ -374,7 +372,8 @@ class Train:
     )->tuple[Path, VideoSet, str]: # the results folder, all videos, a summary
         "Train, localize, write the results folder; raises `CoplError`."
         from copl.devices import fixed_threads, launch
-        from copl.estimator import COPL, one_run
+        from copl.estimator import COPL
+        from copl.runs import one_run
         self._check()
         processes = (1, 1) if self._several else (self.devices, self.num_nodes)
         fabric = launch(find_device(self.device), *processes, self.method.precision)
@@ -444,15 +443,14 @@ class Train:
     def _one(self, model, train, test, out):
         "A single run; what to print of it."
         if not (out/'checkpoint.pt').exists(): save_config(model.config, out/'config.yaml')
-        model.fit(train, checkpoint=out/'checkpoint.pt', resume=self.resume, unseen=test,
-                  tensorboard=out/'tensorboard' if self.tensorboard else None)
+        model.fit(train, checkpoint=out/'checkpoint.pt', resume=self.resume, unseen=test)
         metrics = _write_results(model, train, test, out, self._opened())
         return f'{_table(model.rounds_, _COLUMNS)}\n\n{_report(metrics)}'
 
     def _best(self, best, train, test, out):
         "Several runs, one of them chosen; what to print of them."
         write = functools.partial(_write_run, train, test, self._opened())
-        best.fit(train, test, out, self.resume, write, self.tensorboard)
+        best.fit(train, test, out, self.resume, write)
         metrics = _write_results(best.best_, train, test, out, self._opened(), best.verdict_)
         if len(best.likeness_) > 1: _save_figure(_likeness(best), out/'likeness.png')
         tables = [_table(_starred(best.runs_), _RUNS)]
@@ -581,7 +579,7 @@ class Name:
 
     def __call__(self):
         "Write the names into the run, and print all."
-        from copl.estimator import rename_clusters
+        from copl.runs import rename_clusters
         names = {}
         if self.annotations is not None:
             names |= _names_by_truth(self.run, open_truth(self.annotations))
@@ -882,7 +880,8 @@ class Demo:
     def __call__(self):
         "Train both, print the rounds, write results and pictures."
         from copl.devices import fixed_threads
-        from copl.estimator import COPL, one_run
+        from copl.estimator import COPL
+        from copl.runs import one_run
         from copl.evaluation import mean_average_precision
         out = self.out or Path('runs')/f'demo-{self.seed}'
         with fixed_threads(): train, test = tiny(self.seed).split()
@@ -1042,15 +1041,14 @@ def _quietly(argv):
     return status
 
 # %% ../nbs/41_cli.ipynb #ab27ecd1
-def _stop(error, text):
-    "Say why a command ends, once for all its processes; the exit status."
+def _stop(text):
+    "Say why a command ends, with the processes that it started; the exit status."
     rank, processes = world()
     which = f' (process {rank})' if rank else ''
-    if processes > 1:
-        from copl.devices import ProcessStopped, end_processes
-        if rank and isinstance(error, ProcessStopped): return 1  # the first one says it
     print(f'copl: error: {text}{which}', file=sys.stderr)
-    if processes > 1: end_processes()
+    if processes > 1:
+        from copl.devices import end_processes
+        end_processes()
     return 1
 
 # %% ../nbs/41_cli.ipynb #0ff609f9
@@ -1070,13 +1068,13 @@ def main(
             parsed = tyro.cli(OmitSubcommandPrefixes[meant], prog=f'copl {name}'.strip(),
                               args=given, description=about, **options)
             return parsed() or 0
-        except CoplError as e: return _stop(e, str(e))
+        except CoplError as e: return _stop(str(e))
         except BrokenPipeError: # whoever reads has had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
-        except OSError as e: return _stop(e, f'{e.filename or "a file"}: {e.strerror or e}')
+        except OSError as e: return _stop(f'{e.filename or "a file"}: {e.strerror or e}')
         except RuntimeError as e:
             if world()[1] == 1: raise
-            return _stop(e, f'{e}: one of the other processes may have stopped')
+            return _stop(f'{e}: one of the other processes may have stopped')
         except KeyboardInterrupt: return 130
         except SystemExit as e: return e.code or 0

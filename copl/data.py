@@ -28,7 +28,7 @@ from copl.annotations import (  # noqa: F401
     as_annotations, duration_problems, load_annotations, load_detections, matched_names,
     time_remarks)
 from .arrays import GridFile, LengthPolicy, by_stream, read_grid, same_length
-from .config import cache_folder, no_room, progress
+from .files import cache_folder, no_room, progress
 from .layouts import LAYOUTS, LayoutName, Streams, find_videos, save_rest, write_videos
 from .simulation import HARD, Simulation, simulated
 from .videos import (

@@ -30,8 +30,8 @@ from sklearn.metrics import roc_auc_score
 
 # %% ../nbs/50_experiments.ipynb #f1ce4344
 import copl
-from .config import (
-    PRESETS, Config, atomic_write, cache_folder, config_to_dict, generator, progress)
+from .config import PRESETS, Config, config_to_dict
+from .files import atomic_write, cache_folder, generator, progress
 from .data import anet_like, load_videos
 from .estimator import COPL
 from .evaluation import mean_average_precision

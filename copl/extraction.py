@@ -38,7 +38,7 @@ import torch.nn.functional as Fn
 from torch import nn
 
 from .annotations import ENDINGS, read_json
-from .config import atomic_write, cache_folder, find_device, progress, read_yaml
+from .files import atomic_write, cache_folder, find_device, progress, read_yaml
 from .layouts import PICTURES, joined_pictures, save_rest, visible_files
 from .videos import Annotations, CoplError, TimeGrid, safe_name, sample_snippets
 

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 # %% ../nbs/54_figure_b.ipynb #544b7bb4
-from .algorithm import video_features
+from .algorithm import describe
 from .experiments import DataSet, run
 from .has import ATTENTIONS, class_agnostic_attention, class_specific_attention
 from .statistics import as_text, t_interval
@@ -37,7 +37,7 @@ def feature_spaces(
         train, test = data.load(seed).split()
         _, model = run(train, test, data.config(train, seed), data.tiou)
         for name, attention in KINDS.items():
-            F = video_features(train, model.network_, attention, model.config)
+            F = describe(train, model.network_, attention, model.config).F
             rows += [{'seed': seed, 'attention': name} | row
                      for row in _space(F, np.array(train.labels()), seed)]
     return pd.DataFrame(rows)

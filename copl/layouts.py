@@ -25,7 +25,7 @@ from .arrays import (  # noqa: F401
     has_grid, in_order, is_pickle, joined_pictures, load_array, load_grid, open_array, open_dataset,
     open_npy, parse_streams, read_grid, reading, refuse_others, tensor_array, times_said,
     torch_content, visible_files)
-from .config import atomic_write
+from .files import atomic_write
 from .videos import (
     Annotations, CoplError, TimeGrid, refuse_doubles, safe_name, shown, two_axes)
 

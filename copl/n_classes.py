@@ -14,7 +14,7 @@ from sklearn.cluster import KMeans
 from sklearn.manifold import spectral_embedding
 from sklearn.metrics import silhouette_score
 
-from .config import generator
+from .files import generator
 from .has import global_features
 from .plri import affinity_matrix
 from .videos import CoplError, VideoSet

@@ -29,7 +29,7 @@ from matplotlib import cycler, rc_context
 from matplotlib.figure import Figure
 
 from .annotations import matched_names
-from .config import atomic_write, progress
+from .files import atomic_write, progress
 from .data import load_detections
 from .estimator import COPL
 from .evaluation import purity

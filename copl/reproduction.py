@@ -20,7 +20,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 # %% ../nbs/58_reproduction.ipynb #bf80deb9
-from .config import PRESETS, atomic_write
+from .config import PRESETS
+from .files import atomic_write
 from .experiments import TIOU, DataSet, kept, measure
 from .figure_a import confidence_counts, confidence_facts, confidence_figure
 from .figure_b import feature_spaces, silhouettes_table, spaces_figure

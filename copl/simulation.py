@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .config import generator
+from .files import generator
 from .videos import Annotations, CoplError, TimeGrid, VideoSet
 
 # %% ../nbs/04_simulation.ipynb #2b275b78

@@ -32,9 +32,10 @@ from copl.annotations import (
     save_detections,
     time_remarks,
 )
-from copl.config import Config, atomic_write, load_config
+from copl.config import Config, load_config
 from copl.data import convert_videos, inspect_videos
 from copl.evaluation import average_precision
+from copl.files import atomic_write
 from copl.layouts import load_grid
 from copl.plri import spectral_clusters
 from copl.simulation import Simulation, simulate

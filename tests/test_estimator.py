@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from copl import COPL, Config, CoplError, VideoSet, algorithm_1, localize
-from copl.engine import Parts, shared_description, train
+from copl.algorithm import describe
+from copl.engine import Parts, train
 from copl.has import ATTENTIONS
 from copl.iocnet import IOCNet, Outputs
 from copl.localization import localize_videos
@@ -68,7 +69,8 @@ OWN = {'attention': brightest, 'cluster': dealt, 'select': first_half,
        'losses': {**LOSSES, 'modest': modest}, 'network': one_layer}
 
 
-@pytest.mark.parametrize('own', [{k: v} for k, v in OWN.items()] + [OWN], ids=lambda o: '+'.join(o))
+@pytest.mark.parametrize('own', [{'network': one_layer}, {k: v for k, v in OWN.items()
+                                                          if k != 'network'}], ids='+'.join)
 def test_functions_of_ones_own_do_the_same_everywhere(own):
     videos = few()
     config = Config(3, **SMALL)
@@ -81,24 +83,7 @@ def test_functions_of_ones_own_do_the_same_everywhere(own):
     torch.testing.assert_close(weights(model.network_), weights(plain.network), atol=1e-6, rtol=0)
     np.testing.assert_allclose(model.features_, plain.F, atol=1e-6)
     assert list(plain.losses) == list(fast.losses) == [*(own.get('losses') or LOSSES)]
-    *_, default = algorithm_1(videos, config)
-    assert weights(default.network).shape != weights(
-        plain.network).shape or not torch.equal(weights(default.network), weights(plain.network))
     assert len(model.localize(videos)) and 0 <= model.agreement(videos, OTHER) <= 1
-
-
-def test_agreement_and_transform_look_by_the_attention_that_was_given():
-    videos = few()
-    asked = []
-    def watched(cas, attention, config):
-        asked.append(len(cas))
-        return attention[0]
-    model = COPL(3, **SMALL, attention=watched, device='cpu').fit(videos)
-    for look, seen in ((model.transform, videos.lengths),
-                       (lambda v: model.agreement(v, OTHER), [*videos.lengths, *OTHER.lengths])):
-        asked.clear()
-        look(videos)
-        assert set(asked) == set(seen)
 
 
 @pytest.mark.parametrize('attention, found', [
@@ -172,10 +157,8 @@ def test_a_model_with_functions_of_ones_own_loads_with_them_and_is_the_same(with
     np.testing.assert_array_equal(loaded.transform(few()), model.transform(few()))
     assert loaded.agreement(few(), OTHER) == model.agreement(few(), OTHER)
     assert loaded.get_params()['attention'] is brightest
-    # else the test could not tell
-    config = Config(3, **SMALL)
-    assert not np.allclose(model.transform(few()), shared_description(
-        few(), model.network_, ATTENTIONS['has'], config).F)
+    by_has = describe(few(), model.network_, ATTENTIONS['has'], Config(3, **SMALL))
+    assert not np.allclose(model.transform(few()), by_has.F)   # else the test could not tell
 
 
 @pytest.mark.parametrize('missing', OWN)
@@ -188,24 +171,17 @@ def test_a_model_does_not_load_without_the_functions_it_was_trained_with(missing
     with pytest.raises(TypeError): COPL.load(with_own[1], 'cpu', alpha=.3)
 
 
-@pytest.mark.parametrize('part', OWN)
-def test_a_run_does_not_go_on_with_other_functions(part, tmp_path):
-    def stop(model): raise Stop
-    own = {part: OWN[part]}
-    path = tmp_path/'part.pt'
-    with contextlib.suppress(Stop):
-        COPL(3, **SMALL, **own, device='cpu').fit(few(), checkpoint=path, after_round=stop)
-    with pytest.raises(CoplError, match=f'cannot resume with another configuration .*{part}: '):
-        COPL(3, **SMALL, device='cpu').fit(few(), checkpoint=path, resume=True)
-    model = COPL(3, **SMALL, **own, device='cpu').fit(few(), checkpoint=path, resume=True)
-    whole = COPL(3, **SMALL, **own, device='cpu').fit(few())
-    assert torch.equal(weights(model.network_), weights(whole.network_))
+def test_a_run_does_not_go_on_with_other_functions(tmp_path):
+    COPL(3, **SMALL, attention=brightest, device='cpu').fit(few(), checkpoint=tmp_path/'c.pt')
+    with pytest.raises(CoplError, match='cannot resume with another configuration .*attention: '):
+        COPL(3, **SMALL, device='cpu').fit(few(), checkpoint=tmp_path/'c.pt', resume=True)
 
 
 def earlier(path):
     "A checkpoint as 0.2.0 and 0.3.0 wrote it."
     saved = torch.load(path, weights_only=True)
     del saved['parts']
+    saved['config']['soft_labels'] = None      # a field that is gone, without effect
     if saved['arrays']: del saved['arrays']['centers_']
     torch.save({**saved, 'format': 'copl checkpoint 2'}, path)
 
@@ -232,6 +208,8 @@ def test_checkpoints_of_earlier_versions_load_and_go_on(tmp_path):
     (lambda s: {**s, 'network': dict(list(s['network'].items())[1:])}, 'another network .Missing'),
     (lambda s: {**s, 'config': s['config'] | {'hidden': 9}}, 'another network .size mismatch'),
     (lambda s: {**s, 'config': s['config'] | {'plri': 'on'}}, "unknown config field 'plri'"),
+    (lambda s: {**s, 'config': s['config'] | {'soft_labels': .3}}, "unknown config field 'soft_l"),
+    (lambda s: {**s, 'config': s['config'] | {'losses': ['cls', 'no']}}, "losses: found 'no', exp"),
     (lambda s: {**s, 'parts': {'select': 'mine'}}, 'trained with functions .*select=')])
 def test_a_file_that_is_no_such_checkpoint_is_refused_by_name(change, message, tmp_path):
     path = COPL(3, **SMALL, device='cpu').fit(few()).save(tmp_path/'model.pt')
@@ -239,28 +217,10 @@ def test_a_file_that_is_no_such_checkpoint_is_refused_by_name(change, message, t
     with pytest.raises(CoplError, match=rf'model\.pt: .*{message}'): COPL.load(path, 'cpu')
 
 
-def test_a_changed_bit_is_found(tmp_path):
-    model = COPL(3, **SMALL, device='cpu').fit(few())
-    path = model.save(tmp_path/'model.pt')
-    content = bytearray(path.read_bytes())
-    content[content.index(model.features_.tobytes()) + 9] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(CoplError, match=r'model\.pt: not readable as a checkpoint: .*is damaged'):
-        COPL.load(path, 'cpu')
-
-
-def test_a_bug_of_ours_is_not_told_as_a_damaged_file(tmp_path, monkeypatch):
-    path = COPL(3, **SMALL, device='cpu').fit(few()).save(tmp_path/'model.pt')
-    def wrong(model, path, saved, device): raise AttributeError('a bug')
-    monkeypatch.setattr('copl.estimator._restore', wrong)
-    with pytest.raises(AttributeError, match='a bug'): COPL.load(path, 'cpu')
-
-
 # Streams
 
 
-@pytest.mark.parametrize('streams', [1, 2, 3])
-@pytest.mark.parametrize('kernel', [1, 3])
+@pytest.mark.parametrize('streams, kernel', [(1, 3), (3, 1)])
 def test_saved_and_loaded_with_any_number_of_streams(streams, kernel, tmp_path):
     videos = few(streams=streams)
     model = COPL(3, **SMALL, kernel=kernel, device='cpu')
@@ -289,12 +249,9 @@ def test_videos_with_other_streams_than_in_training_are_refused():
 
 
 @pytest.mark.parametrize('streams, message', [
-    ({}, 'found no stream'), ({'rgb': [4, 5], 'flow': [4]},
-                              "stream 'flow' has 1 arrays, expected 2"),
+    ({}, 'found no stream'),
     ({'rgb': [4, 5], 'flow': []}, "stream 'flow' has 0 arrays, expected 2"),
     ({'rgb': [4, 5], 'flow': [4, 6]}, "video 'b': rgb has 5 snippets, flow has 6 snippets"),
-    ({'rgb': [4, 5], 'flow': [4, 5], 'pose': [4, 1]},
-     "video 'b': rgb has 5 snippets, flow has 5 snippets, pose has 1 snippets"),
     ({'rgb': [4, 0]}, r"video 'b', rgb: shape \(0, 3\)"),
     ({'a-b': [4, 5]}, "stream 'a-b': expected a name of letters")])
 def test_streams_that_do_not_fit_are_named(streams, message):
@@ -303,18 +260,14 @@ def test_streams_that_do_not_fit_are_named(streams, message):
                               for k, lengths in streams.items()})
 
 
-@pytest.mark.parametrize('kernel', [1, 3])
-def test_videos_of_one_snippet_train_and_localize(kernel):
+def test_videos_of_one_snippet_train_and_localize():
     rng = np.random.default_rng(0)
     F = np.eye(6)[np.repeat([0, 1, 2], 4)] + .05*rng.random((12, 6))
     for lengths in ([1]*12, [1]*6 + [9]*6):
         videos = VideoSet([f'v{i}' for i in range(12)],
                           [f + .01*rng.random((t, 6)) for f, t in zip(F, lengths, strict=True)])
-        model = COPL(3, **SMALL, kernel=kernel, device='cpu').fit(videos)
-        *_, plain = algorithm_1(videos, Config(3, **SMALL, kernel=kernel))
+        model = COPL(3, **SMALL, device='cpu').fit(videos)
         assert torch.isfinite(weights(model.network_)).all() and len(set(model.pseudolabels_)) == 3
-        torch.testing.assert_close(weights(model.network_), weights(plain.network), atol=1e-6,
-                                   rtol=0)
         found = model.localize(videos)
         assert set(found.video) <= set(videos.names) and (found.end > found.start).all()
         np.testing.assert_allclose(np.linalg.norm(model.transform(videos), axis=1), 1, atol=1e-5)
@@ -348,7 +301,7 @@ def test_clusters_are_named_by_their_videos_in_P():                  # kills s
 
 
 def test_every_video_of_a_long_set_has_its_own_duration():          # kills l
-    n = 50
+    n = 12
     rng = np.random.default_rng(0)
     names = [f'v{i:03d}' for i in rng.permutation(n)]
     videos = pd.DataFrame({'video': names, 'subset': 'test',

@@ -10,8 +10,8 @@ import torch
 
 from copl import CoplError, load_videos
 from copl.cli import main
-from copl.config import read_yaml
 from copl.extraction import HFBackbone, extract, moving_shapes, read_frames
+from copl.files import read_yaml
 
 pytest.importorskip('av')
 WIDTHS = {'clip': 8, 'dinov2': 16, 'videomae': 16}

@@ -2,10 +2,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from copl import Config, CoplError, VideoSet
-from copl.algorithm import Pseudolabels, given_labels, softened
+from copl.algorithm import given_labels
 from copl.plri import SELECTIONS, best_of_each_cluster
 from copl.videos import Annotations, TimeGrid
 
@@ -33,15 +32,6 @@ def test_weak_labels_are_shared_by_the_classes_of_a_video():
         given_labels(annotated(a='xyz', b=''), Config(3))
     with pytest.raises(CoplError, match='found 2 classes .* expected n_classes = 3'):
         given_labels(annotated(a='xy'), Config(3))
-
-
-def test_soft_labels_by_hand():
-    hard = Pseudolabels(np.array([0, 2]), np.ones(2), np.ones(2, bool), torch.eye(4)[[0, 2]])
-    p = np.array([[.2, .4, .3, .1], [.05, .05, .8, .1]])
-    found = softened(hard, p, .25).targets     # the own class counts as much as the likeliest
-    torch.testing.assert_close(found, torch.tensor([[4/11, 4/11, 3/11, 0], [0, 0, 1, 0]]))
-    every = softened(hard, p, 0).targets
-    torch.testing.assert_close(every[0], torch.tensor([4., 4, 3, 1])/12)
 
 
 def test_a_quota_is_rounded_up_but_not_by_the_last_digit():

@@ -1,11 +1,9 @@
 "Groups of a configuration, what a finished run may change, and the habits of scikit-learn."
 import dataclasses
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from sklearn.base import clone
 
 from copl import COPL, Config, CoplError, localize
@@ -36,15 +34,40 @@ def test_every_field_is_in_one_group_and_every_number_has_its_range():
 
 @pytest.mark.parametrize(('field', 'good', 'bad'), [
     ('alpha', 1, 0), ('delta', -1, -1.01), ('dropout', 0, 1), ('upsample', 1000, 1001),
-    ('thetas', (.5,), (.5, 1)), ('beta', None, 0), ('seed', 2**32 - 1, 2**32), ('lr', 1e-9, 0),
-    ('min_score', -5, float('inf')), ('n_classes', 2, 1)])
+    ('thetas', (.5,), (.5, 1)), ('beta', None, 0), ('seed', 2**32 - 1, 2**32), ('lr', '1e-9', 0),
+    ('min_score', -5, float('inf')), ('n_classes', 2, 1), ('delta', 0, float('nan'))])
 def test_ends_of_ranges(field, good, bad):
     Config(**{'n_classes': 3, field: good})
     with pytest.raises(CoplError, match=f"config field '{field}': found .*, expected a number in"):
         Config(**{'n_classes': 3, field: bad})
 
 
-def test_a_group_alone_does_what_the_whole_does(tmp_path):
+@pytest.mark.parametrize(('field', 'value', 'expected'), [
+    ('seed', True, 'a whole number'), ('seed', 1., 'a whole number'), ('lr', 'x', 'a number'),
+    ('lr', 10**400, 'a number'), ('stream_norm', 1, 'true or false'), ('attention', 1, 'text'),
+    ('kernel', 2, 'one of 1, 3'), ('thetas', .5, 'a list'), ('thetas', (), 'some'),
+    ('losses', ('asl',), "'cls' among them")])
+def test_values_of_the_wrong_kind(field, value, expected):
+    with pytest.raises(CoplError, match=f"'{field}': found .*, expected {expected}"):
+        Config(**{'n_classes': 3, field: value})
+
+
+def test_a_file_of_a_configuration(tmp_path):
+    path = save_config(Config(3, alpha=.2, thetas=(.1, .5)), tmp_path/'config.yaml')
+    assert load_config(path) == Config(3, alpha=.2, thetas=(.1, .5))
+    path.write_text(path.read_text() + 'soft_labels: null\n')     # as 0.3.0 wrote it
+    assert load_config(path) == Config(3, alpha=.2, thetas=(.1, .5))
+    for text, message in (('n_classes: 20\ndetla: 0.1', "field 'detla', did you mean 'delta'"),
+                          ('delta: 0.1', "'n_classes' is missing"), ('- 3', 'found list'),
+                          ('delta: 1\ndelta: 2', "line 1: key 'delta' occurs more than once")):
+        path.write_text(text)
+        with pytest.raises(CoplError, match=message): load_config(path)
+    with pytest.raises(CoplError, match='No such file'): load_config(tmp_path/'none.yaml')
+    with pytest.raises(CoplError, match="preset: found 'feal', .* did you mean 'feel'?"):
+        Config.preset('feal', 3)
+
+
+def test_a_group_alone_does_what_the_whole_does():
     rng = np.random.default_rng(0)
     out = Outputs(4*rng.normal(size=(30, 3)), rng.random((2, 30)))
     for options in ({}, {'nms': 'soft', 'smooth': 3}):
@@ -55,8 +78,6 @@ def test_a_group_alone_does_what_the_whole_does(tmp_path):
     F /= np.linalg.norm(F, axis=1, keepdims=True)
     for cluster in CLUSTERINGS.values():
         assert (cluster(F, ClusterConfig(3, 7)) == cluster(F, Config(3, 7))).all()
-    path = save_config(Config(3, alpha=.2), tmp_path/'config.yaml')
-    assert load_config(path) == Config(3, alpha=.2)
 
 
 def test_a_finished_run_is_localized_again_but_not_trained_otherwise(tmp_path):
@@ -94,14 +115,6 @@ def test_clone_and_set_params():
     assert len(model.localize(TEST)) and model.config.alpha == .3      # what was fitted stays
 
 
-def test_fit_predict_gives_the_clusters_of_fit():
-    with warnings.catch_warnings(action='ignore'):
-        y = small().fit_predict(TRAIN, unseen=TEST)
-        model = small().fit(TRAIN, unseen=TEST)
-    np.testing.assert_array_equal(y, model.labels_)
-    assert model.labels_ is model.pseudolabels_ and not hasattr(small(), 'labels_')
-
-
 def test_a_model_shows_its_settings_and_its_state():
     def mine(cas, attention, config): return attention.mean(0)
     model = COPL(3, **SMALL, attention=mine)
@@ -111,12 +124,3 @@ def test_a_model_shows_its_settings_and_its_state():
     assert f'fitted to {len(TRAIN)} videos, confidence ' in repr(model)
     assert 'agreement' in repr(model) and 'mine' in model._repr_html_()
     assert eval(repr(small(hidden=9))).get_params() == small(hidden=9).get_params()
-
-
-def test_a_checkpoint_of_unknown_parts_is_refused_by_name(tmp_path):
-    path = small().fit(TRAIN).save(tmp_path/'checkpoint.pt')
-    saved = torch.load(path, weights_only=True)
-    saved['config']['losses'] = ['cls', 'nothing']
-    torch.save(saved, path)
-    refused = r"checkpoint\.pt: losses: found 'nothing', expected one of"
-    with pytest.raises(CoplError, match=refused): COPL.load(path)

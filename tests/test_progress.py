@@ -3,12 +3,12 @@ import time
 
 import pytest
 
-import copl.config
-from copl.config import progress
+import copl.files
+from copl.files import progress
 
 
 @pytest.fixture
-def quick_lines(monkeypatch): monkeypatch.setattr(copl.config, 'LINE_SECONDS', .05)
+def quick_lines(monkeypatch): monkeypatch.setattr(copl.files, 'LINE_SECONDS', .05)
 
 def test_a_line_now_and_then_where_output_is_a_file(quick_lines, capfd):
     for _ in progress(range(10), unit='video'): time.sleep(.03)
@@ -21,7 +21,7 @@ def test_a_line_now_and_then_where_output_is_a_file(quick_lines, capfd):
 
 def test_short_work_and_what_shall_be_silent_say_nothing(capfd, quick_lines):
     for _ in progress(range(10), unit='video', verbose=False): time.sleep(.01)
-    copl.config.LINE_SECONDS = 60
+    copl.files.LINE_SECONDS = 60
     for _ in progress(range(10), unit='video'): pass
     assert capfd.readouterr().err == ''
 

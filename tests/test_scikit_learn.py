@@ -15,9 +15,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from copl import COPL, Config, CoplError, VideoSet, estimate_n_classes, save_videos
-from copl.algorithm import taking_part
+from copl.algorithm import describe, taking_part
 from copl.has import ATTENTIONS
-from copl.trust import described, untrained_agreement
+from copl.trust import untrained_agreement
 
 from .small_runs import SMALL, TRAIN, UNSEEN
 
@@ -177,8 +177,8 @@ def test_score_is_the_agreement_on_unseen_videos(model):
     assert model.score(UNSEEN) == model.agreement(TRAIN, UNSEEN) == model.rounds_.agreement.iloc[-1]
     held = COPL(3, **QUICK, hold_out=.3).fit(TRAIN)
     expected = untrained_agreement(
-        described(TRAIN, held.network_, ATTENTIONS['has'], Config(3)), held.pseudolabels_,
-        described(UNSEEN, held.network_, ATTENTIONS['has'], Config(3)), held.config)
+        describe(TRAIN, held.network_, ATTENTIONS['has'], Config(3)), held.pseudolabels_,
+        describe(UNSEEN, held.network_, ATTENTIONS['has'], Config(3)), held.config)
     n = len(TRAIN) - len(taking_part(len(TRAIN), held.config))
     own = held.agreement(TRAIN)
     assert (n*own + len(UNSEEN)*held.score(UNSEEN))/(n + len(UNSEEN)) == pytest.approx(expected)

@@ -224,8 +224,8 @@ def test_figure_b_measures_silhouettes_of_four_videos(fitted, monkeypatch):
     angles = {'mean pooling': np.array([0, .25, .5, .25]), '(a) unfiltered attention':
               np.array([0, .25, .75, .5]), '(b) HAS': np.array([0, 0, .5, .5])}
     F = {KINDS[k]: np.stack([np.cos(np.pi*a), np.sin(np.pi*a)], 1) for k, a in angles.items()}
-    monkeypatch.setattr('copl.figure_b.video_features', lambda videos, network, attention, config:
-                        F[attention])
+    monkeypatch.setattr('copl.figure_b.describe', lambda videos, network, attention, config:
+                        SimpleNamespace(F=F[attention]))
     found = feature_spaces(FOUR)
     assert found.seed.tolist() == [1]*3 + [2]*3
     # cosine distances: d of an eighth of a turn, 1 of a quarter, 2 - d of three eighths

@@ -305,7 +305,7 @@ def test_background_is_what_both_kinds_of_attention_call_so(monkeypatch):
     action = np.repeat([0, 1, 2], 8)
     scene = np.tile([0, 1, 2], 8)
     videos = half_way(action, scene)
-    monkeypatch.setattr('copl.trust.full_length',
+    monkeypatch.setattr('copl.algorithm.full_length',
                         lambda videos, network: ((x := tuple(map(torch.tensor, v)),
                                                   network(x[0])) for v in videos))
     F = background_features(videos, Half(), Config(3))

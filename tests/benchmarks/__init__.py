@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_info
 
-from copl.config import atomic_write
+from copl.files import atomic_write
 
 STATUS = Path('/proc/self/status')
 CPUINFO = Path('/proc/cpuinfo')

@@ -44,6 +44,7 @@ def benchmark(size, repeats):
             state = new_state(videos, config)
             state.y = y
             state.selected = np.ones(len(y), bool)
+            state.targets = targets.numpy()
             dtype = matmul_dtype(precision, fabric.device)
             student = fabric.setup_module(state.student)
             read = Batches(videos, fabric.device, dtype)
@@ -60,7 +61,7 @@ def benchmark(size, repeats):
 
             def ours(config=config, state=state, read=read, losses=losses, fabric=fabric,
                      student=student):
-                return train_epoch(state, read, targets, config, losses, fabric, student)
+                return train_epoch(state, read, config, losses, fabric, student)
 
             yield compare(f'training, {precision}, kernel {kernel}', plain, ours, repeats,
                           steps=len(videos)//16, **s)

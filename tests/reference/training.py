@@ -11,7 +11,7 @@ import torch
 from sklearn.cluster import SpectralClustering
 from torch import nn
 
-from copl.config import generator, torch_seed
+from copl.files import generator, torch_seed
 
 from . import clustering
 
