@@ -9,8 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # the notebooks that pass; add a notebook when it does
-PLAIN = ['01_sources', '03_config', '10_has', '11_plri', '12_iocnet', '13_losses', '14_algorithm',
-         '05_figures', '18_trust', '19_n_classes']
+PLAIN = ['00_a_video', '01_sources', '03_config', '04_simulation', '05_figures', '10_has',
+         '11_plri', '12_iocnet', '13_losses', '14_algorithm', '15_localization', '16_evaluation',
+         '18_trust', '19_n_classes', 'tutorials/own_features']
 MOST_WORDS = 30
 END = r'(?:(?<=[.!?])|(?<=[.!?]\)))(?<!Eq\.)(?<!al\.)\s+(?=\W*[A-Z\d])'
 RULES = { # pattern: what to write
@@ -28,6 +29,16 @@ RULES = { # pattern: what to write
     r'(?i)\bmatrix products?\b': 'matmul',
     r'(?i)\beverything is action\b': 'whole-video baseline',
     r'(?i)\b(first|second|earlier) edition\b': 'history belongs in the CHANGELOG',
+    r'(?i)\b(trusted|doubtful)\b': 'selected, filtered (P, U)',
+    r'(?i)\bshares? of\b': 'fraction of',
+    r'(?i)\bprocessors?\b': 'CPU',
+    r'(?i)\broads?\b': 'computation',
+    r'(?i)\bby heart\b': 'memorise',
+    r'(?i)\bbeliev\w+': 'trust, or what the number shows',
+    r'(?i)\b(is|are|was|were) (said|asked|told)\b': 'the error says, the warning names',
+    r'(?i)\btak(e|es|en|ing) for\b': 'treat as',
+    r'(?i)\btrust (times|x)\b': 'agreement times',
+    r'(?i)(?<!recall )\bcurves?\b': 'score sequence',
     r'\bfigures?\b(?! [A-Z\d])': 'number, metric or picture'}
 
 

@@ -10,6 +10,7 @@ root = Path(__file__).parents[1]
 notebook = nbformat.read(root/'nbs/index.ipynb', 4)
 text, _ = MarkdownExporter().from_notebook_node(notebook)
 text = re.sub(r'\]\((images|results)/', r'](nbs/\1/', text)
+text = text.replace('](../', '](')
 text = re.sub(r'\]\((\w+/)?(\w+)\.ipynb\)', r'](nbs/\1\2.ipynb)', text)
 text = f'<!-- made from nbs/index.ipynb by .ci/readme.py: edit the notebook -->\n{text.strip()}\n'
 if '--check' in sys.argv[1:]:

@@ -73,7 +73,7 @@ def plot_likeness(
                 color='white' if values[i, j] > .6 else 'black')
     ax.set_xticks(range(len(alike)), alike.columns, rotation=45, ha='right')
     ax.set_yticks(range(len(alike)), alike.index)
-    ax.set_title('likeness of the runs (adjusted Rand index)', fontsize='medium')
+    ax.set_title('similarity of the runs (adjusted Rand index)', fontsize='medium')
     return ax
 
 # %% ../nbs/05_figures.ipynb #5bfbefcf
@@ -92,7 +92,7 @@ def name_legend(
     if missing:
         some = ' '.join(map(chr, sorted(missing)[:5]))
         more = f' and {len(missing) - 5} more' if len(missing) > 5 else ''
-        warnings.warn(f'no installed font shows {some}{more}: a box stands for each character, '
+        warnings.warn(f'no installed font shows {some}{more}: a box replaces each character, '
                       'install a font such as Noto Sans CJK', stacklevel=3)
     boxed = [name.translate(dict.fromkeys(missing, '□')) for name in names]
     legend = ax.legend(handles, boxed, **options)
@@ -172,8 +172,11 @@ def plot_timeline(
     for i, s in enumerate(best.itertuples()):
         _bar(ax, s, -.12*(i + 1), lw=4, color=color[s.label], alpha=.8)
     for label in labels: ax.plot([], [], lw=4, color=color[label], label=label)
-    ax.set(xlabel='seconds', ylim=(-.12*(top + 1), 1.3), yticks=[1.15, .5, -.06*(top + 1)],
-           yticklabels=['ground truth', 'scores', 'detections'])
+    rows = {'ground truth': 1.15, 'scores': .5, 'detections': -.06*(top + 1)}
+    if truth is None: del rows['ground truth']
+    if not sequences: del rows['scores']
+    ax.set(xlabel='time (s)', ylim=(-.12*(top + 1), 1.3), yticks=[*rows.values()],
+           yticklabels=rows)
     name_legend(ax, fontsize='small', loc='upper left', bbox_to_anchor=(1.01, 1))
     return ax
 

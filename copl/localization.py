@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['TOLERANCE', 'ClusterName', 'NEARLY_WHOLE', 'score_sequences', 'video_probabilities', 'finer', 'segments_above',
-           'outer_inner_contrast', 'class_proposals', 'nms', 'soft_nms', 'round_ties', 'suppress', 'cluster_names',
-           'name_weights', 'localized_classes', 'localize_outputs', 'localize', 'whole_videos', 'is_low_in_most',
-           'warn_of_nearly_whole', 'localize_videos']
+           'outer_inner_contrast', 'class_proposals', 'nms', 'soft_nms', 'cluster_names', 'name_weights',
+           'localized_classes', 'round_ties', 'suppress', 'localize_outputs', 'localize', 'whole_videos',
+           'is_low_in_most', 'warn_of_nearly_whole', 'localize_videos']
 
 # %% ../nbs/15_localization.ipynb #c3c88938
 import warnings
@@ -24,9 +24,6 @@ from .iocnet import IOCNet, Outputs, full_length
 from .losses import h_cs
 from .videos import CoplError, TimeGrid, VideoSet, paired_iou, shown, unchanging
 
-# %% ../nbs/15_localization.ipynb #a152e014
-TOLERANCE = 1e-5 # computed numbers that differ by no more count as equal
-
 # %% ../nbs/15_localization.ipynb #9a4b2797
 def score_sequences(
     out:Outputs,       # of one video
@@ -39,6 +36,9 @@ def score_sequences(
     if score == 'cas': return softmax
     A_ca = class_agnostic_attention(out.attention)[..., None]
     return (softmax + A_ca)/2 if score == 'mean' else softmax*A_ca
+
+# %% ../nbs/15_localization.ipynb #a152e014
+TOLERANCE = 1e-5 # computed numbers that differ by no more count as equal
 
 # %% ../nbs/15_localization.ipynb #aa66790c
 def video_probabilities(
@@ -177,40 +177,6 @@ def soft_nms(
     by_group = np.argsort(groups[order], kind='stable')
     return order[by_group], softened[by_group]
 
-# %% ../nbs/15_localization.ipynb #d5b33ce7
-def round_ties(
-    scores:np.ndarray, # (n,)
-    groups:np.ndarray, # (n,) whole numbers: only scores of the same group are compared
-)->np.ndarray:         # (n,) at most `TOLERANCE` higher than before
-    "Scores without their last digits: those of a group that count as equal become equal."
-    order = np.lexsort((-scores, groups))
-    falling = scores[order]
-    starts = _group_starts(groups[order])                       # of chains
-    starts[1:] |= falling[:-1] - falling[1:] > TOLERANCE
-    best = falling[starts][np.cumsum(starts) - 1]               # of each one's chain
-    rounded = np.empty(len(order))
-    rounded[order] = best - TOLERANCE*np.floor((best - falling)/TOLERANCE)
-    return rounded
-
-# %% ../nbs/15_localization.ipynb #d488935b
-def suppress(
-    found:pd.DataFrame,    # columns video (a number), start, end, label, score
-    config:LocalizeConfig,
-)->pd.DataFrame:           # the same columns: video by video, best first
-    "Class-wise NMS in each video."
-    groups = found.groupby(['video', 'label']).ngroup().to_numpy()
-    segments = found[['start', 'end']].to_numpy()
-    scores = found.score.to_numpy()
-    if config.nms == 'hard':
-        order = nms(segments, round_ties(scores, groups), config.nms_tiou, groups)
-        scores = scores[order]
-    else: order, scores = soft_nms(segments, scores.clip(0), config.soft_sigma, groups)
-    found = found.iloc[order]
-    found = found.assign(score=round_ties(scores, found.video.to_numpy()))
-    found = found[found.score > config.min_score - TOLERANCE/2]      # they lie TOLERANCE apart
-    best_first = np.lexsort((-found.score.to_numpy(), found.video.to_numpy()))
-    return found.iloc[best_first].reset_index(drop=True)
-
 # %% ../nbs/15_localization.ipynb #b0369397
 ClusterName = str | Mapping[str, float] | None
 
@@ -257,6 +223,40 @@ def localized_classes(
     named = np.array([bool(names) for names in weights])
     best = p[named].max(initial=0)
     return np.flatnonzero(named & (p >= min(class_threshold, best) - TOLERANCE))
+
+# %% ../nbs/15_localization.ipynb #d5b33ce7
+def round_ties(
+    scores:np.ndarray, # (n,)
+    groups:np.ndarray, # (n,) whole numbers: only scores of the same group are compared
+)->np.ndarray:         # (n,) at most `TOLERANCE` higher than before
+    "Scores without their last digits: those of a group that count as equal become equal."
+    order = np.lexsort((-scores, groups))
+    falling = scores[order]
+    starts = _group_starts(groups[order])                       # of chains
+    starts[1:] |= falling[:-1] - falling[1:] > TOLERANCE
+    best = falling[starts][np.cumsum(starts) - 1]               # of each one's chain
+    rounded = np.empty(len(order))
+    rounded[order] = best - TOLERANCE*np.floor((best - falling)/TOLERANCE)
+    return rounded
+
+# %% ../nbs/15_localization.ipynb #d488935b
+def suppress(
+    found:pd.DataFrame,    # columns video (a number), start, end, label, score
+    config:LocalizeConfig,
+)->pd.DataFrame:           # the same columns: video by video, best first
+    "Class-wise NMS in each video."
+    groups = found.groupby(['video', 'label']).ngroup().to_numpy()
+    segments = found[['start', 'end']].to_numpy()
+    scores = found.score.to_numpy()
+    if config.nms == 'hard':
+        order = nms(segments, round_ties(scores, groups), config.nms_tiou, groups)
+        scores = scores[order]
+    else: order, scores = soft_nms(segments, scores.clip(0), config.soft_sigma, groups)
+    found = found.iloc[order]
+    found = found.assign(score=round_ties(scores, found.video.to_numpy()))
+    found = found[found.score > config.min_score - TOLERANCE/2]      # they lie TOLERANCE apart
+    best_first = np.lexsort((-found.score.to_numpy(), found.video.to_numpy()))
+    return found.iloc[best_first].reset_index(drop=True)
 
 # %% ../nbs/15_localization.ipynb #cf7552d5
 def localize_outputs(

@@ -69,7 +69,7 @@ def spectral_clusters(
         y = model.fit_predict(W).astype(np.int64)
     islands = 1 if affinity == 'rbf' else connected_components(W)[0]
     if islands > 1:
-        warnings.warn(f'the videos fall into {islands} groups without any likeness between them '
+        warnings.warn(f'the videos fall into {islands} groups without any similarity between them '
                       f'(affinity {affinity!r}), so that {n_clusters} clusters may split or join '
                       'them at random', stacklevel=2)
     return y

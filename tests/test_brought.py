@@ -392,7 +392,7 @@ def test_few_videos_that_differ_cannot_make_more_clusters():
 
 def test_groups_without_any_likeness_are_told_in_plain_words():
     F = np.repeat(np.eye(3), 15, 0) + .001*np.random.default_rng(0).random((45, 3))
-    with pytest.warns(UserWarning, match='fall into 3 groups without any likeness') as caught:
+    with pytest.warns(UserWarning, match='fall into 3 groups without any similarity') as caught:
         spectral_clusters(F, 2, affinity='neighbors')
     assert not any('fully connected' in str(w.message) for w in caught)
 

@@ -40,13 +40,64 @@ def test_modules_import_neither_private_names_nor_nbdev():
         assert wrong == [], f'{path.name} imports {wrong}'
 
 
-def test_every_notebook_has_its_place_in_the_documentation():
+def reading_order():
+    "Notebooks of the sections of the site, as paths below nbs."
     def files(contents):
         return [f for part in contents
                 for f in (files(part['contents']) if isinstance(part, dict) else [part])]
     site = yaml.safe_load((ROOT/'nbs/_quarto.yml').read_text(encoding='utf-8'))['website']
-    assert sorted(files(site['sidebar']['contents'])) == sorted(
-        str(p.relative_to(ROOT/'nbs')) for p in NOTEBOOKS)
+    return files(site['sidebar']['contents'])
+
+
+def test_every_notebook_has_its_place_in_the_documentation():
+    assert sorted(reading_order()) == sorted(str(p.relative_to(ROOT/'nbs')) for p in NOTEBOOKS)
+
+
+def test_the_first_equation_comes_within_300_lines():
+    cells = [cell.source for path in reading_order()[1:4]
+             for cell in nbformat.read(ROOT/'nbs'/path, 4).cells]
+    before = '\n'.join(cells).split('\n## Eq. 1: ')
+    assert len(before) == 2 and sum(bool(line.strip()) for line in before[0].splitlines()) <= 300
+
+
+def prose_of(path):
+    "The markdown of a notebook, without code."
+    cells = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == 'markdown']
+    return re.sub(r'```.*?```|`[^`\n]*`', '', '\n'.join(cells), flags=re.S)
+
+
+def broken_links(path):
+    "Relative links of a notebook whose file or heading does not exist."
+    for target in re.findall(r'\]\((?!https?:)([^)\s]+)\)', prose_of(path)):
+        name, _, anchor = target.partition('#')
+        file = path.parent/name if name else path
+        text = prose_of(file) if anchor and file.exists() else ''
+        headings = re.findall(r'^#+ (.*)$', text, re.M)
+        anchors = {re.sub(r'[^\w -]', '', h).strip().lower().replace(' ', '-') for h in headings}
+        if not file.exists() or anchor and anchor not in anchors: yield target
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
+def test_links_between_notebooks_lead_to_files_and_headings(path):
+    assert list(broken_links(path)) == []
+
+
+def test_a_broken_link_is_found(tmp_path):
+    text = '## Is it?\n\n[a](#is-it) [b](#it-is) [c](planted.ipynb) [d](gone.ipynb#is-it)'
+    cells = [nbformat.v4.new_markdown_cell(text)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path/'planted.ipynb')
+    assert list(broken_links(tmp_path/'planted.ipynb')) == ['#it-is', 'gone.ipynb#is-it']
+
+
+def test_the_pages_link_to_each_other(tmp_path, monkeypatch):
+    pages = runpy.run_path(str(ROOT/'.ci/pages.py'))
+    monkeypatch.setitem(pages['main'].__globals__, 'sections', lambda: [
+        ('', ['index.ipynb']), ('Tutorials', ['tutorials/own_features.ipynb'])])
+    pages['main'](tmp_path)
+    assert 'href="tutorials/own_features.html"' in (tmp_path/'contents.html').read_text('utf-8')
+    page = (tmp_path/'tutorials/own_features.html').read_text('utf-8')
+    assert 'href="../18_trust.html"' in page and 'href="../index.html"' in page
+    assert '.ipynb"' not in page and '#| hide' not in page
 
 
 @pytest.fixture(scope='module')
@@ -67,7 +118,9 @@ def test_the_plain_notebooks_are_written_in_plain_sentences(prose):
     ('Who trains five seeds keeps the best.', 'name the actor as the subject, or say "if"'),
     ('It helps whoever has no labels.', 'name the actor, or say "if"'),
     ('What the features do not part, no count of clusters finds.', 'separate'),
-    ('The likeness of two runs is high.', 'similarity, similar')])
+    ('The likeness of two runs is high.', 'similarity, similar'),
+    ('It is said that a share of the videos is learned.', 'the error says, the warning names'),
+    ('Do not believe it.', 'trust, or what the number shows')])
 def test_a_planted_bad_sentence_is_found(prose, tmp_path, text, rule):
     def written(text):
         cells = [nbformat.v4.new_markdown_cell('# A title\n\nA short sentence.\n\n' + text)]
