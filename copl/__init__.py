@@ -3,4 +3,9 @@ __version__ = "0.3.0"
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_loaded, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+def __getattr__(name):
+    "A name of `__init__.pyi`, loaded when it is asked for; `help` shows its docments."
+    from copl._docments import told
+    return told(_loaded(name))

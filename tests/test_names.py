@@ -54,6 +54,40 @@ def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError): getattr(copl, 'localise')  # noqa: B009
 
 
+FUNCTIONS = [n for n in HOME if n[0].islower()]
+
+
+@pytest.mark.parametrize('name', FUNCTIONS)
+def test_help_of_a_function_holds_its_docments(name):
+    function = getattr(copl, name)
+    text = inspect.getdoc(function)
+    for parameter in inspect.signature(function).parameters.values():
+        assert f'\n{parameter.name} : ' in text or f'\n{parameter.name}\n' in text, parameter
+    assert '\nReturns\n-------\n' in text
+    assert text.count('Returns\n-------') == 1 and inspect.getdoc(getattr(copl, name)) == text
+
+
+def test_help_says_what_stands_beside():
+    assert inspect.getdoc(copl.nms).endswith("""\
+tiou : float
+    proposals that overlap a better one by more are dropped
+groups : np.ndarray | None
+    (n,) whole numbers: only the same group competes; None: all do
+
+Returns
+-------
+np.ndarray
+    indices kept: group by group, best first""")
+    for cls, method, words in [(copl.COPL, 'fit', 'save here after every epoch'),
+                               (copl.COPL, 'load', 'a checkpoint of a finished run'),
+                               (copl.COPL, 'localize', 'any videos with the features of training'),
+                               (copl.BestOf, 'fit', 'keep every run here'),
+                               (copl.VideoSet, '__init__', 'one unique name per video')]:
+        assert words in inspect.getdoc(getattr(cls, method)), (cls, method)
+    fields = inspect.getdoc(copl.Config)
+    assert 'alpha : float\n    alpha, fraction of snippets' in fields and 'nms_tiou : ' in fields
+
+
 def test_the_command_is_a_module_too():
     said = subprocess.run([sys.executable, '-m', 'copl', '--help'], capture_output=True, text=True)
     assert said.returncode == 0 and 'evaluate' in said.stdout
