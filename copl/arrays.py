@@ -366,14 +366,14 @@ def refuse_others(
                 f"numpy; numpy.save('{file.stem}.npy', "
                 f"numpy.asarray(pickle.load(open('{file}', 'rb'))))\"")
 
-# %% ../nbs/29_arrays.ipynb #637a8453
+# %% ../nbs/29_arrays.ipynb #2692a320
 def parse_streams(
     streams:str|Mapping|Sequence|None, # 'rgb,flow', 'rgb:1024,flow:1024', names, {name: width}
     where:str='streams'                # named in errors
 )->dict[str, int|None]:                # stream: width or None; empty: nothing was asked
     "The streams that somebody asks for, in order; raises `CoplError`."
     if streams is None: return {}
-    pairs = []
+    pairs:list[tuple] = []
     if isinstance(streams, str):
         pairs = [(name.strip(), width.strip() if colon else None)
                  for name, colon, width in (s.partition(':') for s in streams.split(','))]
@@ -398,12 +398,12 @@ def in_order(
     first = {'rgb': 0, 'flow': 1}
     return sorted(streams, key=lambda s: (first.get(s, 2), s))
 
-# %% ../nbs/29_arrays.ipynb #9d9a9f13
+# %% ../nbs/29_arrays.ipynb #0cccd7c7
 class GridFile(NamedTuple):
     "What grid.yaml says of all videos."
     grid:TimeGrid
     stated:bool           # whether it says the time grid
-    widths:dict[str, int] # stream: channels; empty where it does not say
+    widths:dict           # stream: channels; empty where it does not say
     simulated:bool
 
 def read_grid(

@@ -142,7 +142,7 @@ def write_wtalc(folder):
     truth = dict(videoname=np.array(NAMES, 'S'),
                  subset=np.array(['train', 'train', 'test', 'test'], 'S'),
                  duration=np.full((4, 1), 6*16/25),
-                 segments=np.tile([[.5, 1.]], (4, 1, 1)),
+                 segments=np.tile([[.5, 2.]], (4, 1, 1)),
                  labels=np.array([['Diving'], ['Walk']]*2, 'S'))
     for name, x in truth.items(): np.save(folder/'Annotations'/f'{name}.npy', x)
 
