@@ -486,7 +486,7 @@ def test_what_a_finished_choice_lacks_is_made_again_and_nothing_else(grid, whole
     (['--try', 'alpha=.5,0.5'], 'found alpha-0.5 twice'),
     (['--try', 'alpha=.5', 'alpha=.1'], 'found alpha twice'),
     (['--try', 'seed=1,2'], 'found seed among the options to compare'),
-    (['--runs', 0], '--runs: found 0'), (['--runs', 2, '--num-nodes', 2], 'of one machine'),
+    (['--runs', 0], 'runs is 0, expected'), (['--runs', 2, '--num-nodes', 2], 'of one machine'),
     (['--preset', 'auto', '--num-nodes', 2], 'of one machine'),
     (['--preset', 'auto', '--try', 'alpha=.5'], '--preset auto and --try both compare options'),
     (['--preset', 'auto', '--hold-out', .01], 'leaves out 0 of 20 videos'),

@@ -178,12 +178,12 @@ def test_a_full_disk_is_one_error_and_leaves_what_was_written(whole, tmp_path):
 
 def test_a_second_run_is_refused_until_the_first_has_written_its_results(tmp_path, capsys):
     out = tmp_path/'run'
-    real = cli._write_results
+    real = cli.write_results
     def slowly(*args, **options):
         (tmp_path/'writing').touch()
         time.sleep(60)
         return real(*args, **options)
-    pid = child(ARGS, out, lambda: setattr(cli, '_write_results', slowly))
+    pid = child(ARGS, out, lambda: setattr(cli, 'write_results', slowly))
     until((tmp_path/'writing').exists)
     before = files(out)
     assert main([*ARGS, '--resume', '--out', str(out)]) == 1
