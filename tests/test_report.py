@@ -556,7 +556,7 @@ def test_the_verdict_stands_first_in_the_colour_of_what_is_known(opened, page_fi
         assert page.locator('#verdict').text_content() == f'{word}. {SHOWN}'
         notes = page.locator('.note').all_text_contents()[2:]     # simulated, and no timelines
         assert len(notes) == doubts
-        if test is BELOW: assert 'mAP of 3.00 is below the whole-video baseline of 4.00' in notes[-1]
+        if test is BELOW: assert 'is below the whole-video baseline of 4.00' in notes[-1]
         assert colours.setdefault(colour, page.evaluate(back)) == page.evaluate(back)
     assert len({*colours.values()}) == 3
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
+import copl.iocnet
 from copl import COPL, Config, CoplError, VideoSet, algorithm_1
 from copl.algorithm import taking_part
 from copl.engine import Batches, train
