@@ -332,15 +332,16 @@ def _same_subset(found, truth, subset):
 def _renamed(labels, path, truth):
     "Labels with names for clusters, from a table or a run; raises `CoplError`."
     names = names_by_truth(path, truth) if path.is_dir() else names_of(str(path))
-    cluster = labels.str.removeprefix('cluster_')
-    numbers = cluster[cluster.str.isdecimal()].astype(int)
-    named = numbers.map(names).dropna()
-    for name, own in numbers[named.index].groupby(named):
-        if own.nunique() > 1:
-            warnings.warn(f'clusters {", ".join(map(str, sorted(own.unique())))} are all named '
-                          f'{name!r}: NMS did not compare their detections; copl name and copl '
-                          'localize do', stacklevel=3)
-    return named.reindex(labels.index).fillna(labels)
+    def named(label):
+        number = label.removeprefix('cluster_')
+        return number.isdecimal() and names.get(int(number)) or label
+    given = {label: named(label) for label in labels.unique()}
+    for name in dict.fromkeys(given.values()):
+        own = [label for label in given if given[label] == name]
+        if len(own) > 1:
+            warnings.warn(f'{", ".join(sorted(own))} are all named {name!r}: NMS did not compare '
+                          'their detections; copl name and copl localize do', stacklevel=3)
+    return labels.map(given)
 
 # %% ../nbs/41_cli.ipynb #010c7898
 @dataclass(frozen=True)

@@ -346,29 +346,16 @@ def test_the_clock(stamps, jumps, start, expected):
     assert found == expected
 
 
-STAGES = {
-    'Conv3d_1a_7x7': (64, 8, 112, 112), 'MaxPool3d_2a_3x3': (64, 8, 56, 56),
-    'Conv3d_2b_1x1': (64, 8, 56, 56), 'Conv3d_2c_3x3': (192, 8, 56, 56),
-    'MaxPool3d_3a_3x3': (192, 8, 28, 28), 'Mixed_3b': (256, 8, 28, 28),
-    'Mixed_3c': (480, 8, 28, 28), 'MaxPool3d_4a_3x3': (480, 4, 14, 14),
-    'Mixed_4b': (512, 4, 14, 14), 'Mixed_4c': (512, 4, 14, 14), 'Mixed_4d': (512, 4, 14, 14),
-    'Mixed_4e': (528, 4, 14, 14), 'Mixed_4f': (832, 4, 14, 14),
-    'MaxPool3d_5a_2x2': (832, 2, 7, 7), 'Mixed_5b': (832, 2, 7, 7), 'Mixed_5c': (1024, 2, 7, 7)}
-
-
 @pytest.mark.parametrize('channels, parameters', [(3, 12_287_264), (2, 12_265_312)])
 def test_i3d_has_the_published_shape(channels, parameters):
     net = I3D(channels).eval()
-    assert sum(p.numel() for n, p in net.named_parameters()
-               if not n.startswith('logits')) == parameters
-    assert net.logits.conv3d.weight.shape == (400, 1024, 1, 1,
-                                              1) and net.logits.conv3d.bias.shape == (400,)
+    weights = {n: p.numel() for n, p in net.named_parameters() if not n.startswith('logits')}
+    assert sum(weights.values()) == parameters
+    assert net.logits.conv3d.weight.shape == (400, 1024, 1, 1, 1)
     assert {m.eps for m in net.modules() if isinstance(m, torch.nn.BatchNorm3d)} == {1e-3}
-    if channels == 2: return
     with torch.inference_mode():
-        x = torch.rand(1, 3, 16, 224, 224)
-        assert {name: tuple(y.shape[1:]) for name, y in net.stages(x)} == STAGES
-        assert net(x).shape == (1, 1024)
+        *_, (name, last) = net.stages(torch.rand(1, channels, 16, 224, 224))
+    assert (name, last.shape) == ('Mixed_5c', (1, 1024, 2, 7, 7))
 
 
 def public_names():
