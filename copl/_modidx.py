@@ -705,6 +705,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
                            'copl.plri.split_pseudolabels': ('plri.html#split_pseudolabels', 'copl/plri.py')},
             'copl.report': { 'copl.report._add_frames': ('report.html#_add_frames', 'copl/report.py'),
                              'copl.report._address': ('report.html#_address', 'copl/report.py'),
+                             'copl.report._by_video': ('report.html#_by_video', 'copl/report.py'),
                              'copl.report._captions': ('report.html#_captions', 'copl/report.py'),
                              'copl.report._card': ('report.html#_card', 'copl/report.py'),
                              'copl.report._cluster': ('report.html#_cluster', 'copl/report.py'),

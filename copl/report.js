@@ -235,10 +235,9 @@ function choose(i) {
   $('list').setAttribute('aria-activedescendant', element ? element.id : '')
   if (element) {
     element.setAttribute('aria-selected', 'true')
-    const box = $('list').getBoundingClientRect()
-    const at = element.getBoundingClientRect()
-    if (at.top < box.top) $('list').scrollTop -= box.top - at.top + 4
-    if (at.bottom > box.bottom) $('list').scrollTop += at.bottom - box.bottom + 4
+    const top = element.offsetTop
+    const low = top + element.offsetHeight - $('list').clientHeight
+    $('list').scrollTop = between(low, $('list').scrollTop, top)
   }
   draw()
   if (addressed && i !== null) history.replaceState(null, '', addressOf(D.videos[i]))
@@ -633,20 +632,11 @@ function listenToControls() {
 }
 
 // Light and dark
-const system = matchMedia('(prefers-color-scheme: dark)')
-const root = document.documentElement
-const isDark = () => (root.dataset.theme ? root.dataset.theme === 'dark' : system.matches)
-
-function nameTheme() {
-  $('theme').textContent = isDark() ? 'Light' : 'Dark'
-  $('theme').setAttribute('aria-label', `Switch to ${isDark() ? 'light' : 'dark'} colours`)
-}
-
 $('theme').onclick = () => {
-  root.dataset.theme = isDark() ? 'light' : 'dark'
-  nameTheme()
+  const theme = document.documentElement.dataset.theme
+  const dark = theme ? theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches
+  document.documentElement.dataset.theme = dark ? 'light' : 'dark'
 }
-system.onchange = nameTheme
 
 // Begin
 let width = 0
@@ -659,7 +649,6 @@ const observer = new ResizeObserver(([entry]) => {
 showRun()
 showClusters()
 $('split-field').hidden = !D.videos.some(v => v.split === 1)
-nameTheme()
 listenToPointer()
 listenToControls()
 fillSelects()

@@ -187,9 +187,15 @@ def _entries(run, model, train, test, labels):
         entries += _seen(test, model, load_detections(run/'detections.json'))
     return entries
 
+def _by_video(table): return dict(list(table.groupby('video')))
+
 def _seen(videos, model, found):
     "What the network makes of each video, at full length; found: detections, None: localize."
-    truth = videos.annotations and videos.annotations.segments.assign(score=1.)
+    none = pd.DataFrame(columns=_COLUMNS)
+    truth = None
+    if videos.annotations is not None:
+        truth = _by_video(videos.annotations.segments.assign(score=1.))
+    if found is not None: found = _by_video(found)
     grid = videos.grid
     seconds = videos.durations()
     outs = (Outputs(out.cas.float().cpu(), out.attention.float().cpu())
@@ -197,11 +203,11 @@ def _seen(videos, model, found):
     labels = videos.labels(model.config.video_label)
     for name, label, out in zip(videos.names, labels, outs, strict=True):
         cluster, weights, lanes = _lanes(out, model, grid, seconds[name])
-        if found is not None: detected = found[found.video == name]
+        if found is not None: detected = found.get(name, none)
         else: detected = localize(out, model.config, grid, seconds[name], model.names_)
         rows = _rows(detected.sort_values('score', ascending=False, kind='stable'))
         lanes |= {'detections': rows[:MOST_DETECTIONS], 'detected': len(rows),
-                  'truth': None if truth is None else _rows(truth[truth.video == name])}
+                  'truth': None if truth is None else _rows(truth.get(name, none))}
         yield {'name': name, 'split': 1, 'cluster': cluster, 'selected': None, 'label': label,
                'rank': rows[0][2] if rows else None, 'duration': seconds[name],
                'snippets': len(out.cas), 'end': float(grid.edges(len(out.cas))),
@@ -444,9 +450,8 @@ def _page(run, metrics, model, labels, missing):
 def _fit(entries, room):
     "Take timelines away until those that are left, of either split, have at most `room` bytes."
     sizes = np.array([len(_json(e['timeline'])) for e in entries])
-    splits = np.array([e['split'] for e in entries])
-    place = np.array([np.sum(splits[:i] == s)/np.sum(splits == s) for i, s in enumerate(splits)])
-    order = np.argsort(place, kind='stable')
+    same = pd.Series([e['split'] for e in entries]).groupby([e['split'] for e in entries])
+    order = np.argsort(same.cumcount()/same.transform('size'), kind='stable').to_numpy()
     for i in order[np.cumsum(sizes[order]) > room]: entries[i]['timeline'] = None
 
 # %% ../nbs/40_report.ipynb #f0f560f4
