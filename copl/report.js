@@ -253,7 +253,8 @@ let addressed = false // not before the reader, or the address, has chosen
 const addressOf = v => `#video=${encodeURIComponent(v.name)}`
 
 function readAddress() {
-  const i = D.videos.findIndex(v => addressOf(v) === location.hash)
+  const name = new URLSearchParams(location.hash.slice(1)).get('video')
+  const i = D.videos.findIndex(v => v.name === name)
   if (i < 0 || i === state.at) return
   if (!state.shown.includes(i)) reset(D.videos[i].split, '')
   choose(i)

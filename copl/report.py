@@ -192,10 +192,8 @@ def _by_video(table): return dict(list(table.groupby('video')))
 def _seen(videos, model, found):
     "What the network makes of each video, at full length; found: detections, None: localize."
     none = pd.DataFrame(columns=_COLUMNS)
-    truth = None
-    if videos.annotations is not None:
-        truth = _by_video(videos.annotations.segments.assign(score=1.))
-    if found is not None: found = _by_video(found)
+    truth = videos.annotations and _by_video(videos.annotations.segments.assign(score=1.))
+    found = None if found is None else _by_video(found)
     grid = videos.grid
     seconds = videos.durations()
     outs = (Outputs(out.cas.float().cpu(), out.attention.float().cpu())
@@ -370,14 +368,13 @@ def _json(value):
 def _filled(parts, page):
     "The template with its places filled, all at once: what is filled in stays as it is."
     template, style, script = (
-        (files('copl')/f'report.{kind}').read_text(encoding='utf-8') for kind in _KINDS)
+        (files('copl')/f'report.{kind}').read_text(encoding='utf-8')
+        for kind in ('html', 'css', 'js'))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     media = "media-src 'self' file:;" if page['media'] else ''
     parts = parts | {'__MEDIA__': media, '__STYLE__': style, '__SCRIPT__': script,
                      '__SCRIPT_HASH__': f'sha256-{digest}', '__DATA__': _json(page)}
     return re.sub('|'.join(parts), lambda m: parts[m[0]], template)
-
-_KINDS = ('html', 'css', 'js')
 
 # %% ../nbs/40_report.ipynb #4665e924
 def _table(rows, run, label, **how):
