@@ -1,6 +1,6 @@
 // The program of the report's page, copl/report.js
-const readonly = ['document', 'location', 'history', 'window', 'matchMedia', 'atob', 'ResizeObserver',
-  'setTimeout', 'clearTimeout']
+const readonly = ['document', 'location', 'history', 'window', 'matchMedia', 'atob', 'Blob', 'URL',
+  'URLSearchParams', 'ResizeObserver']
 
 export default [
   {

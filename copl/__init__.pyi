@@ -3,6 +3,7 @@
 from . import algorithm as algorithm
 from . import annotations as annotations
 from . import arrays as arrays
+from . import backbones as backbones
 from . import choice as choice
 from . import cli as cli
 from . import config as config
@@ -23,9 +24,11 @@ from . import layouts as layouts
 from . import localization as localization
 from . import losses as losses
 from . import n_classes as n_classes
+from . import options as options
 from . import plri as plri
 from . import report as report
 from . import reproduction as reproduction
+from . import results as results
 from . import runs as runs
 from . import simulation as simulation
 from . import statistics as statistics

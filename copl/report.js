@@ -13,27 +13,17 @@ function make(element, attributes, children) {
   return element
 }
 
-function html(tag, attributes = {}, ...children) {
-  return make(document.createElement(tag), attributes, children)
-}
-
-function svg(tag, attributes = {}, ...children) {
-  return make(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children)
-}
+const html = (tag, attributes = {}, ...children) =>
+  make(document.createElement(tag), attributes, children)
+const svg = (tag, attributes = {}, ...children) =>
+  make(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children)
 
 const number = (x, digits = 3) => (x === null || x === undefined ? '' : x.toFixed(digits))
 const clock = s => (D.frames ? s.toFixed(0) : s.toFixed(s < 100 ? 1 : 0) + ' s')
+const between = (low, value, high) => Math.min(Math.max(value, low), high)
 const link = (attributes, ...children) =>
   html('button', {type: 'button', class: 'link', ...attributes}, ...children)
 const picture = (jpeg, alt) => html('img', {src: `data:image/jpeg;base64,${jpeg}`, alt})
-
-// heads: [text, class] of each column; rows: as many texts each
-function table(id, heads, rows) {
-  const line = (tag, cells) =>
-    html('tr', {}, cells.map((c, i) => html(tag, {class: heads[i][1]}, c)))
-  const head = html('thead', {}, line('th', heads.map(h => h[0])))
-  $(id).replaceChildren(head, html('tbody', {}, rows.map(r => line('td', r))))
-}
 
 // The run
 function pair([name, value, meaning]) {
@@ -47,14 +37,12 @@ function showRun() {
   const texts = ['title', 'subtitle', 'clusters_note', 'frames_note', 'foot']
   for (const id of [...texts, 'confidence_caption', 'tsne_caption']) $(id).textContent = D[id]
   for (const id of ['tiles', 'card', 'config']) $(id).append(...D[id].map(pair))
-  const [why, ...doubts] = (D.why ?? '').split(/ ?Warning: /)
+  const [why, ...doubts] = D.why.split(/ ?Warning: /)
   const notes = [D.simulated, D.missing, ...doubts].filter(text => text)
   $('notes').append(...notes.map(text => html('p', {class: 'note'}, text)))
   $('verdict').hidden = !why
   $('verdict').className = D.verdict
   $('verdict').append(html('b', {}, `${D.verdict_word}. `), why)
-  const written = v => (v === null ? '' : Number.isInteger(v) ? String(v) : v.toFixed(3))
-  table('rounds-table', D.rounds.columns.map(c => [c, '']), D.rounds.rows.map(r => r.map(written)))
 }
 
 // Names of clusters: those that the reader has typed, by number, before those of the run
@@ -63,25 +51,20 @@ let saved = true
 let heads = [] // of each cluster, the first that has its name: equal names make one class
 
 const nameOf = c => typed.get(c) ?? D.clusters[c].name
-const called = c => nameOf(c) ?? 'no name'
 
 function group() {
-  const first = new Map()
-  heads = D.clusters.map((_, k) => {
-    const own = nameOf(k) ?? k
-    if (!first.has(own)) first.set(own, k)
-    return first.get(own)
-  })
+  const own = D.clusters.map((_, k) => nameOf(k) ?? k)
+  heads = own.map(name => own.indexOf(name))
 }
 
 function titled(c) {
   const members = [...heads.keys()].filter(k => heads[k] === heads[c])
-  return `${members.join(', ')}: ${called(c)}`
+  return `${members.join(', ')}: ${nameOf(c) ?? 'no name'}`
 }
 
 function nameField(k) {
-  const field = html('input', {type: 'text', placeholder: 'name it'})
-  field.setAttribute('aria-label', `Name of cluster ${k}`)
+  const label = {'aria-label': `Name of cluster ${k}`}
+  const field = html('input', {type: 'text', placeholder: 'name it', ...label})
   field.oninput = () => {
     const name = field.value.trim()
     if (name) typed.set(k, name)
@@ -112,18 +95,17 @@ function saveNames() {
 // Clusters
 function show(i) {
   reset(D.videos[i].split, '')
-  choose(i, true)
+  choose(i)
+  $('list').focus({preventScroll: true})
   $('viewer').scrollIntoView()
 }
 
-function pick(i) {
-  const v = D.videos[i]
-  const best = v.frames[v.best]
-  const inside = [best ? picture(best[1], '') : null, html('span', {}, v.name)]
-  return link({title: v.name, onclick: () => show(i)}, inside)
-}
-
 function picks(title, videos) {
+  const pick = i => {
+    const {name, frames} = D.videos[i]
+    const inside = [frames.length ? picture(frames[0][1], '') : null, html('span', {}, name)]
+    return link({title: name, onclick: () => show(i)}, inside)
+  }
   if (!videos.length) return null
   return html('div', {class: 'picks'}, html('h4', {}, title), videos.map(pick))
 }
@@ -157,9 +139,8 @@ function showClusters() {
   const points = [...$('tsne').querySelectorAll(marks)]
   if (points.length !== D.tsne.length) return
   for (const [k, point] of points.entries()) {
-    make(point, {class: 'plays', onclick: () => show(D.tsne[k])}, [
-      svg('title', {}, D.videos[D.tsne[k]].name),
-    ])
+    const title = svg('title', {}, D.videos[D.tsne[k]].name)
+    make(point, {class: 'plays', onclick: () => show(D.tsne[k])}, [title])
   }
 }
 
@@ -198,11 +179,9 @@ function reset(s, cluster) {
 
 function compare(a, b) {
   const [v, w] = [D.videos[a], D.videos[b]]
-  const sort = $('sort').value
-  const p = v.rank ?? -Infinity
-  const q = w.rank ?? -Infinity
-  if (sort === 'name' || p === q) return v.name < w.name ? -1 : v.name > w.name ? 1 : 0
-  return (sort === 'up') === p < q ? -1 : 1
+  const by = {down: -1, up: 1, name: 0}[$('sort').value]
+  const rank = x => x.rank ?? -1e9
+  return by * (rank(v) - rank(w)) || (v.name < w.name ? -1 : 1)
 }
 
 function found(i) {
@@ -216,14 +195,17 @@ function found(i) {
 function option(i) {
   const v = D.videos[i]
   const wrong = v.label !== null && !D.clusters[v.cluster].labels.includes(v.label)
-  const what = titled(v.cluster) + (wrong ? `, is ${D.labels[v.label]}` : '')
+  const what = titled(v.cluster) + (wrong ? `, is ${v.label}` : '')
   const part = v.selected === null ? '' : v.selected ? 'P' : 'U'
-  const row = (...parts) => html('div', {class: 'row'}, ...parts.map(p => html('span', {}, p)))
-  const below = row(what, part)
-  below.classList.add('small')
-  below.lastChild.title = MEANS[part] ?? ''
+  const row = (kind, left, right, title = '') =>
+    html('div', {class: kind}, html('span', {}, left), html('span', {title}, right))
   const about = {role: 'option', id: `v${i}`, 'aria-selected': 'false', title: v.name}
-  return html('div', {...about, onclick: () => choose(i)}, row(v.name, number(v.rank)), below)
+  return html(
+    'div',
+    {...about, onclick: () => choose(i)},
+    row('row', v.name, number(v.rank)),
+    row('row small', what, part, MEANS[part]),
+  )
 }
 
 function list() {
@@ -237,7 +219,7 @@ function list() {
   choose(state.shown.includes(state.at) ? state.at : (state.shown[0] ?? null))
 }
 
-function choose(i, focus = false) {
+function choose(i) {
   if (i !== state.at) {
     state.at = i
     state.from = 0
@@ -248,58 +230,33 @@ function choose(i, focus = false) {
   const place = state.shown.indexOf(i)
   $('previous').disabled = place <= 0
   $('next').disabled = place < 0 || place >= state.shown.length - 1
-  mark(i === null ? null : $(`v${i}`))
-  if (focus) $('list').focus({preventScroll: true})
-  draw()
-  if (addressed) writeAddressSoon()
-}
-
-function mark(element) {
   $('list').querySelector('[aria-selected=true]')?.setAttribute('aria-selected', 'false')
+  const element = i === null ? null : $(`v${i}`)
   $('list').setAttribute('aria-activedescendant', element ? element.id : '')
-  if (!element) return
-  element.setAttribute('aria-selected', 'true')
-  const box = $('list').getBoundingClientRect()
-  const at = element.getBoundingClientRect()
-  if (at.top < box.top) $('list').scrollTop -= box.top - at.top + 4
-  if (at.bottom > box.bottom) $('list').scrollTop += at.bottom - box.bottom + 4
+  if (element) {
+    element.setAttribute('aria-selected', 'true')
+    const top = element.offsetTop
+    const low = top + element.offsetHeight - $('list').clientHeight
+    $('list').scrollTop = between(low, $('list').scrollTop, top)
+  }
+  draw()
+  if (addressed && i !== null) history.replaceState(null, '', addressOf(D.videos[i]))
 }
 
 function step(n) {
-  const next = state.shown[state.shown.indexOf(state.at) + n]
-  if (next !== undefined) choose(next)
+  const place = between(0, state.shown.indexOf(state.at) + n, state.shown.length - 1)
+  choose(state.shown[place])
 }
 
 // The address names the chosen video: #video=NAME
-const ADDRESS = '#video='
 let addressed = false // not before the reader, or the address, has chosen
-let writing = 0 // the timer of the next address
-
-// Once the choice rests: a browser stops a page that writes an address for each of many keys
-function writeAddressSoon() {
-  clearTimeout(writing)
-  writing = setTimeout(() => {
-    if (state.at === null) return
-    const address = ADDRESS + encodeURIComponent(D.videos[state.at].name)
-    if (address !== location.hash) history.replaceState(null, '', address)
-  }, 150)
-}
-
-function named(text) {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return null // not an address that this page wrote
-  }
-}
+const addressOf = v => `#video=${encodeURIComponent(v.name)}`
 
 function readAddress() {
-  clearTimeout(writing)
-  if (!location.hash.startsWith(ADDRESS)) return
-  const name = named(location.hash.slice(ADDRESS.length))
+  const name = new URLSearchParams(location.hash.slice(1)).get('video')
   const i = D.videos.findIndex(v => v.name === name)
   if (i < 0 || i === state.at) return
-  if (D.videos[i].split !== split() || !state.shown.includes(i)) reset(D.videos[i].split, '')
+  if (!state.shown.includes(i)) reset(D.videos[i].split, '')
   choose(i)
   $('videos').scrollIntoView()
 }
@@ -314,7 +271,8 @@ const MEANS = {
   CAS: 'class activation sequence: how much a snippet looks like each class',
 }
 
-// The timeline: lanes of one time axis
+// The timeline: lanes of one time axis. A detection, an instance and a proposal are
+// [start, end, score, label] each
 const DASHES = ['', '6 3', '1.5 2.5', '8 3 1.5 3']
 const STREAM_COLOURS = [6, 7, 9, 5]
 const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0))
@@ -325,7 +283,7 @@ function lane({W}, title, height, keys, shapes, label) {
     const line = {x1: 0, x2: 22, y1: 4, y2: 4, stroke, 'stroke-width': 2, 'stroke-dasharray': dash}
     return svg('svg', {viewBox: '0 0 22 8', 'aria-hidden': 'true'}, svg('line', line))
   }
-  const legend = keys.map(([text, stroke, dash]) =>
+  const legend = keys.map(([text, stroke, dash = '']) =>
     html('span', {class: 'key'}, stroke ? sample(stroke, dash) : null, text),
   )
   const frame = {class: 'frame', x: 0.5, y: 0.5, width: W - 1, height: height - 1, rx: 3}
@@ -346,39 +304,31 @@ function curveLane(at, title, height, sequences, label, keys = []) {
     const line = {fill: 'none', stroke, 'stroke-width': 1.5, 'stroke-dasharray': dash}
     return svg('polyline', {...line, points: (values.length === 1 ? flat : points).join(' ')})
   }
-  const legend = sequences.map(s => [s.text ?? s.name, s.stroke, s.dash ?? ''])
+  const legend = sequences.map(s => [s.text ?? s.name, s.stroke, s.dash])
   const said = `${label} over time, 0 to 1`
   return lane(at, title, height, [...legend, ...keys], [half, ...sequences.map(curve)], said)
 }
 
-// The first row for each segment where it overlaps none
-function pack(segments) {
-  const rows = []
-  return segments.map(([s, e]) => {
-    let r = rows.findIndex(row => row.every(([a, b]) => e <= a || s >= b))
-    if (r < 0) r = rows.push([]) - 1
-    rows[r].push([s, e])
-    return r
-  })
-}
-
-// (height, shapes): a bar for each segment, with the longest of its texts that fits
+// (height, shapes): a bar for each segment, in the first row where it overlaps none, with the
+// longest of its texts that fits
 function bars({x, W}, segments, text, paint) {
-  const rows = pack(segments)
-  const height = 6 + 19 * Math.max(1, ...rows.map(r => r + 1))
-  const shapes = segments.flatMap((d, i) => {
+  const rows = [[]]
+  const shapes = segments.flatMap(d => {
+    let r = rows.findIndex(row => row.every(other => d[1] <= other[0] || d[0] >= other[1]))
+    if (r < 0) r = rows.push([]) - 1
+    rows[r].push(d)
     const a = Math.max(x(d[0]), 0)
     const b = Math.min(x(d[1]), W)
     if (b <= a) return []
-    const y = 4 + 19 * rows[i]
-    const full = text(d)
-    const short = full.find(t => t.length <= Math.floor((b - a - 8) / 6.6))
-    const title = svg('title', {}, `${full[0]}, ${clock(d[0])} to ${clock(d[1])}`)
+    const y = 4 + 19 * r
+    const texts = text(d)
+    const short = texts.find(t => t.length <= Math.floor((b - a - 8) / 6.6))
+    const title = svg('title', {}, `${texts[0]}, ${clock(d[0])} to ${clock(d[1])}`)
     const box = {x: a, y, width: Math.max(b - a, 1.5), height: 16, rx: 2, ...paint(d)}
     const words = {class: 'bar-text', x: a + 4, y: y + 12}
-    return [svg('rect', box, title), ...(short ? [svg('text', words, short)] : [])]
+    return [svg('rect', box, title), short ? svg('text', words, short) : null]
   })
-  return [height, shapes]
+  return [6 + 19 * rows.length, shapes]
 }
 
 // Of several names of a cluster, the heaviest
@@ -386,15 +336,14 @@ const leading = c => D.clusters[c].labels[0] ?? null
 
 // One colour for each class in this video
 function palette(t) {
-  const truth = (t.truth ?? []).map(d => d[2])
-  const detected = t.detections.map(d => d[3])
-  const seen = [...new Set([...truth, ...t.classes.map(leading), ...detected])]
+  const labels = [...(t.truth ?? []).map(d => d[3]), ...t.classes.map(leading)]
+  const seen = [...new Set([...labels, ...t.detections.map(d => d[3])])]
   return label => `var(--c${seen.indexOf(label) % 6})`
 }
 
 function facts(v, t) {
   const parts = [`cluster ${titled(v.cluster)}`]
-  if (v.label !== null) parts.push(`label ${D.labels[v.label]}`)
+  if (v.label !== null) parts.push(`label ${v.label}`)
   const part = v.selected ? 'P (selected)' : 'U (doubtful)'
   if (v.split === 0) parts.push(`confidence ${number(v.rank)}, in ${part}`)
   else parts.push(v.rank === null ? 'no detection' : `best score ${number(v.rank)}`)
@@ -408,19 +357,17 @@ function facts(v, t) {
 }
 
 function truthLane(at) {
-  const {t, paint} = at
-  const text = d => [D.labels[d[2]], D.labels[d[2]].slice(0, 9) + '…']
-  const colours = d => ({fill: paint(d[2]), 'fill-opacity': 0.42, stroke: paint(d[2])})
-  const [height, shapes] = bars(at, t.truth, text, colours)
-  const keys = [...new Set(t.truth.map(d => d[2]))].map(k => [D.labels[k], paint(k), ''])
+  const {truth} = at.t
+  const colours = d => ({fill: at.paint(d[3]), 'fill-opacity': 0.42, stroke: at.paint(d[3])})
+  const [height, shapes] = bars(at, truth, d => [d[3], d[3].slice(0, 9) + '…'], colours)
+  const keys = [...new Set(truth.map(d => d[3]))].map(label => [label, at.paint(label)])
   if (!keys.length) keys.push(['none in this video'])
-  return lane(at, 'Ground truth', height, keys, shapes, `${t.truth.length} true instances`)
+  return lane(at, 'Ground truth', height, keys, shapes, `${truth.length} true instances`)
 }
 
 function detectionLane(at, best) {
   const {v, t, paint} = at
-  const brief = d => number(d[2], 2).replace(/^0\./, '.')
-  const text = d => [`${number(d[2])} ${D.labels[d[3]]}`, number(d[2]), brief(d)]
+  const text = d => [`${number(d[2])} ${d[3]}`, number(d[2]), number(d[2], 2).replace(/^0/, '')]
   const clicked = d => (D.media ? {class: 'plays', onclick: () => play(v, d)} : {})
   const colours = d => ({fill: paint(d[3]), 'fill-opacity': 0.22, stroke: paint(d[3])})
   const [height, shapes] = bars(at, best, text, d => ({...colours(d), ...clicked(d)}))
@@ -429,27 +376,22 @@ function detectionLane(at, best) {
   return lane(at, 'Detections', height, [[key]], shapes, `Detections: ${shown}`)
 }
 
-// Six bytes for each proposal: start and end (of 65535), score (of 255), class
+// Of a proposal the score lies in [0, 1], and the label is the number of a cluster
 function proposalLane(at) {
-  const {v, t, x} = at
+  const {proposals, proposed} = at.t
   const height = 54
-  const raw = bytes(t.proposals)
-  const view = new DataView(raw.buffer)
-  const n = raw.length / 6
-  const lines = Array.from({length: n}, (_, i) => {
-    const second = place => (view.getUint16(place, true) / 65535) * v.duration
-    const y = height - 4 - ((height - 8) * raw[6 * i + 4]) / 255
-    const stroke = at.paint(leading(t.classes[raw[6 * i + 5]]))
-    const ends = {x1: x(second(6 * i)), x2: x(second(6 * i + 2)), y1: y, y2: y}
-    return svg('line', {...ends, stroke, opacity: 0.6})
+  const lines = proposals.map(([start, end, score, c]) => {
+    const y = height - 4 - (height - 8) * score
+    const ends = {x1: at.x(start), x2: at.x(end), y1: y, y2: y}
+    return svg('line', {...ends, stroke: at.paint(leading(c)), opacity: 0.6})
   })
-  const key = `${n < t.proposed ? `the best ${n} of ` : ''}${t.proposed}, higher: better score`
-  const label = `${t.proposed} proposals before suppression`
+  const n = lines.length
+  const key = `${n < proposed ? `the best ${n} of ` : ''}${proposed}, higher: better score`
+  const label = `${proposed} proposals before suppression`
   return lane(at, 'Proposals before NMS', height, [[key]], lines, label)
 }
 
-function hasLane(at) {
-  const {v, t, x} = at
+function hasLane({v, t, x, W}) {
   const kept = bytes(t.has)
   const width = (x(v.end) - x(D.start)) / kept.length
   const bar = (k, i) => {
@@ -457,8 +399,8 @@ function hasLane(at) {
     const style = {fill: 'var(--c8)', 'shape-rendering': 'crispEdges'}
     return k ? svg('rect', {...box, height: (18 * k) / 255, ...style}) : null
   }
-  const kept_ = `${(100 * t.kept).toFixed(0)} % of the snippets`
-  return lane(at, 'HAS selection', 22, [[`${kept_}, ${MEANS.HAS}`]], [...kept].map(bar), kept_)
+  const share = `${(100 * t.kept).toFixed(0)} % of the snippets`
+  return lane({W}, 'HAS selection', 22, [[`${share}, ${MEANS.HAS}`]], [...kept].map(bar), share)
 }
 
 function sequences({t, paint}) {
@@ -475,7 +417,7 @@ function sequences({t, paint}) {
   const cs = {name: 'A_cs', text: MEANS.A_cs, stroke: 'var(--ink)', dash: '5 3'}
   cs.values = bytes(t.cs)
   const classes = t.classes.map((c, i) => ({
-    name: `${c}: ${called(c)}`,
+    name: `CAS ${c}: ${nameOf(c) ?? 'no name'}`,
     values: bytes(t.cas[i]),
     stroke: paint(leading(c)),
     dash: DASHES[i % 4],
@@ -488,8 +430,7 @@ function showLanes(v, t, best) {
   const x = s => ((s - state.from) / (state.to - state.from)) * W
   const at = {v, t, W, x, paint: palette(t)}
   const {attention, streams, classes} = sequences(at)
-  const cas = classes.map(c => ({...c, name: `CAS ${c.name}`}))
-  state.values = $('more').open ? [...attention, ...streams, ...cas] : attention
+  state.values = $('more').open ? [...attention, ...streams, ...classes] : attention
   $('main-lanes').replaceChildren(
     ...(t.truth ? [truthLane(at)] : []),
     detectionLane(at, best),
@@ -506,10 +447,11 @@ function showLanes(v, t, best) {
 }
 
 function showFrames(v) {
-  $('frames').hidden = !v?.frames.length
+  const frames = [...(v?.frames ?? [])].sort(([a], [b]) => a - b)
   const seen = ([s, jpeg]) =>
     html('figure', {}, picture(jpeg, `Frame at ${clock(s)}`), html('figcaption', {}, clock(s)))
-  $('strip').replaceChildren(...(v?.frames ?? []).map(seen))
+  $('frames').hidden = !frames.length
+  $('strip').replaceChildren(...frames.map(seen))
 }
 
 // The clip of a detection, from the file of the video
@@ -530,24 +472,22 @@ function missingFile() {
 }
 
 function draw() {
-  const v = state.at === null ? null : D.videos[state.at]
+  const v = D.videos[state.at] ?? null
   const t = v && v.timeline
   showFrames(v)
   $('name').textContent = v ? v.name : 'No video matches'
   $('timeline').hidden = !t
   $('facts').textContent = v ? facts(v, t) : 'Change the cluster or the search.'
   if (!t) return
-  const top = Number($('top').value)
-  const best = t.detections.slice(0, top)
+  const best = t.detections.slice(0, Number($('top').value))
   showLanes(v, t, best)
-  $('cross').hidden = true
-  $('brush').hidden = true
+  for (const id of ['cross', 'brush']) $(id).hidden = true
   $('readout').textContent = 'Point at the timeline to read its values.'
   const zoomed = state.to - state.from < v.duration - 1e-9
   for (const id of ['out', 'whole']) $(id).disabled = !zoomed
   $('earlier').disabled = state.from <= 0
   $('later').disabled = state.to >= v.duration - 1e-9
-  $('top-value').textContent = top
+  $('top-value').textContent = $('top').value
   showDetections(v, t, best)
 }
 
@@ -576,41 +516,38 @@ function overlap(a, b) {
 }
 
 function showDetections(v, t, best) {
-  const columns = ['Label', 'Start', 'End', 'Score', ...(t.truth ? ['Best tIoU'] : [])]
+  const line = (tag, cells) =>
+    html('tr', {}, cells.map((c, i) => html(tag, {class: i ? 'num' : ''}, c)))
   const row = d => {
-    const label = D.labels[d[3]]
-    const same = (t.truth ?? []).filter(g => g[2] === d[3])
-    const cells = [d[0].toFixed(1), d[1].toFixed(1), number(d[2])]
+    const same = (t.truth ?? []).filter(g => g[3] === d[3])
+    const first = D.media ? link({onclick: () => play(v, d)}, `Play ${d[3]}`) : d[3]
+    const cells = [first, d[0].toFixed(1), d[1].toFixed(1), number(d[2])]
     if (t.truth) cells.push(number(Math.max(0, ...same.map(g => overlap(d, g))), 2))
-    return [D.media ? link({onclick: () => play(v, d)}, `Play ${label}`) : label, ...cells]
+    return line('td', cells)
   }
-  table('detections', columns.map((c, i) => [c, i ? 'num' : '']), best.map(row))
+  const heads = ['Label', 'Start', 'End', 'Score', ...(t.truth ? ['Best tIoU'] : [])]
+  const head = html('thead', {}, line('th', heads))
+  $('detections').replaceChildren(head, html('tbody', {}, best.map(row)))
 }
 
 // Zooming and reading
-const between = (low, value, high) => Math.min(Math.max(value, low), high)
-
-function zoom(from, to) {
+function zoom(a, b) {
   const all = D.videos[state.at].duration
-  const span = between(all / 200, to - from, all)
-  state.from = between(0, from, all - span)
+  const span = between(all / 200, Math.abs(b - a), all)
+  state.from = between(0, Math.min(a, b), all - span)
   state.to = state.from + span
   draw()
 }
 
-function scale(k) {
-  const centre = (state.from + state.to) / 2
-  const reach = ((state.to - state.from) * k) / 2
-  zoom(centre - reach, centre + reach)
-}
-
-function shift(k) {
-  const distance = k * (state.to - state.from)
-  zoom(state.from + distance, state.to + distance)
+// k times as long, moved by a part of what is seen
+function view(k, by = 0) {
+  const span = state.to - state.from
+  const centre = (state.from + state.to) / 2 + by * span
+  zoom(centre - (k * span) / 2, centre + (k * span) / 2)
 }
 
 const whole = () => zoom(0, D.videos[state.at].duration)
-const left = s => `${((100 * (s - state.from)) / (state.to - state.from)).toFixed(2)}%`
+const percent = s => `${((100 * s) / (state.to - state.from)).toFixed(2)}%`
 
 function time(event) {
   const box = $('lanes').getBoundingClientRect()
@@ -619,7 +556,6 @@ function time(event) {
 }
 
 const dragged = (event, down) => down !== null && Math.abs(event.clientX - down.x) > 5
-const ascending = (a, b) => (a < b ? [a, b] : [b, a])
 
 function read(event) {
   const v = D.videos[state.at]
@@ -630,14 +566,13 @@ function read(event) {
     return `${name} ${(values[i] / 255).toFixed(2)}`
   }
   $('cross').hidden = false
-  $('cross').style.left = left(s)
+  $('cross').style.left = percent(s - state.from)
   $('readout').textContent = [clock(s), ...state.values.map(value)].join(' · ')
   if (!dragged(event, state.down)) return
   $('lanes').setPointerCapture(event.pointerId) // not before: a click goes to what it is on
-  const [a, b] = ascending(state.down.s, s)
   $('brush').hidden = false
-  $('brush').style.left = left(a)
-  $('brush').style.width = `${(100 * (b - a)) / (state.to - state.from)}%`
+  $('brush').style.left = percent(Math.min(s, state.down.s) - state.from)
+  $('brush').style.width = percent(Math.abs(s - state.down.s))
 }
 
 function listenToPointer() {
@@ -645,73 +580,51 @@ function listenToPointer() {
   lanes.onpointermove = read
   lanes.onpointerdown = event => {
     if (event.target.closest('summary')) return
-    if (event.pointerType === 'mouse' && event.button === 0) {
-      state.down = {s: time(event), x: event.clientX}
-    }
+    const mouse = event.pointerType === 'mouse' && event.button === 0
+    if (mouse) state.down = {s: time(event), x: event.clientX}
     read(event)
   }
-  lanes.onpointerup = event => {
+  lanes.onpointerup = lanes.onpointercancel = event => {
     const down = state.down
     state.down = null
     $('brush').hidden = true
-    if (dragged(event, down)) zoom(...ascending(down.s, time(event)))
-  }
-  lanes.onpointercancel = () => {
-    state.down = null
-    $('brush').hidden = true
+    if (event.type === 'pointerup' && dragged(event, down)) zoom(down.s, time(event))
   }
   lanes.onpointerleave = () => {
-    if (!$('brush').hidden) return
-    state.down = null
-    $('cross').hidden = true
+    if ($('brush').hidden) $('cross').hidden = true
   }
 }
 
 // Keys: arrows choose, + - 0 zoom
-function moveOf(event) {
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return
+  if (event.target.matches('input, select, textarea')) return
   const n = state.shown.length
   const moves = {ArrowRight: 1, ArrowLeft: -1}
   const inList = {ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -n, End: n}
   if (event.target === $('list')) Object.assign(moves, inList)
-  return n && !event.target.closest('.scroll, video') ? moves[event.key] : undefined
-}
-
-function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return
-  if (event.target === $('search') && event.key === 'ArrowDown') {
-    $('list').focus()
-    event.preventDefault()
-    return
-  }
-  if (event.target.matches('input, select, textarea')) return
-  const move = moveOf(event)
-  if (move !== undefined) {
-    const place = between(0, state.shown.indexOf(state.at) + move, state.shown.length - 1)
-    choose(state.shown[place])
+  if (n && moves[event.key] && !event.target.closest('.scroll, video')) {
+    step(moves[event.key])
     event.preventDefault()
   }
-  if ($('timeline').hidden) return
-  if (event.key === '+') scale(0.5)
-  if (event.key === '-') scale(2)
-  if (event.key === '0') whole()
+  const zooms = {'+': () => view(0.5), '-': () => view(2), 0: whole}
+  if (!$('timeline').hidden) zooms[event.key]?.()
 }
 
 function listenToControls() {
-  for (const radio of document.querySelectorAll('[name=split]')) {
-    radio.onchange = () => {
-      fillSelects()
-      list()
-    }
+  const other = () => {
+    fillSelects()
+    list()
   }
+  for (const radio of document.querySelectorAll('[name=split]')) radio.onchange = other
   $('cluster').onchange = $('sort').onchange = $('search').oninput = list
   $('top').oninput = $('more').ontoggle = draw
-  const clicks = {previous: () => step(-1), next: () => step(1), 'save-names': saveNames, whole}
-  Object.assign(clicks, {in: () => scale(0.5), out: () => scale(2)})
-  Object.assign(clicks, {earlier: () => shift(-0.5), later: () => shift(0.5)})
-  for (const [id, action] of Object.entries(clicks)) $(id).onclick = action
-  $('player').onerror = () => {
-    $('clip-note').textContent = missingFile()
-  }
+  $('save-names').onclick = saveNames
+  const moves = {previous: () => step(-1), next: () => step(1), whole}
+  Object.assign(moves, {in: () => view(0.5), out: () => view(2)})
+  Object.assign(moves, {earlier: () => view(1, -0.5), later: () => view(1, 0.5)})
+  for (const [id, move] of Object.entries(moves)) $(id).onclick = move
+  $('player').onerror = () => ($('clip-note').textContent = missingFile())
   window.onbeforeunload = event => {
     if (!saved) event.preventDefault()
   }
@@ -720,20 +633,11 @@ function listenToControls() {
 }
 
 // Light and dark
-const system = matchMedia('(prefers-color-scheme: dark)')
-const chosen = () => document.documentElement.dataset.theme
-const isDark = () => (chosen() ? chosen() === 'dark' : system.matches)
-
-function nameTheme() {
-  $('theme').textContent = isDark() ? 'Light' : 'Dark'
-  $('theme').setAttribute('aria-label', `Switch to ${isDark() ? 'light' : 'dark'} colours`)
-}
-
 $('theme').onclick = () => {
-  document.documentElement.dataset.theme = isDark() ? 'light' : 'dark'
-  nameTheme()
+  const theme = document.documentElement.dataset.theme
+  const dark = theme ? theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches
+  document.documentElement.dataset.theme = dark ? 'light' : 'dark'
 }
-system.onchange = nameTheme
 
 // Begin
 let width = 0
@@ -746,7 +650,6 @@ const observer = new ResizeObserver(([entry]) => {
 showRun()
 showClusters()
 $('split-field').hidden = !D.videos.some(v => v.split === 1)
-nameTheme()
 listenToPointer()
 listenToControls()
 fillSelects()

@@ -443,7 +443,7 @@ def test_a_choice_goes_on_where_it_was_stopped(grid, whole, tmp_path, monkeypatc
     (['--try', 'alhpa=.1'], "unknown config field 'alhpa', did you mean 'alpha'?"),
     (['--try', 'alpha'], "--try: found 'alpha', expected OPTION=VALUE,VALUE,..."),
     (['--try', 'alpha=.5', 'alpha=.1'], 'found alpha twice'),
-    (['--runs', 0], '--runs: found 0'), (['--runs', 2, '--num-nodes', 2], 'of one machine'),
+    (['--runs', 0], 'runs is 0, expected'), (['--runs', 2, '--num-nodes', 2], 'of one machine'),
     (['--preset', 'auto', '--num-nodes', 2], 'of one machine'),
     (['--preset', 'auto', '--try', 'alpha=.5'], '--preset auto and --try both compare options'),
     (['--hold-out', .001], 'leaves out 0 of 20 videos')])

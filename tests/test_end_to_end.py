@@ -100,3 +100,16 @@ def test_broken_features_stop_training_before_it_starts(tmp_path, small_data, vi
     _, err = copl('train', folder, '--n-classes', 3, *QUICK, '--out', tmp_path/'run', check=1)
     assert f"'{video}', flow, snippet 5, channel 7: found inf" in err
     assert not (tmp_path/'run/checkpoint.pt').exists()
+
+
+def test_a_warning_where_a_map_gives_two_clusters_one_name(tmp_path):
+    truth = {'v': {'subset': 'test', 'annotations': [{'segment': [0, 10], 'label': 'jump'}]}}
+    (tmp_path/'gt.json').write_text(json.dumps({'database': truth}))
+    found = pd.DataFrame({'video': 'v', 'start': 0., 'end': [10., 10., 9.], 'score': [.9, .8, .7],
+                          'label': ['cluster_01', 'cluster_03', 'run']})
+    found.to_csv(tmp_path/'found.csv', index=False)
+    (tmp_path/'names.csv').write_text('cluster,name\n1,jump\n3,jump\n')
+    out, err = copl('evaluate', tmp_path/'found.csv', tmp_path/'gt.json', '--map',
+                    tmp_path/'names.csv')
+    assert "cluster_01, cluster_03 are all named 'jump': NMS did not compare" in err
+    assert 'average  100.00' in out and err.count('are all named') == 1

@@ -9,10 +9,11 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-import copl.cli
+import copl.iocnet
 from copl import COPL, Config, CoplError, VideoSet, algorithm_1
 from copl.algorithm import taking_part
 from copl.engine import Batches, train
+from copl.results import write_results
 from copl.trust import (
     FEWEST,
     SCENES,
@@ -368,8 +369,8 @@ def test_no_word_for_the_clusters_where_map_is_below_the_baseline(tmp_path, monk
                                                                   baseline):
     model = COPL(3, **SMALL, device='cpu').fit(TRAIN, unseen=UNSEEN)
     values = iter([found, baseline])
-    monkeypatch.setattr('copl.cli._percent', lambda mAP: {'average': next(values)})
-    metrics = copl.cli._write_results(model, TRAIN, UNSEEN, tmp_path, {}, verdict(35/37, 37))
+    monkeypatch.setattr('copl.results.percent', lambda mAP: {'average': next(values)})
+    metrics = write_results(model, tmp_path, TRAIN, UNSEEN, {}, verdict(35/37, 37))
     why = metrics['trust']['why']
     assert ('is below the whole-video baseline of 1.79' in why) == (found < baseline)
     assert ('can be learned again' in why) == (found >= baseline)

@@ -11,7 +11,7 @@ import numpy as np
 
 from copl import CLUSTERINGS, Config, load_videos
 from copl.evaluation import clustering_scores
-from copl.extraction import FLOWS, extract, moving_shapes, read_frames
+from copl.extraction import FLOWS, extract, moving_shapes, optical_flow, read_frames
 
 from . import compare, main, measure
 
@@ -56,7 +56,7 @@ def benchmark(size, repeats):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pictures = pair(folder)
-        tvl1, dis = (partial(FLOWS[kind], *pictures) for kind in ('tvl1', 'dis'))
+        tvl1, dis = (partial(optical_flow, *pictures, kind) for kind in FLOWS)
         yield compare('a pair of 340 x 256, TV-L1 and DIS', tvl1, dis, repeats)
         for kind in FLOWS:
             yield measure(f'extraction of {SETS[size]} sets, {kind}',
