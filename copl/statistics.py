@@ -157,8 +157,8 @@ def forest_plot(
     contrasts:Mapping[str, pd.DataFrame], # data set: as `contrasts` gives
     unit:str,  # of the x axis, such as 'purity' or 'average mAP, points'
 )->Figure:
-    "One panel per data set, a row per part, its contrasts with their intervals, n at the right."
-    pairs = [pair for table in contrasts.values() for pair in table.index]
+    "One panel per data set, a row per measured part, its contrasts with their intervals and n."
+    pairs = [pair for table in contrasts.values() for pair in table.index[table.n > 0]]
     parts, kinds = (list(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
     fig, axes = plt.subplots(1, len(contrasts), squeeze=False, sharex=True, sharey=True,
                              figsize=(2 + 3.6*len(contrasts), 1.4 + .5*len(parts)))
