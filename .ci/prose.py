@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check the sentences of the notebooks that are written by the rules of plain prose; tables, code
+"""Check that the sentences of the notebooks keep the rules of plain prose; tables, code
 and equations are left out. Prints each sentence that breaks a rule, and exits with 1 if one does.
 Usage: .ci/prose.py [NOTEBOOK ...]."""
 import json
@@ -8,10 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# the notebooks that pass; add a notebook when it does
-PLAIN = ['00_a_video', '01_sources', '03_config', '04_simulation', '05_figures', '10_has',
-         '11_plri', '12_iocnet', '13_losses', '14_algorithm', '15_localization', '16_evaluation',
-         '18_trust', '19_n_classes', 'tutorials/own_features']
+PLAIN = sorted((ROOT/'nbs').glob('**/[!._]*.ipynb'))
 MOST_WORDS = 30
 END = r'(?:(?<=[.!?])|(?<=[.!?]\)))(?<!Eq\.)(?<!al\.)\s+(?=\W*[A-Z\d])'
 RULES = { # pattern: what to write
@@ -73,7 +70,7 @@ def check(path):
 
 
 if __name__ == '__main__':
-    broken = [line for path in sys.argv[1:] or [ROOT/'nbs'/f'{name}.ipynb' for name in PLAIN]
+    broken = [line for path in sys.argv[1:] or PLAIN
               for line in check(path)]
     print('\n'.join(broken))
     sys.exit(bool(broken))
