@@ -441,7 +441,7 @@ def test_a_choice_goes_on_where_it_was_stopped(grid, whole, tmp_path, monkeypatc
 
 @pytest.mark.parametrize('args, message', [
     (['--try', 'alhpa=.1'], "unknown config field 'alhpa', did you mean 'alpha'?"),
-    (['--try', 'alpha'], "--try: found 'alpha', expected OPTION=VALUE,VALUE,..."),
+    (['--try', 'alpha'], "--try: found 'alpha', expected OPTION=VALUE,..."),
     (['--try', 'alpha=.5', 'alpha=.1'], 'found alpha twice'),
     (['--runs', 0], 'runs is 0, expected'), (['--runs', 2, '--num-nodes', 2], 'of one machine'),
     (['--preset', 'auto', '--num-nodes', 2], 'of one machine'),
