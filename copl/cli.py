@@ -315,9 +315,9 @@ def _same_subset(found, truth, subset):
         subsets = sorted(set(known.reindex(found.video.unique()).dropna()))
         if known.nunique() < 2: return found, truth
         if len(subsets) != 1:
-            raise CoplError(f'{truth.source}: the detections are of videos in the subsets '
-                            f'{", ".join(map(repr, subsets)) or "none"}, expected one of '
-                            f'{", ".join(sorted(set(known)))} with --subset')
+            raise CoplError(f'{truth.source}: found detections of videos in '
+                            f'{len(subsets)} subsets ({", ".join(subsets) or "none"}), '
+                            f'expected --subset with one of {", ".join(sorted(set(known)))}')
         subset = subsets[0]
         print(f'subset {subset}, that of the detections', file=sys.stderr)
     part = truth.subset(subset)
@@ -541,7 +541,7 @@ class Reproduce:
     opening:Opened=Opening()
     which:Annotated[Literal['thumos', 'anet']|None, arg( # whose thresholds
         name='set', help="whose thresholds; default: by the names of the classes")]=None
-    seeds:int=3                           # runs of each of the 14 rows
+    seeds:int=3                           # runs of each row, of which there are 16
     epoch_num:int|None=None               # epochs a round, for a quick look; default: the method's
 
     def __call__(self):
