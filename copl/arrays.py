@@ -282,7 +282,7 @@ def by_stream(
         if any(len(shape) != 2 for shape in shapes): continue
         rows, columns = ({shape[i] for shape in shapes} for i in (0, 1))
         reason = ''
-        if len(rows) == 1 and len(columns) > min(2, len(shapes)/2):
+        if len(rows) == 1 and len(columns) > max(1, min(2, len(shapes)/2)):
             reason = f'{rows.pop()} is the first number in all {len(shapes)} videos'
         if len(set(shapes)) == 1 and len(shapes) > 3 and _on_their_sides(arrays):
             reason = 'rows differ from each other as channels do, in all videos'

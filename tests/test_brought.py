@@ -342,6 +342,13 @@ def test_transposed_arrays_are_recognised_without_annotations(tmp_path, length):
     assert 'found (channels, snippets)' in str(inspect_videos(tmp_path/'wrong'))
 
 
+def test_arrays_on_their_sides_are_named_where_many_share_a_length(tmp_path):
+    for i in range(12): # three lengths
+        np.save(tmp_path/f'v{i}.npy', np.zeros((8, 20 + i % 3), np.float32))
+    with pytest.raises(CoplError, match='8 is the first number in all 12 videos'):
+        load_videos(tmp_path)
+
+
 def test_inspection_remarks_on_videos_that_hold_little(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.random((9, 4)).astype('float32')
