@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from .config import Config, named
-from .files import generator, torch_seed
+from .files import CoplError, generator, torch_seed
 from .has import ATTENTIONS, Attention, attention_uniform, global_features
 from .iocnet import (
     Dropout, Outputs, build_network, film, full_length, reach_of, shift, shifted_channels,
@@ -27,7 +27,7 @@ from .losses import (
     Loss, check_finite, chosen_losses, class_scores, top_snippets, total_loss)
 from .plri import (
     CLUSTERINGS, SELECTIONS, Clustering, Selection, confidence_scores, match_clusters)
-from .videos import CoplError, VideoSet, sample_snippets
+from .videos import VideoSet, sample_snippets
 
 # %% ../nbs/14_algorithm.ipynb #218769ae
 class Round(NamedTuple):

@@ -24,9 +24,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 
-from .arrays import ENDINGS, as_text, load_array, reading  # noqa: F401
-from .files import atomic_write
-from .videos import Annotations, CoplError, TimeGrid, refuse_doubles, safe_name, shown
+from .arrays import ENDINGS, decoded, load_array, reading
+from .files import CoplError, atomic_write, refuse_doubles, shown
+from .videos import Annotations, TimeGrid, safe_name
 
 # %% ../nbs/30_annotations.ipynb #7bd6e2a5
 def _number(where, value, meant='a number (of seconds, at most 10**12)'):
@@ -211,7 +211,7 @@ def wtalc_names(
 )->list[str]:
     "The videos, in the order of all arrays; raises `CoplError`."
     index = folder/'videoname.npy'
-    names = [safe_name(str(index), as_text(name)) for name in load_array(index, allow_pickle)]
+    names = [safe_name(str(index), decoded(name)) for name in load_array(index, allow_pickle)]
     refuse_doubles(index, names)
     return names
 
@@ -235,9 +235,9 @@ def _load_wtalc(folder, allow_pickle):
         except (TypeError, ValueError) as e:
             raise CoplError(f'{where}: found the segments {shown(spans)} and the labels '
                             f'{shown(labels)}, expected as many of each') from e
-        videos[name] = {'subset': as_text(subset), 'duration': duration,
+        videos[name] = {'subset': decoded(subset), 'duration': duration,
                         'fps': next(iter(fps), None)}
-        items += [(f'{where}, item {i}', name, {'segment': span, 'label': as_text(label)})
+        items += [(f'{where}, item {i}', name, {'segment': span, 'label': decoded(label)})
                   for i, (span, label) in enumerate(pairs)]
     sha256 = _hash_files(folder/f'{key}.npy' for key in ['videoname', *keys])
     return _annotations(str(folder), items, videos, sha256)
@@ -437,7 +437,7 @@ def matched_names(
     names:Iterable[str], # of videos, as one side spells them
     known:Iterable[str], # as the other side does
 )->dict[str, str]:       # name: how the other side spells it, where it has the video
-    "The same videos under two spellings; warns of names that several could be meant by."
+    "Videos that two sides spell differently; warns of names that could mean several videos."
     sides = [dict.fromkeys(names), dict.fromkeys(known)]
     matched = {n: n for n in sides[0] if n in sides[1]}
     groups = {}                                 # bare name: the names of either side

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TIMES', 'FEATURES', 'ENDINGS_OF_ARRAYS', 'LengthPolicy', 'ENDINGS', 'PICTURES', 'LazyArray', 'reading',
-           'array_header', 'is_pickle', 'open_npy', 'as_text', 'load_array', 'times_said', 'open_array',
+           'array_header', 'is_pickle', 'open_npy', 'decoded', 'load_array', 'times_said', 'open_array',
            'torch_content', 'tensor_array', 'h5py_module', 'open_dataset', 'dataset_names', 'by_stream', 'same_length',
            'visible_files', 'joined_pictures', 'refuse_others', 'parse_streams', 'in_order', 'GridFile', 'read_grid',
            'load_grid', 'has_grid']
@@ -23,8 +23,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from .config import read_yaml
-from .videos import CoplError, TimeGrid, as_array, shown
+from .files import CoplError, read_yaml, shown
+from .videos import TimeGrid, as_array
 
 # %% ../nbs/29_arrays.ipynb #02947197
 class LazyArray:
@@ -107,7 +107,7 @@ def open_npy(
     return LazyArray(read, shape, dtype)
 
 # %% ../nbs/29_arrays.ipynb #deab86d3
-def as_text(
+def decoded(
     value # text or bytes
 )->str:
     "Text, whichever of the two numpy stored."

@@ -24,8 +24,7 @@ import torch
 import torch.nn.functional as Fn
 from torch import nn
 
-from .files import cache_folder
-from .videos import CoplError
+from .files import CoplError, cache_folder
 
 # %% ../nbs/28_backbones.ipynb #4014704c
 def need(

@@ -29,19 +29,19 @@ from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg
 
 # %% ../nbs/41_cli.ipynb #da9919a6
 import copl
-from .config import PRESETS, config_from_dict, save_config
-from .files import atomic_write, find_device, read_yaml, world
 from .annotations import check_ending, load_detections, matched_names, save_detections
+from .config import PRESETS, config_from_dict, save_config
 from .data import convert_videos, inspect_videos
+from .files import CoplError, atomic_write, find_device, read_yaml, refuse_doubles, world
 from .layouts import LayoutName
 from .options import (
-    FEATURES, Data, Device, Extraction, Extractions, Method, Methods, Opened, Opening, Preset,
-    RunFolder, Seed, Subset, Thresholds, open_truth, remark_on, say_assumed)
+    FEATURES_HELP, Data, Device, Extraction, Extractions, Method, Methods, Opened, Opening,
+    Preset, RunFolder, Seed, Subset, Thresholds, open_truth, remark_on, say_assumed)
 from .results import (
     ROUNDS, RUNS, names_by_truth, names_of, percent, read_metrics, summary, table_text,
     text_of_name, write_json, write_results)
 from .simulation import tiny
-from .videos import CoplError, VideoSet, refuse_doubles
+from .videos import VideoSet
 
 # %% ../nbs/41_cli.ipynb #e9c1f47e
 def _tries(texts):
@@ -347,7 +347,7 @@ class Report:
     "One HTML page that shows a run: its numbers, rounds, clusters and every video's timeline."
     run:RunFolder
     out:Path|None=None                    # the page; default: RUN/report.html
-    data:Annotated[str|None, arg(help=f"{FEATURES}; default: RUN's")]=None
+    data:Annotated[str|None, arg(help=f"{FEATURES_HELP}; default: RUN's")]=None
     opening:Opened=Opening() # default: as the run opened them
     max_mb:float=5.0  # megabytes of the page; to fit, fewer videos get timelines
     device:Device='auto'
@@ -422,7 +422,7 @@ class Inspect:
 @dataclass(frozen=True)
 class Convert:
     "Write features in another layout: any but wtalc, which only a pickle can hold."
-    src:Annotated[Positional[str], arg(metavar='SRC', help=FEATURES)]
+    src:Annotated[Positional[str], arg(metavar='SRC', help=FEATURES_HELP)]
     to:LayoutName                         # layout to write
     out:Path                              # a new folder
     opening:Opened=Opening()
@@ -481,7 +481,8 @@ class Demo:
     def __call__(self):
         "Train both, print the rounds, write results and pictures."
         from copl.devices import fixed_threads
-        from copl.estimator import COPL, one_run
+        from copl.estimator import COPL
+        from copl.runs import one_run
         out = self.out or Path('runs')/f'demo-{self.seed}'
         with fixed_threads(): train, test = tiny(self.seed).split()
         print(f'{train}\nSIMULATED videos: no number below says anything about real ones\n')
@@ -536,7 +537,7 @@ def _demo_figures(models, test, out):
 @dataclass(frozen=True)
 class Reproduce:
     "The paper's tables and figures on your features of THUMOS'14 or ActivityNet, as one HTML page."
-    data:Annotated[str, arg(help=FEATURES)]
+    data:Annotated[str, arg(help=FEATURES_HELP)]
     out:Path                              # results folder; the same command goes on there
     opening:Opened=Opening()
     which:Annotated[Literal['thumos', 'anet']|None, arg( # whose thresholds

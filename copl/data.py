@@ -24,16 +24,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copl.annotations import (  # noqa: F401
-    as_annotations, duration_problems, load_annotations, load_detections, matched_names,
+from copl.annotations import (
+    as_annotations, duration_problems, matched_names,
     time_remarks)
 from .arrays import GridFile, LengthPolicy, by_stream, read_grid, same_length
-from .files import cache_folder, no_room, progress
-from .layouts import LAYOUTS, LayoutName, Streams, find_videos, save_rest, write_videos
+from .files import CoplError, cache_folder, no_room, progress, shown
+from .layouts import LAYOUTS, LayoutName, VideoStreams, find_videos, save_rest, write_videos
 from .simulation import HARD, Simulation, simulated
 from .videos import (
-    Annotations, CoplError, TimeGrid, VideoSet, as_array, let_go, parts_of, safe_name, shown,
-    subset_role, two_axes, unchanging)
+    Annotations, TimeGrid, VideoSet, as_array, let_go, parts_of, safe_name, subset_role,
+    two_axes, unchanging)
 
 # %% ../nbs/32_data.ipynb #d885f7ba
 def load_videos(
@@ -265,7 +265,7 @@ def convert_videos(
     return path
 
 # %% ../nbs/32_data.ipynb #fc93b2ab
-def _unchanged(videos)->Iterator[Streams]:
+def _unchanged(videos)->Iterator[VideoStreams]:
     "The streams of each video in turn, in their own number format."
     for i in range(len(videos)):
         arrays = {stream: x[i] for stream, x in videos.streams.items()}

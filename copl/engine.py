@@ -23,7 +23,7 @@ from .has import ATTENTIONS, Attention, attention_uniform
 from .iocnet import Dropout, build_network, reach_of, update_teacher
 from .losses import Loss, check_finite, chosen_losses, total_loss
 from .plri import CLUSTERINGS, SELECTIONS, Clustering, Selection
-from .runs import load_weights
+from .runs import restore_weights
 from .trust import untrained_agreement
 from .videos import VideoSet, let_go
 
@@ -73,7 +73,7 @@ def new_state(
     "A run that has not begun (supplement, Algorithm 1 line 1); raises `CoplError` for `start`."
     state = State(*new_learner(videos, config, 0, network, device))
     if start is None: return state
-    for own in (state.student, state.teacher): load_weights(own, start.state_dict())
+    for own in (state.student, state.teacher): restore_weights(own, start.state_dict())
     state.y = describe(videos, start, attention_uniform, config).said
     return state
 
@@ -274,7 +274,7 @@ def state_from_dict(
 )->State:
     "A run where it stopped; raises `CoplError` where the weights are of another network."
     state = new_state(videos, config, device, network)
-    for k in ('student', 'teacher'): load_weights(getattr(state, k), saved[k])
+    for k in ('student', 'teacher'): restore_weights(getattr(state, k), saved[k])
     options = state.optimizer.state_dict()                     # those of `config`
     state.optimizer.load_state_dict(options | {'state': saved['optimizer']['state']})
     for k in _ARRAYS: setattr(state, k, None if saved[k] is None else saved[k].numpy())

@@ -32,7 +32,7 @@ from .iocnet import Outputs, full_length
 from .localization import cluster_names, localize_videos
 from .n_classes import estimate_n_classes
 from .runs import (
-    checkpoint_file, data_hash, load_weights, naming, one_run, qualified_names, read_checkpoint,
+    checkpoint_file, data_hash, restore_weights, naming, one_run, qualified_names, read_checkpoint,
     same_run, write_checkpoint)
 from .trust import (
     Background, agreement, background, background_features, n_unseen, nearest_clusters,
@@ -79,7 +79,7 @@ def _network(path, saved, parts, device):
     "The network of a finished run, on a device; raises `CoplError` where its weights do not fit."
     config = config_from_dict(saved['config'], str(path))
     with naming(path):
-        network = load_weights(parts.network(saved['widths'], config), saved['network'])
+        network = restore_weights(parts.network(saved['widths'], config), saved['network'])
     return network.to(device).eval().requires_grad_(False)
 
 def _restore(model, path, saved):

@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .videos import Annotations, CoplError, shown, temporal_iou
+from .files import CoplError, shown
+from .videos import Annotations, temporal_iou
 
 # %% ../nbs/16_evaluation.ipynb #ca83f1f9
 def clustering_scores(

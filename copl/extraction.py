@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FLOWS', 'write_video', 'moving_shapes', 'UnreadableVideo', 'read_frames', 'frame_at', 'jpeg', 'optical_flow',
-           'scale_flow', 'snippet_frames', 'Recipe', 'find_videos', 'shared_videos', 'video_streams', 'Extracted',
+           'scale_flow', 'snippet_frames', 'Recipe', 'find_video_files', 'shared_videos', 'video_streams', 'Extracted',
            'extract']
 
 # %% ../nbs/33_extraction.ipynb #c10eeec9
@@ -27,11 +27,11 @@ import pandas as pd
 import torch
 import torch.nn.functional as Fn
 
-from .annotations import ENDINGS
+from .arrays import ENDINGS, PICTURES, joined_pictures, visible_files
 from .backbones import Backbone, backbone_by_name, need
-from .files import atomic_write, find_device, progress, read_yaml
-from .layouts import PICTURES, joined_pictures, save_rest, visible_files
-from .videos import Annotations, CoplError, TimeGrid, safe_name, sample_snippets
+from .files import CoplError, atomic_write, find_device, progress, read_yaml
+from .layouts import save_rest
+from .videos import Annotations, TimeGrid, safe_name, sample_snippets
 
 # %% ../nbs/33_extraction.ipynb #d6da39a0
 def write_video(
@@ -331,7 +331,7 @@ class Recipe:
     def completed(self,
         backbone:Backbone,
     )->'Recipe':
-        "The same with what was left out; raises `CoplError` for what cannot be."
+        "The recipe with defaults where it has None; raises `CoplError` for an impossible value."
         if self.batch_size < 1:
             raise CoplError(f'batch_size is {self.batch_size}, expected at least 1')
         usual = {'short_side': 256, 'crop': 224, 'flow': backbone.motion}
@@ -370,7 +370,7 @@ def _inputs(frames, recipe, sampled):
         yield rgb.astype(np.float32)/127.5 - 1, flow.astype(np.float32)
 
 # %% ../nbs/33_extraction.ipynb #72139ce0
-def find_videos(
+def find_video_files(
     what:Sequence[str|Path]|str|Path, # files, folders and patterns such as 'clips/*.mp4'
 )->list[Path]:                        # each file once, in order of name
     "The video files meant; raises `CoplError` where there is none, or two would share a name."
@@ -418,7 +418,7 @@ def shared_videos(
     i, _, n = share.partition('/')
     if not (i.isdecimal() and n.isdecimal() and 1 <= int(i) <= int(n)):
         raise CoplError(f'share is {share!r}, expected i/n with i from 1 to n, such as 2/4')
-    return find_videos(videos)[int(i) - 1::int(n)]
+    return find_video_files(videos)[int(i) - 1::int(n)]
 
 # %% ../nbs/33_extraction.ipynb #6300ab7d
 @torch.inference_mode()
@@ -480,7 +480,7 @@ def extract(
 )->Extracted:
     "Write features as `load_videos` reads them; raises `CoplError` where others are there already."
     if workers < 1: raise CoplError(f'workers is {workers}, expected at least 1')
-    files = find_videos(videos)
+    files = find_video_files(videos)
     for module in ('av', 'cv2'): need(module)
     if isinstance(backbone, str): backbone = backbone_by_name(backbone)
     recipe = Recipe(**recipe).completed(backbone)

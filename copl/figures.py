@@ -19,7 +19,7 @@ from matplotlib.font_manager import FontProperties, findfont, fontManager, get_f
 from matplotlib.legend import Legend
 from sklearn.manifold import TSNE
 
-from .videos import CoplError
+from .files import CoplError
 
 # %% ../nbs/05_figures.ipynb #395cc408
 def plot_confidence(

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as Fn
 
 from .config import Config
-from .videos import CoplError
+from .files import CoplError
 
 # %% ../nbs/10_has.ipynb #aa3d9a17
 def class_specific_attention(

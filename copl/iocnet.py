@@ -17,7 +17,8 @@ import torch.nn.functional as Fn
 from torch import nn
 
 from .config import Config
-from .videos import CoplError, VideoSet
+from .files import CoplError
+from .videos import VideoSet
 
 # %% ../nbs/12_iocnet.ipynb #877a8d2a
 class Outputs(NamedTuple):

@@ -19,10 +19,11 @@ from scipy.ndimage import uniform_filter1d
 from scipy.special import softmax
 
 from .config import LocalizeConfig, Score
+from .files import CoplError, shown
 from .has import class_agnostic_attention, class_specific_attention
 from .iocnet import IOCNet, Outputs, full_length
 from .losses import h_cs
-from .videos import CoplError, TimeGrid, VideoSet, paired_iou, shown, unchanging
+from .videos import TimeGrid, VideoSet, paired_iou, unchanging
 
 # %% ../nbs/15_localization.ipynb #9a4b2797
 def score_sequences(

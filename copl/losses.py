@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as Fn
 
 from .config import Config, named
+from .files import CoplError
 from .has import above_median, class_agnostic_attention, class_specific_attention
 from .iocnet import Outputs
-from .videos import CoplError
 
 # %% ../nbs/13_losses.ipynb #ddfd392e
 def h_cs(

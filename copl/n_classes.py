@@ -14,10 +14,10 @@ from sklearn.cluster import KMeans
 from sklearn.manifold import spectral_embedding
 from sklearn.metrics import silhouette_score
 
-from .files import generator
+from .files import CoplError, generator
 from .has import global_features
 from .plri import affinity_matrix
-from .videos import CoplError, VideoSet
+from .videos import VideoSet
 
 # %% ../nbs/19_n_classes.ipynb #5ec128e7
 def mean_pooled(

@@ -21,7 +21,7 @@ from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
 from sklearn.neighbors import kneighbors_graph
 
 from .config import ClusterConfig
-from .videos import CoplError
+from .files import CoplError
 
 # %% ../nbs/11_plri.ipynb #1ec59b7d
 def rbf_affinity(

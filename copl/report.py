@@ -26,20 +26,19 @@ from matplotlib.figure import Figure
 
 # %% ../nbs/40_report.ipynb #d9bbb3ae
 import json
-from .annotations import matched_names
-from .files import atomic_write, progress
-from .data import load_detections
+from .annotations import load_detections, matched_names
 from .estimator import COPL
 from .evaluation import purity
+from .extraction import UnreadableVideo, find_video_files, frame_at, jpeg
 from .figures import plot_confidence, plot_rounds, plot_tsne
-from .extraction import UnreadableVideo, find_videos, frame_at, jpeg
+from .files import CoplError, atomic_write, progress
 from .has import ATTENTIONS, attention_uniform, class_specific_attention
 from .iocnet import Outputs, full_length
 from .localization import cluster_names, localize
 from .losses import class_scores, top_snippets
 from .results import (
     below_baseline, classes_of, read_metrics, read_pseudolabels, text_of_name)
-from .videos import CoplError, VideoSet
+from .videos import VideoSet
 
 # %% ../nbs/40_report.ipynb #e6849a27
 _INK = '#010203'
@@ -236,7 +235,7 @@ def _add_frames(page, moments, where, out, room):
     """Give all videos their files, and those that the clusters name frames, best first, of at most
     `room` bytes; warn of those that have none."""
     entries = page['videos']
-    files = {path.stem: path for path in find_videos(where)}
+    files = {path.stem: path for path in find_video_files(where)}
     spelt = matched_names([e['name'] for e in entries], files)
     for e in entries:
         if e['name'] in spelt: e['file'] = _address(files[spelt[e['name']]], out)

@@ -21,17 +21,16 @@ import pandas as pd
 
 # %% ../nbs/58_reproduction.ipynb #bf80deb9
 from .config import PRESETS
-from .files import atomic_write
-from .experiments import TIOU, DataSet, kept, measure
+from .experiments import THRESHOLDS, DataSet, kept, measure
 from .figure_a import confidence_counts, confidence_facts, confidence_figure
 from .figure_b import feature_spaces, silhouettes_table, spaces_figure
+from .files import CoplError, atomic_write
 from .statistics import contrasts, contrasts_table, forest_plot
 from .table_a import (
-    METHODS, PART_METHODS, PARTS, PUBLISHED, ceiling, clusters_table, localization_table,
+    METHODS, PART_METHODS, PARTS, PUBLISHED_A, ceiling, clusters_table, localization_table,
     rounds_figure, split_table, steps_table, with_mean_pooling)
-from .table_b import PUBLISHED as PUBLISHED_B
-from .table_b import SWEEP, delta_figure, delta_steps, delta_table
-from .videos import CoplError, VideoSet
+from .table_b import PUBLISHED_B, SWEEP, delta_figure, delta_steps, delta_table
+from .videos import VideoSet
 
 # %% ../nbs/58_reproduction.ipynb #c2a6b55a
 def known_set(
@@ -72,7 +71,7 @@ def reproduce(
     preset = PRESETS['activitynet'] if key == 'anet' else {}
     title = {'thumos': "THUMOS'14", 'anet': 'ActivityNet v1.2'}[key] + (
         '-like, SIMULATED' if videos.simulated else ', your features')
-    data = DataSet(key, title, lambda seed: videos, preset | fields, range(seeds), TIOU[key])
+    data = DataSet(key, title, lambda seed: videos, preset | fields, range(seeds), THRESHOLDS[key])
     with warnings.catch_warnings():
         # a row that finds nothing of a class says so by its mAP
         warnings.filterwarnings('ignore', message='.*annotated classes without detections')
@@ -92,7 +91,7 @@ def _page(data, out, rows):
     spaces = kept('figure_b', data, partial(feature_spaces, data), out)
     both = contrasts(with_mean_pooling(rows), _PARTS, 'purity')
     parts = {
-        "Published on THUMOS'14 (Table A)": [PUBLISHED],
+        "Published on THUMOS'14 (Table A)": [PUBLISHED_A],
         'Table A: clustering': [clusters_table(a, top), rounds_figure({data.name: a})],
         'What each step adds': [steps_table(a)],
         'Each part, added and taken away': [contrasts_table(both), forest_plot({data.name: both},

@@ -18,9 +18,11 @@ import numpy as np
 import pandas as pd
 
 # %% ../nbs/39_results.ipynb #938a8465
+from .arrays import reading
 from .annotations import matched_names, read_json, save_detections
-from .config import atomic_write, config_to_dict
-from .videos import Annotations, CoplError, VideoSet, refuse_doubles, shown
+from .config import config_to_dict
+from .files import CoplError, atomic_write, refuse_doubles, shown
+from .videos import Annotations, VideoSet
 
 # %% ../nbs/39_results.ipynb #bd13c2ba
 def write_json(
@@ -202,9 +204,7 @@ def _check(path, values, kind, *keys, optional=False):
 # %% ../nbs/39_results.ipynb #0c82cd45
 def _read_csv(path, *columns):
     "A table of texts; raises `CoplError` for another file, and where a column is missing."
-    try: table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
-    except ValueError as e: raise CoplError(f'{path}: not readable as a table: {e}') from e
+    with reading(path, 'a table'): table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if {*columns} <= {*table.columns}: return table
     raise CoplError(f'{path}: found the columns {", ".join(table)}, '
                     f'expected {" and ".join(columns)}')

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from .files import generator
-from .videos import Annotations, CoplError, TimeGrid, VideoSet
+from .files import CoplError, generator
+from .videos import Annotations, TimeGrid, VideoSet
 
 # %% ../nbs/04_simulation.ipynb #2b275b78
 _TIMELINES = json.loads((files('copl')/'timelines.json').read_text(encoding='utf-8'))

@@ -19,11 +19,11 @@ from torch import nn
 
 from .algorithm import Description, describe, taking_part
 from .config import Config, named
-from .files import generator
+from .files import CoplError, generator
 from .has import (
     ATTENTIONS, Attention, above_median, class_agnostic_attention, class_specific_attention)
 from .plri import CLUSTERINGS, Clustering
-from .videos import CoplError, VideoSet
+from .videos import VideoSet
 
 # %% ../nbs/18_trust.ipynb #c9de093c
 def nearest_clusters(

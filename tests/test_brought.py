@@ -24,7 +24,6 @@ from copl import (
     mean_average_precision,
 )
 from copl.annotations import (
-    Annotations,
     as_annotations,
     load_annotations,
     load_detections,
@@ -32,14 +31,14 @@ from copl.annotations import (
     save_detections,
     time_remarks,
 )
+from copl.arrays import load_grid
 from copl.config import Config, load_config
 from copl.data import convert_videos, inspect_videos
 from copl.evaluation import average_precision
 from copl.files import atomic_write
-from copl.layouts import load_grid
 from copl.plri import spectral_clusters
 from copl.simulation import Simulation, simulate
-from copl.videos import TimeGrid, VideoSet, subset_role
+from copl.videos import Annotations, TimeGrid, VideoSet, subset_role
 
 from .small_runs import command
 

@@ -15,7 +15,8 @@ from copl.evaluation import (
     mean_average_precision,
     true_positives,
 )
-from copl.videos import Annotations, CoplError
+from copl.files import CoplError
+from copl.videos import Annotations
 
 from .reference import evaluation as reference
 

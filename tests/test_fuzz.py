@@ -29,10 +29,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from copl import COPL, Config, VideoSet
-from copl.annotations import Annotations
 from copl.cli import main
 from copl.config import save_config
 from copl.data import convert_videos
+from copl.videos import Annotations
 
 from .conftest import summary
 

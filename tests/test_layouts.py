@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from copl import CoplError, VideoSet, load_annotations, load_videos, tiny
-from copl.data import Annotations, TimeGrid, convert_videos, inspect_videos
-from copl.layouts import LAYOUTS, LazyArray, detect_layout, find_videos, parse_streams, save_rest
+from copl.arrays import LazyArray, parse_streams
+from copl.data import convert_videos, inspect_videos
+from copl.layouts import LAYOUTS, detect_layout, find_videos, save_rest
+from copl.videos import Annotations, TimeGrid
 
 from .small_runs import command
 

@@ -11,6 +11,7 @@ from scipy.special import softmax
 
 from copl.config import Config
 from copl.evaluation import map_clusters
+from copl.files import CoplError
 from copl.iocnet import IOCNet, Outputs
 from copl.localization import (
     TOLERANCE,
@@ -26,7 +27,7 @@ from copl.localization import (
     video_probabilities,
     warn_of_nearly_whole,
 )
-from copl.videos import CoplError, TimeGrid, VideoSet
+from copl.videos import TimeGrid, VideoSet
 
 from .reference import localization as reference
 

@@ -31,6 +31,34 @@ def test_modules_import_only_lower_numbered_ones():
             assert number[other] < n, f'{module} imports {other}'
 
 
+def public_names():
+    "{module: public names that it defines}."
+    found = {}
+    for path in (ROOT/'copl').glob('[!_]*.py'):
+        body = ast.parse(path.read_text(encoding='utf-8')).body
+        targets = [t for s in body if isinstance(s, ast.Assign | ast.AnnAssign)
+                   for t in getattr(s, 'targets', None) or [s.target]]
+        names = {s.name for s in body if isinstance(s, ast.FunctionDef | ast.ClassDef)}
+        names |= {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+        found[path.stem] = {name for name in names if not name.startswith('_')}
+    return found
+
+
+def test_a_public_name_has_one_home_and_is_imported_from_there():
+    homes = {}
+    modules = public_names()
+    for module, names in modules.items():
+        for name in names: homes.setdefault(name, []).append(module)
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}
+    for path in (ROOT/'copl').glob('[!_]*.py'):
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if not isinstance(node, ast.ImportFrom) or not node.module: continue
+            home = node.module.removeprefix('copl.')
+            wrong = [a.name for a in node.names
+                     if home in modules and homes.get(a.name, [home]) != [home]]
+            assert wrong == [], f'{path.name} imports {wrong} from {home}'
+
+
 def test_modules_import_neither_private_names_nor_nbdev():
     for path in (ROOT/'copl').glob('[!_]*.py'):
         tree = ast.parse(path.read_text(encoding='utf-8'))

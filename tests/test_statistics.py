@@ -9,7 +9,7 @@ import torch
 from copl.config import PRESETS, Config, config_to_dict
 from copl.estimator import _quality
 from copl.evaluation import clustering_scores
-from copl.experiments import TIOU, DataSet, attention_auc
+from copl.experiments import THRESHOLDS, DataSet, attention_auc
 from copl.figure_a import confidence_counts, confidence_facts, confidence_moves
 from copl.figure_b import KINDS, feature_spaces, silhouette_differences, silhouettes_table
 from copl.plri import CLUSTERINGS
@@ -262,7 +262,7 @@ def test_reproduction_takes_the_settings_of_the_data_set(which, preset, tmp_path
     videos = VideoSet(names, [np.ones((5, 2), np.float32)]*2, annotations=truth)
     reproduce(videos, tmp_path, which, epoch_num=3)
     [data] = asked
-    assert data.options == {**preset, 'epoch_num': 3} and data.tiou == TIOU[which]
+    assert data.options == {**preset, 'epoch_num': 3} and data.tiou == THRESHOLDS[which]
 
 
 def test_the_two_kinds_of_attention_have_an_auc_each(monkeypatch):

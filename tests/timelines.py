@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from copl.data import load_annotations
+from copl.annotations import load_annotations
 
 QUANTILES = (0, .1, .25, .5, .75, .9, 1)
 OUT = Path(__file__).parents[1]/'copl'/'timelines.json'
