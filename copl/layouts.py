@@ -21,10 +21,10 @@ import yaml
 
 from .annotations import read_lines, save_annotations, wtalc_names
 from .arrays import (
-    ENDINGS_OF_ARRAYS, FEATURES, TIMES, dataset_names, h5py_module, in_order, is_pickle,
+    ENDINGS_OF_ARRAYS, FEATURES, TIMES, changed, dataset_names, in_order, is_pickle,
     load_array, open_array, open_dataset, open_npy, parse_streams, read_grid, reading,
     refuse_others, tensor_array, times_said, torch_content, visible_files)
-from .files import CoplError, atomic_write, refuse_doubles, shown
+from .files import CoplError, atomic_write, need, refuse_doubles, shown
 from .videos import Annotations, TimeGrid, safe_name, two_axes
 
 # %% ../nbs/31_layouts.ipynb #07d6bc91
@@ -133,7 +133,7 @@ def _open(features, video, widths, cut):
                             f'expected (snippets, {width}) for {names}')
     if not cut: return arrays
     ends = dict(zip(widths, itertools.accumulate(widths.values()), strict=True))
-    return {s: _changed(x, lambda a, s=s: a[:, ends[s] - widths[s]:ends[s]], (len(x), widths[s]))
+    return {s: changed(x, lambda a, s=s: a[:, ends[s] - widths[s]:ends[s]], (len(x), widths[s]))
             for s in cut}
 
 def _squeezed(features, video, part):
@@ -143,11 +143,7 @@ def _squeezed(features, video, part):
     shape = two_axes(x.shape)
     if shape == x.shape: return x
     features.squeezed[video] = x.shape
-    return _changed(x, lambda a: np.reshape(a, shape), shape)
-
-def _changed(x, change, shape):
-    "The array after a change, which waits until a lazy one is read."
-    return change(x) if isinstance(x, np.ndarray) else x.map(change, shape)
+    return changed(x, lambda a: np.reshape(a, shape), shape)
 
 # %% ../nbs/31_layouts.ipynb #fec8970a
 def _compiled(pattern, streams=()):
@@ -476,7 +472,7 @@ def write_videos(
 )->Path|None:                   # where the ground truth goes; None: nowhere
     "Features as a layout has them; raises `CoplError` where they could not be read again."
     if layout == 'hdf5':
-        with h5py_module().File(folder/'features.h5', 'w') as f:
+        with need('h5py', 'hdf5').File(folder/'features.h5', 'w') as f:
             for name, streams in zip(names, videos, strict=True):
                 f.create_dataset(name, data=_side_by_side(name, streams))
         return folder/'annotations.json'
