@@ -54,7 +54,7 @@ def load_videos(
         n = len(features.problems)
         more = f' (the first of {n} problems: copl inspect lists them)' if n > 1 else ''
         raise CoplError(features.problems[0] + more)
-    opened = {name: same_length(open_(), lengths) for name, open_ in features.videos.items()}
+    opened = {name: same_length(features.open(name), lengths) for name in features.parts}
     for note in features.remarks: warnings.warn(f'{path}: {note}', stacklevel=2)
     source = features.annotations if annotations is None else annotations
     truth = None if source is None else as_annotations(source, allow_pickle)
@@ -431,8 +431,8 @@ def inspect_videos(
     if features is None: return report
     report.layout = features.layout
     report.errors += features.problems
-    opened = {name: arrays for name, open_ in features.videos.items()
-              if (arrays := attempt(_usable, features.path, name, open_, lengths))}
+    opened = {name: arrays for name in features.parts
+              if (arrays := attempt(_usable, features, name, lengths))}
     report.warnings += features.remarks
     source = features.annotations if annotations is None else annotations
     truth = None if source is None else attempt(as_annotations, source, allow_pickle)
@@ -448,10 +448,11 @@ def inspect_videos(
     if not report.errors: report.sha256 = videos.sha256
     return report
 
-def _usable(path, name, open_, lengths):
+def _usable(features, name, lengths):
     "The streams of one video, read once; raises `CoplError` for what `VideoSet` would refuse."
-    streams = same_length(open_(), lengths)
-    VideoSet([name], {stream: [x] for stream, x in streams.items()}, source=str(path)).check()
+    streams = same_length(features.open(name), lengths)
+    one = {stream: [x] for stream, x in streams.items()}
+    VideoSet([name], one, source=str(features.path)).check()
     return streams
 
 def _describe(report, opened, truth, grid):

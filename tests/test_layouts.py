@@ -339,7 +339,7 @@ def test_hdf5_bombs_and_links_are_refused(make, tmp_path, monkeypatch):
         f['leak'] = h5py.ExternalLink('/etc/other.h5', '/x')
     refused(path, tmp_path, "video 'leak' is a ExternalLink to elsewhere")
     monkeypatch.setitem(sys.modules, 'h5py', None)
-    with pytest.raises(CoplError, match=r"pip install 'copl\[hdf5\]'"): load_videos(path)
+    with pytest.raises(CoplError, match='copl.hdf5'): load_videos(path)
 
 
 @pytest.mark.parametrize('layout', [k for k in LAYOUTS if k != 'flat'])
