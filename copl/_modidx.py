@@ -37,7 +37,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
                                   'copl.annotations._refuse_units': ('annotations.html#_refuse_units', 'copl/annotations.py'),
                                   'copl.annotations._rescaled': ('annotations.html#_rescaled', 'copl/annotations.py'),
                                   'copl.annotations._save_per_video': ('annotations.html#_save_per_video', 'copl/annotations.py'),
-                                  'copl.annotations._save_table': ('annotations.html#_save_table', 'copl/annotations.py'),
                                   'copl.annotations._segment': ('annotations.html#_segment', 'copl/annotations.py'),
                                   'copl.annotations._segment_table': ('annotations.html#_segment_table', 'copl/annotations.py'),
                                   'copl.annotations._table_items': ('annotations.html#_table_items', 'copl/annotations.py'),

@@ -31,7 +31,7 @@ from copl.annotations import (
     save_detections,
     time_remarks,
 )
-from copl.arrays import load_grid
+from copl.arrays import read_grid
 from copl.config import Config, load_config
 from copl.data import convert_videos, inspect_videos
 from copl.evaluation import average_precision
@@ -120,7 +120,7 @@ def test_endings_of_files_in_annotations_find_their_features(tmp_path):
     ({'annotations': [{'segment': [2, 1], 'label': 'A'}]}, r'\[2, 1\] ends before it starts'),
     ({'annotations': [{'segment': [0, 'x'], 'label': 'A'}]}, "segment: found 'x', expected a num"),
     ({'annotations': [{'segment': [0, 1], 'label': '\x1b[31mred'}]}, r"label is '\\x1b"),
-    ({'annotations': [{'segment': 3, 'label': 'A'}]}, 'segment is 3'),
+    ({'annotations': [{'segment': 3, 'label': 'A'}]}, "'segment': 3"),
     ({'annotations': 3}, 'found 3, expected a list'), (3, 'found 3, expected a dictionary'),
     ({'duration': 0}, 'duration is 0, expected more than 0 seconds'),
     ({'subset': 7}, 'subset is 7, expected text')])
@@ -731,7 +731,7 @@ def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path):
         load_detections(tmp_path/'det.json')
     (tmp_path/'grid.yaml').write_text('stride: 4\nfps: 25\nfps: 30\n')
     with pytest.raises(CoplError, match="grid.yaml, line 1: key 'fps' occurs more than once"):
-        load_grid(tmp_path)
+        read_grid(tmp_path)
     (tmp_path/'c.yaml').write_text('n_classes: 3\nlr: 0.1\nlr: 0.2\n')
     with pytest.raises(CoplError, match="c.yaml, line 1: key 'lr' occurs more than once"):
         load_config(tmp_path/'c.yaml')
