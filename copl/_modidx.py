@@ -60,7 +60,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
                              'copl.arrays.LazyArray.__getitem__': ('arrays.html#lazyarray.__getitem__', 'copl/arrays.py'),
                              'copl.arrays.LazyArray.__init__': ('arrays.html#lazyarray.__init__', 'copl/arrays.py'),
                              'copl.arrays.LazyArray.__len__': ('arrays.html#lazyarray.__len__', 'copl/arrays.py'),
-                             'copl.arrays._datasets': ('arrays.html#_datasets', 'copl/arrays.py'),
                              'copl.arrays._in_hdf5': ('arrays.html#_in_hdf5', 'copl/arrays.py'),
                              'copl.arrays._member': ('arrays.html#_member', 'copl/arrays.py'),
                              'copl.arrays._name_of_features': ('arrays.html#_name_of_features', 'copl/arrays.py'),
