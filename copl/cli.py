@@ -33,7 +33,7 @@ from .annotations import check_ending, load_detections, matched_names, save_dete
 from .config import PRESETS, config_from_dict, save_config
 from .data import convert_videos, inspect_videos
 from .files import CoplError, atomic_write, find_device, read_yaml, refuse_doubles, world
-from .layouts import LayoutName
+from .layouts import WrittenLayout
 from .options import (
     FEATURES_HELP, Data, Device, Extraction, Extractions, Method, Methods, Opened, Opening,
     Preset, RunFolder, Seed, Subset, Thresholds, open_truth, remark_on, say_assumed)
@@ -423,7 +423,7 @@ class Inspect:
 class Convert:
     "Write features in another layout: any but wtalc, which only a pickle can hold."
     src:Annotated[Positional[str], arg(metavar='SRC', help=FEATURES_HELP)]
-    to:LayoutName                         # layout to write
+    to:WrittenLayout                      # layout to write
     out:Path                              # a new folder
     opening:Opened=Opening()
     subset:Subset=None

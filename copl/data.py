@@ -29,7 +29,8 @@ from copl.annotations import (
     time_remarks)
 from .arrays import GridFile, LengthPolicy, by_stream, read_grid, same_length
 from .files import CoplError, cache_folder, no_room, progress, shown
-from .layouts import LAYOUTS, LayoutName, VideoStreams, find_videos, save_rest, write_videos
+from .layouts import (
+    LAYOUTS, LayoutName, VideoStreams, WrittenLayout, find_videos, save_rest, write_videos)
 from .simulation import HARD, Simulation, simulated
 from .videos import (
     Annotations, TimeGrid, VideoSet, as_array, let_go, parts_of, safe_name, subset_role,
@@ -74,7 +75,7 @@ def _video_set(source, opened, truth, stored, said):
     "A set, named as the annotations name it, on one time grid; raises `CoplError`."
     names = _matched(list(opened), truth, source)
     videos = VideoSet(names, by_stream(source, opened), annotations=truth, source=str(source))
-    said = {name: said.get(key, {}) for name, key in zip(names, opened, strict=True)}
+    said = [said.get(name, {}) for name in opened]
     videos.grid = _common_grid(source, _lengths(videos), said, truth, stored)
     videos.simulated = stored.simulated
     return videos
@@ -109,7 +110,7 @@ def _set_remarks(videos, stored):
 def _common_grid(source, lengths, said, truth, stored):
     "The time grid of all videos; warns or raises `CoplError` where files say otherwise."
     columns = ['fps', 'stride', 'window', 'duration', 'step']
-    table = pd.DataFrame([said[video] for video in lengths], list(lengths), columns, dtype=float)
+    table = pd.DataFrame(said, list(lengths), columns, dtype=float)
     if truth is not None:
         annotated = truth.videos.set_index('video').reindex(index=table.index, columns=columns)
         table = annotated.astype(float).fillna(table)
@@ -242,7 +243,7 @@ def save_videos(
 def convert_videos(
     videos:VideoSet,
     path:str|Path,    # the folder; it must not exist yet
-    layout:LayoutName # any but wtalc, which only a pickle can hold
+    layout:WrittenLayout # any but wtalc, which only a pickle can hold
 )->Path:
     "Write a set in another layout, whole or not at all; raises `CoplError` where that cannot be."
     path = Path(path)
@@ -439,8 +440,12 @@ def inspect_videos(
     stored = _stored(features.path, grid)
     videos = opened and attempt(_video_set, features.path, opened, truth, stored, features.said)
     grid = videos.grid if videos else stored.grid
+    report.grid = dataclasses.asdict(grid)
     report.grid_assumed = not stored.stated and grid == TimeGrid()
-    _describe(report, opened, truth, grid)
+    if truth is not None:
+        report.annotations = truth.source
+        report.annotations_sha256 = truth.sha256
+    _describe(report, opened)
     if not videos: return report
     attempt(lambda: report.warnings.extend(_set_remarks(videos, stored)))
     report.warnings += _content_remarks(videos)
@@ -455,15 +460,10 @@ def _usable(features, name, lengths):
     VideoSet([name], one, source=str(features.path)).check()
     return streams
 
-def _describe(report, opened, truth, grid):
+def _describe(report, opened):
     "Fill in what the files are."
-    report.grid = dataclasses.asdict(grid)
-    if truth is not None:
-        report.annotations = truth.source
-        report.annotations_sha256 = truth.sha256
-    if not opened: return
-    report.videos = {'all': len(opened)}
-    for stream in next(iter(opened.values())):
+    if opened: report.videos = {'all': len(opened)}
+    for stream in next(iter(opened.values()), ()):
         arrays = [video[stream] for video in opened.values()]
         report.channels[stream] = sorted({int(x.shape[1]) for x in arrays})
         report.dtypes[stream] = sorted({str(x.dtype) for x in arrays})
