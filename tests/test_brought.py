@@ -374,6 +374,7 @@ def run(tmp_path_factory):
         xs[3] = xs[2].copy()
         xs[5] = xs[4] + np.eye(len(xs[4]), 8, dtype='f4')
     videos.simulated = False
+    videos.annotations.videos['duration'] = np.nan
     convert_videos(videos, folder/'videos', 'folder')
     status, _, err = command(
         'train', folder/'videos', '--hidden', 8, '--snippets', 16, '--epoch-num', 2,
@@ -528,35 +529,40 @@ def test_videos_rescaled_to_one_number_of_snippets_are_refused_whatever_the_stri
         load_videos(tmp_path, table, grid=TimeGrid(33, 33))
 
 
-def with_rates(folder, form, rates, stride=None, durations=None):
-    "Videos of 40 to 44 snippets, with a frame rate said of each in one of the ways."
+def rated(folder, form, name, x, said):
+    "Features of a video with what a file says about its time."
+    file = folder/f'{name}.{form}'
+    if form == 'npz': np.savez(file, feats=x, **said)
+    elif form == 'pt': torch.save({'features': torch.tensor(x)} | said, file)
+    elif form == 'h5':
+        with pytest.importorskip('h5py').File(folder/'a.h5', 'a') as f:
+            f[name] = x
+            f[name].attrs.update(said)
+    else: np.save(folder/f'{name}.npy', x)
+    if form != 'beside': return
+    np.save(folder/f'{name}_fps.npy', np.array(said['fps']))
+    times = 1000*np.arange(len(x))*said.get('stride', 16)/said['fps']
+    np.save(folder/f'{name}_timestamps_ms.npy', times)
+
+
+def with_rates(folder, form, rates, durations=None, **more):
+    "Annotations of videos of 40 to 44 snippets; their frame rates are said in one of the ways."
     folder.mkdir()
-    more = {} if stride is None else {'stride': stride}
     names = [f'v{i}' for i in range(len(rates))]
-    table = pd.DataFrame({'video': names, 'start': 1., 'end': 3., 'label': 'A'})
-    if durations is not None: table['duration'] = durations
     for i, (name, fps) in enumerate(zip(names, rates, strict=True)):
         x = np.random.default_rng(i).random((40 + i, 4)).astype('f4')
-        file = folder/f'{name}.{form}'
-        if form == 'npz': np.savez(file, feats=x, fps=fps, **more)
-        elif form == 'pt': torch.save({'features': torch.tensor(x), 'fps': fps} | more, file)
-        elif form == 'h5':
-            with pytest.importorskip('h5py').File(folder/'a.h5', 'a') as f:
-                f[name] = x
-                f[name].attrs.update({'fps': fps} | more)
-        else: np.save(folder/f'{name}.npy', x)
-        if form != 'beside': continue
-        np.save(folder/f'{name}_fps.npy', np.array(fps))
-        if stride: np.save(folder/f'{name}_timestamps_ms.npy', 1000*np.arange(40 + i)*stride/fps)
+        rated(folder, form, name, x, {'fps': fps} | more)
     if form == 'wtalc':
         if durations is None: durations = (40 + np.arange(5))*16/30
-        return wtalc(folder.with_suffix('.truth'), names, extracted_fps=rates, duration=durations)
+        arrays = wtalc(folder.with_suffix('.truth'), names, extracted_fps=rates, duration=durations)
+        return as_annotations(arrays, allow_pickle=True)
+    table = pd.DataFrame({'video': names, 'start': 1., 'end': 3., 'label': 'A'})
+    if durations is not None: table['duration'] = durations
     if form in ('csv', 'json'): table = table.assign(fps=rates, **more)
     if form != 'json': return table
     entries = table.drop(columns=['start', 'end', 'label']).set_index('video').to_dict('index')
-    items = {'annotations': [{'segment': [1, 3], 'label': 'A'}]}
-    (folder/'gt.json').write_text(json.dumps({'database': {k: v | items
-                                                          for k, v in entries.items()}}))
+    for entry in entries.values(): entry['annotations'] = [{'segment': [1, 3], 'label': 'A'}]
+    (folder/'gt.json').write_text(json.dumps({'database': entries}))
     return folder/'gt.json'
 
 
@@ -566,23 +572,20 @@ RATES = ['json', 'csv', 'npz', 'pt', 'h5', 'beside', 'wtalc']
 @pytest.mark.parametrize('form', RATES)
 @pytest.mark.filterwarnings('ignore:.*durations are over')
 def test_frame_rates_that_files_say_are_used_or_refused(tmp_path, form):
-    stride = None if form == 'wtalc' else 8
-    truth = with_rates(tmp_path/'a', form, [30.]*5, stride)
-    if form == 'wtalc': truth = as_annotations(truth, allow_pickle=True)
-    assert load_videos(tmp_path/'a', truth).grid == TimeGrid(stride or 16, 16, 30.)
+    stride = {} if form == 'wtalc' else {'stride': 8}
+    truth = with_rates(tmp_path/'a', form, [30.]*5, **stride)
+    assert load_videos(tmp_path/'a', truth).grid == TimeGrid(**stride, fps=30.)
     report = inspect_videos(tmp_path/'a', truth)
     assert report.grid['fps'] == 30 and not report.grid_assumed and not report.errors
     with pytest.raises(CoplError, match='5 of 5 videos name another'):
         load_videos(tmp_path/'a', truth, TimeGrid(16, 16, 25))
 
     truth = with_rates(tmp_path/'b', form, [15., 24., 25., 30., 60.])
-    if form == 'wtalc': truth = as_annotations(truth, allow_pickle=True)
     said = r"the files of 4 of 5 videos name another time grid.*15 fps in video 'v0'"
     with pytest.raises(CoplError, match=said): load_videos(tmp_path/'b', truth)
     assert any('4 of 5 videos' in e for e in inspect_videos(tmp_path/'b', truth).errors)
 
     truth = with_rates(tmp_path/'c', form, [30.]*5, durations=(40 + np.arange(5))*16/25)
-    if form == 'wtalc': truth = as_annotations(truth, allow_pickle=True)
     with pytest.warns(UserWarning, match='their durations confirm it'):
         assert load_videos(tmp_path/'c', truth).grid == TimeGrid()
 
