@@ -73,7 +73,7 @@ def _stored(path, grid):
 
 def _video_set(source, opened, truth, stored, said):
     "A set, named as the annotations name it, on one time grid; raises `CoplError`."
-    names = _matched(list(opened), truth, source)
+    names = list(opened) if truth is None else _matched(list(opened), truth, source)
     videos = VideoSet(names, by_stream(source, opened), annotations=truth, source=str(source))
     said = [said.get(name, {}) for name in opened]
     videos.grid = _common_grid(source, _lengths(videos), said, truth, stored)
@@ -86,7 +86,6 @@ def _lengths(videos):
 
 def _matched(names, truth, source):
     "The names as the annotations spell them; raises `CoplError` where they have none in common."
-    if truth is None: return names
     matched = matched_names(names, truth.videos.video)
     if matched: return [matched.get(n, n) for n in names]
     example = f' (such as {truth.videos.video.iloc[0]!r})' if len(truth.videos) else ''
