@@ -208,7 +208,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
                           'copl.cli._renamed': ('cli.html#_renamed', 'copl/cli.py'),
                           'copl.cli._same_subset': ('cli.html#_same_subset', 'copl/cli.py'),
                           'copl.cli._save_figure': ('cli.html#_save_figure', 'copl/cli.py'),
-                          'copl.cli._say_warning': ('cli.html#_say_warning', 'copl/cli.py'),
+                          'copl.cli._sayer': ('cli.html#_sayer', 'copl/cli.py'),
                           'copl.cli._stop': ('cli.html#_stop', 'copl/cli.py'),
                           'copl.cli._tested': ('cli.html#_tested', 'copl/cli.py'),
                           'copl.cli._tries': ('cli.html#_tries', 'copl/cli.py'),

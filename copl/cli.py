@@ -626,9 +626,14 @@ def _stop(text):
         end_processes()
     return 1
 
-def _say_warning(message, *about):
-    "A warning as one line, said by the first process."
-    if not world()[0]: print(f'copl: warning: {message}', file=sys.stderr)
+def _sayer():
+    "A function that says each warning once, as one line of the first process."
+    said = set()
+    def say(message, *about):
+        if world()[0] or str(message) in said: return
+        said.add(str(message))
+        print(f'copl: warning: {message}', file=sys.stderr)
+    return say
 
 # %% ../nbs/41_cli.ipynb #0ff609f9
 def main(
@@ -640,7 +645,7 @@ def main(
     for stream in (sys.stdout, sys.stderr): # a name that cannot be shown is no reason to fail
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')
     with warnings.catch_warnings():
-        warnings.showwarning = _say_warning
+        warnings.showwarning = _sayer()
         try: return _parsed(argv)() or 0
         except CoplError as e: return _stop(str(e))
         except BrokenPipeError: # whoever reads has had enough
