@@ -478,7 +478,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
             'copl.layouts': { 'copl.layouts.Features': ('layouts.html#features', 'copl/layouts.py'),
                               'copl.layouts.Features.choose': ('layouts.html#features.choose', 'copl/layouts.py'),
                               'copl.layouts.Features.open': ('layouts.html#features.open', 'copl/layouts.py'),
-                              'copl.layouts.Features.remarks': ('layouts.html#features.remarks', 'copl/layouts.py'),
                               'copl.layouts.Part': ('layouts.html#part', 'copl/layouts.py'),
                               'copl.layouts.Part.width': ('layouts.html#part.width', 'copl/layouts.py'),
                               'copl.layouts._arrays_below': ('layouts.html#_arrays_below', 'copl/layouts.py'),

@@ -29,12 +29,12 @@ from .files import CoplError, atomic_write, need, refuse_doubles, shown
 from .videos import Annotations, TimeGrid, safe_name
 
 # %% ../nbs/30_annotations.ipynb #7bd6e2a5
-def _number(where, value, meant='a number (of seconds, at most 10**12)'):
+def _number(where, value):
     "A number from a number or a string; 10**12 seconds are 30,000 years."
     try: number = float(value)
     except (TypeError, ValueError, OverflowError): number = math.nan
     if isinstance(value, bool) or not abs(number) <= 1e12:
-        raise CoplError(f'{where}: found {shown(value)}, expected {meant}')
+        raise CoplError(f'{where}: found {shown(value)}, expected a number (at most 10**12)')
     return number
 
 def _segment(where, item):
@@ -45,7 +45,7 @@ def _segment(where, item):
                         "seconds and a 'label'") from None
     if not isinstance(label, str) or not label or not label.isprintable():
         raise CoplError(f'{where}: label is {shown(label)}, expected text')
-    start, end = (_number(f'{where}, segment', s) for s in (start, end))
+    start, end = (_number(f'{where}, segment in seconds', s) for s in (start, end))
     if end < start:
         raise CoplError(f'{where}: segment [{start:g}, {end:g}] ends before it starts')
     return start, end, label
@@ -56,12 +56,11 @@ def _facts(where, entry):
     if not isinstance(subset, str | None) or not (subset or '').isprintable():
         raise CoplError(f'{where}: subset is {shown(subset)}, expected text')
     facts = [subset]
-    for key, unit in (('duration', 'seconds'), ('fps', 'frames'), ('stride', 'frames')):
+    for key in ('duration', 'fps', 'stride'):
         value = entry.get(key)
-        if value is None or value == '': value = math.nan
-        else: value = _number(f'{where}, {key}', value, f'a number of {unit}')
-        if value <= 0: raise CoplError(f'{where}: {key} is {value:g}, expected more than 0 {unit}')
-        facts.append(value)
+        number = math.nan if value in (None, '') else _number(f'{where}, {key}', value)
+        if number <= 0: raise CoplError(f'{where}: {key} is {number:g}, expected more than 0')
+        facts.append(number)
     return facts
 
 # %% ../nbs/30_annotations.ipynb #64d3a3f8
@@ -313,8 +312,7 @@ def load_detections(
     if path.suffix.lower() in TABLES:
         items = _table_items(path, _read_table(path), DETECTIONS, ', '.join(DETECTIONS))
     else: items = _json_items(path, _by_video(path, read_json(path)[0], 'results', 'detections'))
-    rows = [(video, *_segment(where, item),
-             _number(f'{where}, score', item.get('score'), 'a number'))
+    rows = [(video, *_segment(where, item), _number(f'{where}, score', item.get('score')))
             for where, video, item in items]
     return _segment_table(rows, DETECTIONS)
 

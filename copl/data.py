@@ -45,7 +45,6 @@ def load_videos(
     layout:LayoutName|None=None,      # None: by the names of the files
     lengths:LengthPolicy='error',     # what happens where streams differ in length
     allow_pickle:bool=False,          # W-TALC's arrays are pickles, which can run any code
-    verbose:bool=False,               # print what was found
     streams=None                      # 'rgb,flow' chooses, 'rgb:1024,flow:1024' cuts; None: all
 )->VideoSet:
     "Open features lazily; raises `CoplError` naming the file, what was found and expected."
@@ -56,13 +55,12 @@ def load_videos(
         more = f' (the first of {n} problems: copl inspect lists them)' if n > 1 else ''
         raise CoplError(features.problems[0] + more)
     opened = {name: same_length(features.open(name), lengths) for name in features.parts}
-    for note in features.remarks: warnings.warn(f'{path}: {note}', stacklevel=2)
+    for note in features.notes: warnings.warn(f'{path}: {note}', stacklevel=2)
     source = features.annotations if annotations is None else annotations
     truth = None if source is None else as_annotations(source, allow_pickle)
     stored = _stored(path, grid)
     videos = _video_set(path, opened, truth, stored, features.said)
     for remark in _set_remarks(videos, stored): warnings.warn(remark, stacklevel=2)
-    if verbose: print(f'{videos}, layout {features.layout}, {videos.grid}')
     return videos if subset is None else videos.subset(subset)
 
 # %% ../nbs/32_data.ipynb #2f633ba9
@@ -185,8 +183,8 @@ def _from_memory(X, streams):
     squeezed = [(name, x.shape) for name, video in opened.items() for x in video.values()
                 if two_axes(x.shape) != x.shape]
     for name, shape in squeezed[:1]:
-        warnings.warn(f'the axes of length one in {len(squeezed)} arrays are dropped, such as in '
-                      f'{tuple(shape)} of video {name!r}', stacklevel=3)
+        warnings.warn(f'axes of length one are dropped, such as in {tuple(shape)} of video '
+                      f'{name!r}', stacklevel=3)
     return {name: {s: x.reshape(two_axes(x.shape)) for s, x in video.items()}
             for name, video in opened.items()}
 
@@ -433,7 +431,7 @@ def inspect_videos(
     report.errors += features.problems
     opened = {name: arrays for name in features.parts
               if (arrays := attempt(_usable, features, name, lengths))}
-    report.warnings += features.remarks
+    report.warnings += features.notes
     source = features.annotations if annotations is None else annotations
     truth = None if source is None else attempt(as_annotations, source, allow_pickle)
     stored = _stored(features.path, grid)

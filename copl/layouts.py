@@ -72,15 +72,7 @@ class Features:
     problems:list[str]=field(default_factory=list) # why a video that ought to be there is not
     notes:list[str]=field(default_factory=list)    # what was passed over or assumed
     said:dict[str, dict[str, float]]=field(default_factory=dict) # video: fps, stride, ... by files
-    squeezed:dict[str, tuple]=field(default_factory=dict) # video: shape with axes of length one
-
-    @property
-    def remarks(self)->list[str]:
-        "The notes, complete when the videos have been opened."
-        if not self.squeezed or self.layout == 'npz_pairs': return self.notes
-        video, shape = next(iter(self.squeezed.items()))
-        return [*self.notes, f'the axes of length one in {len(self.squeezed)} videos are dropped, '
-                             f'such as in {shape} of video {video!r}']
+    squeezed:bool=False                            # a note says that axes of length one are dropped
 
     def choose(self,
         there:Iterable[str], # streams
@@ -110,7 +102,10 @@ class Features:
             self.said.setdefault(video, {}).update(getattr(x, 'said', {}))
             shape = two_axes(x.shape)
             if shape != x.shape:
-                self.squeezed[video] = x.shape
+                if not self.squeezed and self.layout != 'npz_pairs':
+                    self.notes.append('axes of length one are dropped, such as in '
+                                      f'{x.shape} of video {video!r}')
+                    self.squeezed = True
                 x = changed(x, lambda a, shape=shape: np.reshape(a, shape), shape)
             width = sum(self.widths.values()) if self.cut else self.widths.get(stream)
             if self.cut and x.ndim != 2 or width and x.ndim == 2 and x.shape[1] != width:
@@ -226,7 +221,7 @@ def _only_features(features, entries):
     return rest
 
 # %% ../nbs/31_layouts.ipynb #5e97306e
-def _read_pattern(features, entries, patterns, place=None):
+def _read_pattern(features, entries, patterns):
     "Enter the videos of (name, part) by the longest pattern that all names fit, else the shortest."
     entries = _only_features(features, entries)
     names = [name for name, _ in entries]
@@ -238,7 +233,7 @@ def _read_pattern(features, entries, patterns, place=None):
     features.single = '{stream}' not in pattern
     def expected(stream, video='<video>', part='train'):
         name = pattern.format(stream=stream, video=video, part=part)
-        if place: return place(name)
+        if features.layout == 'hdf5': return f'a dataset {name}'
         suffix = entries[0][1].file.suffix if entries else '.npy'
         return features.path/f'{name.removesuffix(_ending(pattern))}{suffix}'
     streams = [SINGLE] if features.single else _streams_of(features, fields, known, expected)
@@ -355,7 +350,7 @@ def _read_hdf5(features, allow_pickle):
     entries = [(group if pattern == '{video}' else name,
                 Part(file, functools.partial(open_dataset, file, name)))
                for group, name in zip(groups, names, strict=True)]
-    _read_pattern(features, entries, (pattern,), lambda name: f'a dataset {name}')
+    _read_pattern(features, entries, (pattern,))
 
 # %% ../nbs/31_layouts.ipynb #58b71e22
 def detect_layout(
