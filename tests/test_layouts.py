@@ -105,8 +105,7 @@ def refused(path, message):
 
 @pytest.mark.parametrize('layout', LAYOUTS)
 @pytest.mark.parametrize('widths', [
-    dict(rgb=3, flow=3), dict(features=2048), dict(rgb=4, flow=3, pose=2),
-    dict(left_hand=2, right_hand=2)], ids=str)
+    dict(rgb=3, flow=3), dict(rgb=4, flow=3, pose=2), dict(left_hand=2, right_hand=2)], ids=str)
 def test_each_layout_is_recognised_and_holds_the_same(tmp_path, layout, widths):
     videos = made(**widths)
     path = write(videos, layout, tmp_path/'data')
@@ -393,6 +392,7 @@ def test_nothing_is_cut_in_silence(make, tmp_path, layout, recwarn):
     assert widths() == {'rgb': 5, 'flow': 1} and widths('flow') == {'flow': 1}
     i3d = made(features=2048)
     path = write(i3d, layout, tmp_path/'i3d')
+    assert widths(path=path) == {'features': 2048}
     (path/'grid.yaml').unlink()
     with pytest.warns(UserWarning, match="2048 channels are taken for I3D's rgb and flow"):
         opened = load_videos(path, allow_pickle=True)
@@ -543,6 +543,9 @@ def test_sets_that_could_not_be_read_again_are_not_written(tmp_path):
                                         "could be another stream"):
         convert_videos(videos, tmp_path/'s', 'suffix')
     same(videos, load_videos(convert_videos(videos, tmp_path/'n', 'npz_pairs')), False)
+    videos = VideoSet(['a'], {'hand': [X], 'hand_left': [X + 1]})           # the longest is meant
+    own = '{stream}_{video}'
+    same(videos, load_videos(convert_videos(videos, tmp_path/'o', own), layout=own), False)
 
 
 # Patterns of one's own
