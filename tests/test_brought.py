@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -76,6 +77,10 @@ def test_videos_without_a_part_are_left_out_and_said_unless_asked_for():
         assert videos.split()[0].names == ['v0']
     with pytest.warns(UserWarning, match='1 videos are in neither'):
         assert a_set(('train', 'val', 'test')).split()[1].names == ['v2']
+    videos = a_set(('train', 'val', 'test'))
+    videos.annotations = replace(videos.annotations, segments=videos.annotations.segments[:2])
+    with pytest.warns(UserWarning, match='1 videos are in neither'):    # test without labels
+        assert videos.split()[1].names == ['v1']
     assert a_set((None, 'test', None)).split(test='test')[0].names == ['v0', 'v2']
     assert a_set((None, None)).split()[0].names == ['v0', 'v1']
     videos = a_set(('train', 'test'))
