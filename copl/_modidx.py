@@ -24,6 +24,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
                                   'copl.annotations._clock': ('annotations.html#_clock', 'copl/annotations.py'),
                                   'copl.annotations._eaf': ('annotations.html#_eaf', 'copl/annotations.py'),
                                   'copl.annotations._facts': ('annotations.html#_facts', 'copl/annotations.py'),
+                                  'copl.annotations._from_rows': ('annotations.html#_from_rows', 'copl/annotations.py'),
                                   'copl.annotations._guess': ('annotations.html#_guess', 'copl/annotations.py'),
                                   'copl.annotations._hash_files': ('annotations.html#_hash_files', 'copl/annotations.py'),
                                   'copl.annotations._json_items': ('annotations.html#_json_items', 'copl/annotations.py'),

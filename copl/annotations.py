@@ -254,22 +254,31 @@ def _load_class_files(folder):
     files = {path: match for path in sorted(folder.glob('*.txt'))
              if (match := re.fullmatch(r'(\w+)_(val|test)\.txt', path.name))}
     if not files: raise CoplError(f'{folder}: found no annotations, expected {FORMS}')
-    videos = {}
-    def items():
+    def rows():
         for path, match in files.items():
             subset = {'val': 'validation'}.get(match[2], match[2])
             for i, line in read_lines(path).items():
                 video, *times = line.split()
                 where = f'{path}, line {i}: video {video!r}'
-                first = videos.setdefault(video, {'subset': subset})['subset']
                 if len(times) != 2:
                     raise CoplError(f'{where}: found {shown(line)}, '
                                     'expected a video, its start and its end in seconds')
-                if first != subset:
-                    raise CoplError(f'{where}: found the subset {subset}, '
-                                    f'expected {first} as elsewhere')
-                yield where, video, {'segment': times, 'label': match[1]}
-    return _annotations(str(folder), items(), videos, _hash_files(files))
+                yield where, video, {'segment': times, 'label': match[1], 'subset': subset}
+    return _from_rows(str(folder), rows(), _hash_files(files))
+
+def _from_rows(source, rows, sha256):
+    "Ground truth of (where, video, item) that say the same of their video; raises `CoplError`."
+    videos = {}
+    def items():
+        for where, video, item in rows:
+            said = {k: v for k in ('subset', 'duration', 'fps', 'stride')
+                    if not pd.isna(v := item.get(k)) and v != ''}
+            first = videos.setdefault(video, said)
+            if first != said:
+                raise CoplError(f'{where}: found {said}, expected {first} as in the first row '
+                                'of this video')
+            yield where, video, item
+    return _annotations(source, items(), videos, sha256)
 
 # %% ../nbs/30_annotations.ipynb #98b65616
 def _read_table(path):
@@ -290,18 +299,8 @@ def _table_items(where, table, columns, forms):
 
 def _load_table(where, table, sha256=''):
     "Ground truth from a table; raises `CoplError`."
-    videos = {}
-    def items():
-        forms = FORMS if sha256 else 'video, start, end and label'
-        for place, video, row in _table_items(where, table, DETECTIONS[:4], forms):
-            said = {k: v for k in ('subset', 'duration', 'fps', 'stride')
-                    if not pd.isna(v := row.get(k)) and v != ''}
-            first = videos.setdefault(video, said)
-            if first != said:
-                raise CoplError(f'{place}: found {said}, expected {first} as in the first row '
-                                'of this video')
-            yield place, video, row
-    return _annotations(where, items(), videos, sha256)
+    forms = FORMS if sha256 else 'video, start, end and label'
+    return _from_rows(where, _table_items(where, table, DETECTIONS[:4], forms), sha256)
 
 # %% ../nbs/30_annotations.ipynb #10c397fc
 def load_detections(

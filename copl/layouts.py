@@ -418,21 +418,19 @@ def find_videos(
     path = Path(path)
     asked = parse_streams(streams)
     layout = layout or detect_layout(path)
-    own = {'flat': _read_flat, 'wtalc': _read_wtalc, 'hdf5': _read_hdf5}.get(layout)
-    if not own: _compiled((LAYOUTS.get(layout) or (layout,))[0])
+    read = {'flat': _read_flat, 'wtalc': _read_wtalc, 'hdf5': _read_hdf5}.get(layout, _read_files)
     if not path.exists():
         raise CoplError(f'{path}: found no folder, expected one in the layout {layout}')
     if path.is_file() and layout not in ('hdf5', 'wtalc', 'plain'):
         raise CoplError(f'{path}: found a file, expected a folder in the layout {layout}')
     features = Features(layout, path, asked, read_grid(path).widths)
-    if own: own(features, allow_pickle)
-    else: _read_files(features)
+    read(features, allow_pickle)
     if not features.parts and not features.problems:
         raise CoplError(f'{path}: found no video in the layout {layout}, expected at least one')
     _decide_widths(features)
     return features
 
-def _read_files(features):
+def _read_files(features, allow_pickle):
     "The files of a pattern."
     path = features.path
     layout = features.layout
