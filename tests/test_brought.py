@@ -41,7 +41,7 @@ from copl.plri import spectral_clusters
 from copl.simulation import Simulation, simulate
 from copl.videos import Annotations, TimeGrid, VideoSet
 
-from .small_runs import command
+from .small_runs import command, write_truth
 
 
 def a_set(subsets, scored=True):
@@ -467,19 +467,6 @@ def test_what_does_not_change_in_time_has_no_detection(run):
 
 # Rules of a data set, in whatever format it comes
 
-def wtalc(folder, names, segments=None, labels=None, **more):
-    "Annotations as arrays."
-    def ragged(rows): return np.fromiter(rows, object, len(rows))
-    arrays = {'videoname': [n.encode() for n in names], 'subset': [b'test']*len(names),
-              'duration': np.full(len(names), 20.),
-              'segments': ragged(segments or [[[1., 2.]]]*len(names)),
-              'labels': ragged(labels or [['A']]*len(names))}
-    folder.mkdir(exist_ok=True)
-    for key, values in (arrays | more).items():
-        np.save(folder/f'{key}.npy', np.array(values), allow_pickle=True)
-    return folder
-
-
 @pytest.mark.parametrize('form', ['json', 'csv', 'frame', 'texts', 'wtalc'])
 def test_ambiguous_stretches_do_not_count_in_any_format(tmp_path, form):
     rows = [(.5, 2., 'A'), (3., 4., 'Ambiguous'), (5., 6., 'B')]
@@ -494,7 +481,8 @@ def test_ambiguous_stretches_do_not_count_in_any_format(tmp_path, form):
     elif form == 'texts':
         source.mkdir()
         for s, e, k in rows: (source/f'{k}_test.txt').write_text(f'v {s} {e}\n')
-    else: wtalc(source, ['v'], [[[s, e] for s, e, _ in rows]], [[k for *_, k in rows]])
+    else: write_truth(source, ['v'], segments=[[[s, e] for s, e, _ in rows]],
+                      labels=[[k for *_, k in rows]])
     with pytest.warns(UserWarning, match='1 stretches called Ambiguous, which count neither way'):
         truth = as_annotations(source, allow_pickle=True)
     assert truth.classes == ['A', 'B'] and len(truth.segments) == 2
@@ -545,7 +533,8 @@ def with_rates(folder, form, rates, durations=None, **more):
         rated(folder, form, name, x, {'fps': fps} | more)
     if form == 'wtalc':
         if durations is None: durations = (40 + np.arange(5))*16/30
-        arrays = wtalc(folder.with_suffix('.truth'), names, extracted_fps=rates, duration=durations)
+        arrays = write_truth(folder.with_suffix('.truth'), names, extracted_fps=rates,
+                             duration=durations)
         return as_annotations(arrays, allow_pickle=True)
     table = pd.DataFrame({'video': names, 'start': 1., 'end': 3., 'label': 'A'})
     if durations is not None: table['duration'] = durations
@@ -642,7 +631,8 @@ ITEM = '{"segment": [1, 2], "label": "A", "segment": [3, 4]}'
     (lambda file: read_grid(file.parent), 'grid.yaml', 'stride: 4\nfps: 25\nfps: 30\n',
      "line 1: key 'fps'"),
     (load_config, 'c.yaml', 'n_classes: 3\nlr: 0.1\nlr: 0.2\n', "line 1: key 'lr'"),
-    (lambda file: as_annotations(wtalc(file, ['v', 'w', 'v']), True), 'arrays', None, "video 'v'")])
+    (lambda file: as_annotations(write_truth(file, ['v', 'w', 'v']), True), 'arrays', None,
+     "video 'v'")])
 def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path, read, name, text, said):
     if text: (tmp_path/name).write_text(text)
     with pytest.raises(CoplError, match=f'{name}.*{said} occurs more than once'):

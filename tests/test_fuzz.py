@@ -21,24 +21,23 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from copl import COPL, Config, VideoSet
+from copl import COPL, Config
 from copl.cli import main
 from copl.config import save_config
 from copl.data import convert_videos
-from copl.videos import Annotations
 
 from .conftest import summary
+from .small_runs import NAMES, four_videos, write_truth
 
 TIMES = int(os.environ.get('COPL_FUZZ', 1))
-NAMES = ['calm', 'dive', 'jump', 'swim']
 LAYOUTS = ('folder', 'flat', 'cola', 'npz_pairs', 'hdf5', 'wtalc')
+SMALL = four_videos(rgb=3, flow=3)
 pytestmark = pytest.mark.filterwarnings('ignore')
 
 
@@ -116,19 +115,6 @@ class Kind:
     victims:tuple[str, ...]=()     # those to damage; empty: all
 
 
-def small():
-    "Two training and two test videos of 6 to 9 snippets, 3 + 3 channels."
-    rng = np.random.default_rng(0)
-    streams = {s: [rng.random((6 + i, 3)).astype('float32') for i in range(4)]
-               for s in ('rgb', 'flow')}
-    segments = pd.DataFrame([('dive', 1., 2.5, 'Diving'), ('calm', .5, 2., 'Walk'),
-                             ('jump', .1, 3., 'Diving'), ('swim', 0., 1/3, 'Walk')],
-                            columns=['video', 'start', 'end', 'label'])
-    table = pd.DataFrame([(n, 'train' if i < 2 else 'test', (6 + i)*16/25)
-                          for i, n in enumerate(NAMES)], columns=['video', 'subset', 'duration'])
-    return VideoSet(NAMES, streams, annotations=Annotations(segments, table))
-
-
 def files_of(folder, below=''):
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted((folder/below).rglob('*'))
             if p.is_file() and not p.name.endswith('.lock')}
@@ -136,13 +122,10 @@ def files_of(folder, below=''):
 
 def write_wtalc(folder):
     "W-TALC's arrays, without objects: as many snippets and segments of each video."
-    (folder/'Annotations').mkdir(parents=True)
+    write_truth(folder/'Annotations', NAMES, subset=[b'train', b'train', b'test', b'test'],
+                duration=np.full((4, 1), 6*16/25), segments=np.tile([[.5, 2.]], (4, 1, 1)),
+                labels=np.array([['Diving'], ['Walk']]*2, 'S'))
     np.save(folder/'features.npy', np.random.default_rng(0).random((4, 6, 6)).astype('float32'))
-    for name, x in dict(videoname=np.array(NAMES, 'S'), duration=np.full((4, 1), 6*16/25),
-                        subset=np.array(['train', 'train', 'test', 'test'], 'S'),
-                        segments=np.tile([[.5, 2.]], (4, 1, 1)),
-                        labels=np.array([['Diving'], ['Walk']]*2, 'S')).items():
-        np.save(folder/'Annotations'/f'{name}.npy', x)
 
 
 OPTIONS = '--n-classes 2 --hidden 2 --snippets 4 --epoch-num 1 --device cpu'
@@ -153,7 +136,7 @@ def unfinished(path):
     class Stop(Exception): pass
     def stop(model): raise Stop
     model = COPL(2, hidden=2, snippets=4, epoch_num=1, iteration_num=2, device='cpu')
-    with contextlib.suppress(Stop): model.fit(small()[[0, 1]], checkpoint=path, after_round=stop)
+    with contextlib.suppress(Stop): model.fit(SMALL[[0, 1]], checkpoint=path, after_round=stop)
     return path.read_bytes()
 
 
@@ -164,10 +147,10 @@ def kinds(tmp_path_factory):
     made = {}
     for name in LAYOUTS:
         if name == 'wtalc': write_wtalc(root/name)
-        else: convert_videos(small(), root/name, name)
+        else: convert_videos(SMALL, root/name, name)
         made[name] = Kind(files_of(root/name),
                           ('inspect BOX', 'convert BOX --to folder --out OUT/converted'))
-    convert_videos(small(), root/'BOX/data', 'folder')
+    convert_videos(SMALL, root/'BOX/data', 'folder')
     trained = f'train {root}/BOX/data --out {root}/BOX/run --iteration-num 1 {OPTIONS}'
     assert command(trained)[0] == 0
     data = files_of(root/'BOX', 'data')

@@ -13,46 +13,29 @@ from copl import CoplError, VideoSet, load_annotations, load_videos
 from copl.arrays import LazyArray, parse_streams
 from copl.data import convert_videos, inspect_videos
 from copl.layouts import LAYOUTS, detect_layout, find_videos, save_rest
-from copl.videos import Annotations, TimeGrid
+from copl.videos import TimeGrid
 
-from .small_runs import command
+from .small_runs import NAMES, command, four_videos, write_truth
 
 ONE_ARRAY = ('wtalc', 'joint', 'hdf5', 'plain')
-NAMES = ['calm', 'dive', 'jump', 'swim']
 X = np.random.default_rng(0).random((5, 4)).astype('f4')
 
 
-def made(**widths):
-    "Two training and two test videos of 20 to 23 snippets, with streams of these widths."
-    rng = np.random.default_rng(0)
-    streams = {s: [rng.random((20 + i, d)).astype('float32') for i in range(4)]
-               for s, d in widths.items()}
-    segments = pd.DataFrame([('dive', 1., 2.5, 'Diving'), ('dive', 3., 4., 'Diving'),
-                             ('jump', .1, 9., 'HighJump'), ('swim', 0., 1/3, 'Diving')],
-                            columns=['video', 'start', 'end', 'label'])
-    table = pd.DataFrame({'video': NAMES, 'subset': ['train', 'train', 'test', 'test'],
-                          'duration': [(20 + i)*16/25 for i in range(4)]})
-    return VideoSet(NAMES, streams, annotations=Annotations(segments, table))
-
-
-VIDEOS = made(rgb=3, flow=3)
+VIDEOS = four_videos(rgb=3, flow=3)
 
 
 def write_wtalc(videos, folder):
     "As W-TALC keeps it: pickled arrays of objects, which copl itself never writes."
-    def ragged(rows): return np.fromiter(rows, object, len(rows))
-    truth = folder/'Annotations'
     segments = videos.annotations.segments
     of = [segments[segments.video == name] for name in videos.names]
-    truth.mkdir(parents=True)
+    write_truth(folder/'Annotations', videos.names,
+                subset=[s.encode() for s in videos.annotations.videos.subset],
+                duration=videos.annotations.videos.duration.to_numpy()[:, None],
+                segments=[s[['start', 'end']].to_numpy().tolist() for s in of],
+                labels=[s.label.tolist() for s in of])
+    arrays = (np.concatenate(v, 1) for v in videos)
+    np.save(folder/'JOINTFeatures.npy', np.fromiter(arrays, object, len(videos)))
     save_rest(folder, videos.grid, videos.widths, None)
-    np.save(folder/'JOINTFeatures.npy', ragged([np.concatenate(v, 1) for v in videos]))
-    for key, rows in {'videoname': np.array([n.encode() for n in videos.names]),
-                      'subset': np.array([s.encode() for s in videos.annotations.videos.subset]),
-                      'duration': videos.annotations.videos.duration.to_numpy()[:, None],
-                      'segments': ragged([s[['start', 'end']].to_numpy().tolist() for s in of]),
-                      'labels': ragged([s.label.tolist() for s in of])}.items():
-        np.save(truth/f'{key}.npy', rows)
     return folder
 
 
@@ -107,7 +90,7 @@ def refused(path, message):
 @pytest.mark.parametrize('widths', [
     dict(rgb=3, flow=3), dict(rgb=4, flow=3, pose=2), dict(left_hand=2, right_hand=2)], ids=str)
 def test_each_layout_is_recognised_and_holds_the_same(tmp_path, layout, widths):
-    videos = made(**widths)
+    videos = four_videos(**widths)
     path = write(videos, layout, tmp_path/'data')
     assert detect_layout(path) == layout
     opened = load_videos(path, allow_pickle=layout == 'wtalc')
@@ -350,7 +333,7 @@ def test_names_that_lead_out_of_the_data_are_refused(make, tmp_path, name):
     path = make('cola')
     (path/'split_train.txt').write_text(f'calm\n{name}\n', errors='surrogatepass')
     if name.isprintable(): refused(path, 'is not usable as a file name')
-    videos = made(rgb=3)
+    videos = four_videos(rgb=3)
     videos.names[0] = name
     for layout in ('folder', 'flat', 'hdf5'):
         with pytest.raises(CoplError, match='is not usable as a file name'):
@@ -397,7 +380,7 @@ def test_nothing_is_cut_in_silence(make, tmp_path, layout, recwarn):
         widths('feature')
     (path/'grid.yaml').write_text('streams: {rgb: 5, flow: 1}\n')
     assert widths() == {'rgb': 5, 'flow': 1} and widths('flow') == {'flow': 1}
-    i3d = made(features=2048)
+    i3d = four_videos(features=2048)
     path = write(i3d, layout, tmp_path/'i3d')
     assert widths(path=path) == {'features': 2048}
     (path/'grid.yaml').unlink()
@@ -411,7 +394,7 @@ def test_nothing_is_cut_in_silence(make, tmp_path, layout, recwarn):
 
 @pytest.mark.parametrize('layout', ['folder', 'flat', 'npz_pairs', 'hdf5', 'wtalc'])
 def test_streams_are_chosen_in_the_order_asked_for(tmp_path, layout):
-    path = write(made(rgb=4, flow=3, pose=2), layout, tmp_path/'data')
+    path = write(four_videos(rgb=4, flow=3, pose=2), layout, tmp_path/'data')
     def open_(streams): return load_videos(path, allow_pickle=True, streams=streams)
     assert list(open_('pose,rgb').widths.items()) == [('pose', 2), ('rgb', 4)]
     np.testing.assert_array_equal(open_(('pose', 'rgb'))[1][0], open_(None)[1][2])
