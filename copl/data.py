@@ -252,13 +252,13 @@ def convert_videos(
     if layout == 'cola' or '{part}' in layout: videos, parts = _for_cola(videos)
     arrays = [x for xs in videos.streams.values() for x in xs]
     with _new_folder(path, sum(math.prod(x.shape)*x.dtype.itemsize for x in arrays)) as folder:
-        truth = folder/'annotations.json'
         if layout == 'flat':
             streams = (x.values() for x in _unchanged(videos))
             dtype = np.result_type(*{x.dtype for x in arrays})
             _write_flat(folder, videos.names, videos.lengths, streams, videos.widths, dtype)
-        else: truth = write_videos(folder, layout, videos.names, _unchanged(videos), parts)
-        annotations = None if truth is None else videos.annotations
+        else: write_videos(folder, layout, videos.names, _unchanged(videos), parts)
+        truth = folder/('gt.json' if layout == 'cola' else 'annotations.json')
+        annotations = None if layout == 'plain' else videos.annotations
         save_rest(folder, videos.grid, videos.widths, annotations, truth, videos.simulated)
     return path
 

@@ -461,13 +461,13 @@ def write_videos(
     names:list[str],            # one for each video
     videos:Iterable[VideoStreams],   # in order
     parts:dict[str, str],       # 'train' or 'test' of each name, where the pattern holds {part}
-)->Path|None:                   # where the ground truth goes; None: nowhere
-    "Features as a layout has them; raises `CoplError` where they could not be read again."
+):
+    "Write features as a layout has them; raises `CoplError` where they could not be read again."
     if layout == 'hdf5':
         with need('h5py', 'hdf5').File(folder/'features.h5', 'w') as f:
             for name, streams in zip(names, videos, strict=True):
                 f.create_dataset(name, data=_side_by_side(name, streams))
-        return folder/'annotations.json'
+        return
     pattern = (LAYOUTS.get(layout) or (layout,))[0]
     _compiled(pattern)
     for name, streams in zip(names, videos, strict=True):
@@ -484,11 +484,9 @@ def write_videos(
             if layout == 'npz_pairs': x = np.asarray(x)[None]
             if path.suffix == '.npz': np.savez_compressed(path, feature=x)
             else: np.save(path, x)
-    if layout != 'cola': return None if layout == 'plain' else folder/'annotations.json'
-    for part in ('train', 'test'):
+    for part in ('train', 'test') if layout == 'cola' else ():
         text = ''.join(f'{n}\n' for n in names if parts[n] == part)
         (folder/f'split_{part}.txt').write_text(text, encoding='utf-8')
-    return folder/'gt.json'
 
 def _side_by_side(name, streams):
     "All streams in one array; raises `CoplError` where that would change their numbers."

@@ -96,7 +96,7 @@ def guarded(*allowed):
 
 def opened(box, out):
     "(status, error) of inspecting and converting a set of files; a command takes longer to parse."
-    json.dumps(inspect_videos(box).to_dict())
+    json.dumps(str(inspect_videos(box)))
     try: convert_videos(load_videos(box), out/'converted', 'folder')
     except CoplError as e: return 1, f'copl: error: {e}'
     return 0, ''
@@ -117,7 +117,7 @@ def command(args):
 
 @dataclass(frozen=True)
 class Kind:
-    "A set of files, the commands that read them, and how many cases are tried of it."
+    "A set of files, the command that reads them, and those to damage."
     files:dict[str, bytes]
     command:str=''                 # BOX: the folder of the files, OUT: of results; empty: `opened`
     victims:tuple[str, ...]=()     # those to damage; empty: all
