@@ -120,7 +120,7 @@ class Features:
 
 # %% ../nbs/31_layouts.ipynb #4d6be641
 def _decide_widths(features):
-    "How arrays are cut, and which hold nothing; raises `CoplError` for a stream that lacks."
+    "How arrays are cut, and which hold nothing; raises `CoplError` where a stream is not there."
     said = features.asked and None not in features.asked.values()
     features.widths = features.asked if said else features.noted
     parts = list(features.parts.values())
