@@ -366,7 +366,6 @@ def run(tmp_path_factory):
         xs[5] = xs[4] + np.eye(len(xs[4]), 8, dtype='f4')
     videos.simulated = False
     videos.annotations.videos['duration'] = np.nan
-    videos.annotations.segments.loc[0, 'label'] = 'Ambiguous'
     convert_videos(videos, folder/'videos', 'folder')
     status, _, err = command(
         'train', folder/'videos', '--hidden', 8, '--snippets', 16, '--epoch-num', 2,
@@ -434,8 +433,16 @@ def test_clusters_are_mapped_to_classes_for_evaluation(run, tmp_path):
     asked = ['evaluate', tmp_path/'found.json', run/'videos', '--map']
     assert '(ignored)' in command(*asked, tmp_path/'map.csv')[2]
     assert '(ignored)' in command(*asked[:-1])[2]
-    said = command(*asked, run/'run')[2]                                # by its videos
-    assert '(ignored)' not in said and said.count('called Ambiguous') == 1 # though read twice
+    assert '(ignored)' not in command(*asked, run/'run')[2]             # by its videos
+
+
+def test_a_command_says_each_warning_once(run, tmp_path, monkeypatch):
+    def convert(*given):
+        warnings.warn('the same', stacklevel=1)
+        warnings.warn('the same', stacklevel=1)
+    monkeypatch.setattr('copl.cli.convert_videos', convert)
+    said = command('convert', run/'videos', '--to', 'flat', '--out', tmp_path/'flat')[2]
+    assert said.splitlines() == ['copl: warning: the same']
 
 
 def test_a_folder_of_a_run_loads_and_other_types_are_told(run):
