@@ -225,9 +225,8 @@ class VideoSet:
 
     def _check(self):
         "Raises `CoplError` for names and arrays that are no set of videos."
-        if not self.names: raise CoplError(f'{self.source}: found no video, expected at least one')
-        if not self.streams:
-            raise CoplError(f'{self.source}: found no stream of features, expected at least one')
+        for what, given in (('video', self.names), ('stream of features', self.streams)):
+            if not given: raise CoplError(f'{self.source}: found no {what}, expected at least one')
         for name in self.names: safe_name(self.source, name)
         refuse_doubles(self.source, self.names)
         for stream, arrays in self.streams.items(): self._check_stream(stream, arrays)
