@@ -25,28 +25,27 @@ import numpy as np
 import pandas as pd
 
 from .arrays import ENDINGS, decoded, load_array, reading
-from .files import CoplError, atomic_write, refuse_doubles, shown
+from .files import CoplError, atomic_write, need, refuse_doubles, shown
 from .videos import Annotations, TimeGrid, safe_name
 
 # %% ../nbs/30_annotations.ipynb #7bd6e2a5
-def _number(where, value, meant='a number (of seconds, at most 10**12)'):
+def _number(where, value):
     "A number from a number or a string; 10**12 seconds are 30,000 years."
     try: number = float(value)
     except (TypeError, ValueError, OverflowError): number = math.nan
     if isinstance(value, bool) or not abs(number) <= 1e12:
-        raise CoplError(f'{where}: found {shown(value)}, expected {meant}')
+        raise CoplError(f'{where}: found {shown(value)}, expected a number (at most 10**12)')
     return number
 
 def _segment(where, item):
     "start, end, label of one annotation or detection; raises `CoplError`."
-    if not isinstance(item, dict) or 'segment' not in item or 'label' not in item:
-        raise CoplError(f"{where}: found {shown(item)}, expected a 'segment' and a 'label'")
-    segment, label = item['segment'], item['label']
-    if not isinstance(segment, list | tuple | np.ndarray) or len(segment) != 2:
-        raise CoplError(f'{where}: segment is {shown(segment)}, expected [start, end] in seconds')
+    try: (start, end), label = item['segment'], item['label']
+    except (TypeError, KeyError, ValueError):
+        raise CoplError(f"{where}: found {shown(item)}, expected a 'segment' of [start, end] in "
+                        "seconds and a 'label'") from None
     if not isinstance(label, str) or not label or not label.isprintable():
         raise CoplError(f'{where}: label is {shown(label)}, expected text')
-    start, end = (_number(f'{where}, segment', s) for s in segment)
+    start, end = (_number(f'{where}, segment in seconds', s) for s in (start, end))
     if end < start:
         raise CoplError(f'{where}: segment [{start:g}, {end:g}] ends before it starts')
     return start, end, label
@@ -57,12 +56,11 @@ def _facts(where, entry):
     if not isinstance(subset, str | None) or not (subset or '').isprintable():
         raise CoplError(f'{where}: subset is {shown(subset)}, expected text')
     facts = [subset]
-    for key, unit in (('duration', 'seconds'), ('fps', 'frames'), ('stride', 'frames')):
+    for key in ('duration', 'fps', 'stride'):
         value = entry.get(key)
-        if value is None or value == '': value = math.nan
-        else: value = _number(f'{where}, {key}', value, f'a number of {unit}')
-        if value <= 0: raise CoplError(f'{where}: {key} is {value:g}, expected more than 0 {unit}')
-        facts.append(value)
+        number = math.nan if value in (None, '') else _number(f'{where}, {key}', value)
+        if number <= 0: raise CoplError(f'{where}: {key} is {number:g}, expected more than 0')
+        facts.append(number)
     return facts
 
 # %% ../nbs/30_annotations.ipynb #64d3a3f8
@@ -179,9 +177,8 @@ def _without_ambiguous(truth):
         warnings.warn(f'{truth.source}: {ambiguous.sum()} stretches called Ambiguous, which count '
                       'neither way, are left out', stacklevel=3)
         truth = replace(truth, segments=truth.segments[~ambiguous].reset_index(drop=True))
-    similar = {}
-    for label in truth.classes: similar.setdefault(''.join(label.lower().split()), []).append(label)
-    for group in similar.values():
+    labels = pd.Series(truth.classes, dtype=object)
+    for _, group in labels.groupby(labels.map(lambda label: ''.join(label.lower().split()))):
         if len(group) > 1:
             warnings.warn(f'{truth.source}: the labels {", ".join(map(repr, group))} differ only '
                           'in blanks or case', stacklevel=3)
@@ -229,14 +226,15 @@ def _load_wtalc(folder, allow_pickle):
                             f'{len(names)}, one for each video of videoname.npy')
     videos = {}
     items = []
-    for name, subset, duration, spans, labels, *fps in zip(names, *columns.values(), strict=True):
+    for i, name in enumerate(names):
+        row = {key: column[i] for key, column in columns.items()}
         where = f'{folder}: video {name!r}'
-        try: pairs = [*zip(list(spans), list(labels), strict=True)]
+        try: pairs = [*zip(row['segments'], row['labels'], strict=True)]
         except (TypeError, ValueError) as e:
-            raise CoplError(f'{where}: found the segments {shown(spans)} and the labels '
-                            f'{shown(labels)}, expected as many of each') from e
-        videos[name] = {'subset': decoded(subset), 'duration': duration,
-                        'fps': next(iter(fps), None)}
+            raise CoplError(f'{where}: found the segments {shown(row["segments"])} and the labels '
+                            f'{shown(row["labels"])}, expected as many of each') from e
+        videos[name] = {'subset': decoded(row['subset']), 'duration': row['duration'],
+                        'fps': row.get('extracted_fps')}
         items += [(f'{where}, item {i}', name, {'segment': span, 'label': decoded(label)})
                   for i, (span, label) in enumerate(pairs)]
     sha256 = _hash_files(folder/f'{key}.npy' for key in ['videoname', *keys])
@@ -256,22 +254,31 @@ def _load_class_files(folder):
     files = {path: match for path in sorted(folder.glob('*.txt'))
              if (match := re.fullmatch(r'(\w+)_(val|test)\.txt', path.name))}
     if not files: raise CoplError(f'{folder}: found no annotations, expected {FORMS}')
-    videos = {}
-    def items():
+    def rows():
         for path, match in files.items():
             subset = {'val': 'validation'}.get(match[2], match[2])
             for i, line in read_lines(path).items():
                 video, *times = line.split()
                 where = f'{path}, line {i}: video {video!r}'
-                first = videos.setdefault(video, {'subset': subset})['subset']
                 if len(times) != 2:
                     raise CoplError(f'{where}: found {shown(line)}, '
                                     'expected a video, its start and its end in seconds')
-                if first != subset:
-                    raise CoplError(f'{where}: found the subset {subset}, '
-                                    f'expected {first} as elsewhere')
-                yield where, video, {'segment': times, 'label': match[1]}
-    return _annotations(str(folder), items(), videos, _hash_files(files))
+                yield where, video, {'segment': times, 'label': match[1], 'subset': subset}
+    return _from_rows(str(folder), rows(), _hash_files(files))
+
+def _from_rows(source, rows, sha256):
+    "Ground truth of (where, video, item) that say the same of their video; raises `CoplError`."
+    videos = {}
+    def items():
+        for where, video, item in rows:
+            said = {k: v for k in ('subset', 'duration', 'fps', 'stride')
+                    if not pd.isna(v := item.get(k)) and v != ''}
+            first = videos.setdefault(video, said)
+            if first != said:
+                raise CoplError(f'{where}: found {said}, expected {first} as in the first row '
+                                'of this video')
+            yield where, video, item
+    return _annotations(source, items(), videos, sha256)
 
 # %% ../nbs/30_annotations.ipynb #98b65616
 def _read_table(path):
@@ -292,18 +299,8 @@ def _table_items(where, table, columns, forms):
 
 def _load_table(where, table, sha256=''):
     "Ground truth from a table; raises `CoplError`."
-    videos = {}
-    def items():
-        forms = FORMS if sha256 else 'video, start, end and label'
-        for place, video, row in _table_items(where, table, DETECTIONS[:4], forms):
-            said = {k: v for k in ('subset', 'duration', 'fps', 'stride')
-                    if not pd.isna(v := row.get(k)) and v != ''}
-            first = videos.setdefault(video, said)
-            if first != said:
-                raise CoplError(f'{place}: found {said}, expected {first} as in the first row '
-                                'of this video')
-            yield place, video, row
-    return _annotations(where, items(), videos, sha256)
+    forms = FORMS if sha256 else 'video, start, end and label'
+    return _from_rows(where, _table_items(where, table, DETECTIONS[:4], forms), sha256)
 
 # %% ../nbs/30_annotations.ipynb #10c397fc
 def load_detections(
@@ -314,8 +311,7 @@ def load_detections(
     if path.suffix.lower() in TABLES:
         items = _table_items(path, _read_table(path), DETECTIONS, ', '.join(DETECTIONS))
     else: items = _json_items(path, _by_video(path, read_json(path)[0], 'results', 'detections'))
-    rows = [(video, *_segment(where, item),
-             _number(f'{where}, score', item.get('score'), 'a number'))
+    rows = [(video, *_segment(where, item), _number(f'{where}, score', item.get('score')))
             for where, video, item in items]
     return _segment_table(rows, DETECTIONS)
 
@@ -393,10 +389,14 @@ def save_detections(
     path:str|Path,           # .json, .csv, .tsv or .parquet; .eaf, .vtt: a folder if several videos
     videos:Iterable[str]=()  # videos in which nothing may have been detected; not for tables
 )->Path:                     # the file, or the folder
-    "Write detections, each file whole or not at all; raises `CoplError` for another ending."
+    """Write detections, each file whole or not at all; raises `CoplError` for another ending and
+    where a library is missing."""
     path = check_ending(path)
     ending = path.suffix.lower()
-    if ending in TABLES: return _save_table(detections, path)
+    if ending == '.parquet': need('pyarrow', 'parquet')
+    if ending in TABLES:
+        write = functools.partial(TABLES[ending][1], detections[list(DETECTIONS)], index=False)
+        return atomic_write(path, write)
     names = list(dict.fromkeys([*videos, *detections.video]))
     if ending in FILE_PER_VIDEO: return _save_per_video(detections, path, names or [''])
     results = {name: [] for name in names}
@@ -417,14 +417,6 @@ def _save_per_video(detections, path, names):
         text = FILE_PER_VIDEO[path.suffix.lower()](detections[detections.video == name])
         atomic_write(file, lambda p, text=text: p.write_text(text, encoding='utf-8'))
     return path if len(names) == 1 else folder
-
-def _save_table(detections, path):
-    "Write a table by the ending of its file; raises `CoplError` where a library is missing."
-    write = TABLES[path.suffix.lower()][1]
-    try: return atomic_write(path, lambda p: write(detections[list(DETECTIONS)], p, index=False))
-    except ImportError as e:
-        raise CoplError(f'{path}: writing {path.suffix} needs a package that is not installed: '
-                        "pip install 'copl[parquet]'") from e
 
 # %% ../nbs/30_annotations.ipynb #6ec334ad
 def _bare_name(name):

@@ -33,7 +33,7 @@ from .annotations import check_ending, load_detections, matched_names, save_dete
 from .config import PRESETS, config_from_dict, save_config
 from .data import convert_videos, inspect_videos
 from .files import CoplError, atomic_write, find_device, read_yaml, refuse_doubles, world
-from .layouts import LayoutName
+from .layouts import WrittenLayout
 from .options import (
     FEATURES_HELP, Data, Device, Extraction, Extractions, Method, Methods, Opened, Opening,
     Preset, RunFolder, Seed, Subset, Thresholds, open_truth, remark_on, say_assumed)
@@ -423,7 +423,7 @@ class Inspect:
 class Convert:
     "Write features in another layout: any but wtalc, which only a pickle can hold."
     src:Annotated[Positional[str], arg(metavar='SRC', help=FEATURES_HELP)]
-    to:LayoutName                         # layout to write
+    to:WrittenLayout                      # layout to write
     out:Path                              # a new folder
     opening:Opened=Opening()
     subset:Subset=None
@@ -626,9 +626,14 @@ def _stop(text):
         end_processes()
     return 1
 
-def _say_warning(message, *about):
-    "A warning as one line, said by the first process."
-    if not world()[0]: print(f'copl: warning: {message}', file=sys.stderr)
+def _sayer():
+    "A function that says each warning once, as one line of the first process."
+    said = set()
+    def say(message, *about):
+        if world()[0] or str(message) in said: return
+        said.add(str(message))
+        print(f'copl: warning: {message}', file=sys.stderr)
+    return say
 
 # %% ../nbs/41_cli.ipynb #0ff609f9
 def main(
@@ -640,7 +645,7 @@ def main(
     for stream in (sys.stdout, sys.stderr): # a name that cannot be shown is no reason to fail
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')
     with warnings.catch_warnings():
-        warnings.showwarning = _say_warning
+        warnings.showwarning = _sayer()
         try: return _parsed(argv)() or 0
         except CoplError as e: return _stop(str(e))
         except BrokenPipeError: # whoever reads has had enough

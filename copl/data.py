@@ -29,7 +29,8 @@ from copl.annotations import (
     time_remarks)
 from .arrays import GridFile, LengthPolicy, by_stream, read_grid, same_length
 from .files import CoplError, cache_folder, no_room, progress, shown
-from .layouts import LAYOUTS, LayoutName, VideoStreams, find_videos, save_rest, write_videos
+from .layouts import (
+    LAYOUTS, LayoutName, VideoStreams, WrittenLayout, find_videos, save_rest, write_videos)
 from .simulation import HARD, Simulation, simulated
 from .videos import (
     Annotations, TimeGrid, VideoSet, as_array, let_go, parts_of, safe_name, subset_role,
@@ -44,7 +45,6 @@ def load_videos(
     layout:LayoutName|None=None,      # None: by the names of the files
     lengths:LengthPolicy='error',     # what happens where streams differ in length
     allow_pickle:bool=False,          # W-TALC's arrays are pickles, which can run any code
-    verbose:bool=False,               # print what was found
     streams=None                      # 'rgb,flow' chooses, 'rgb:1024,flow:1024' cuts; None: all
 )->VideoSet:
     "Open features lazily; raises `CoplError` naming the file, what was found and expected."
@@ -54,14 +54,13 @@ def load_videos(
         n = len(features.problems)
         more = f' (the first of {n} problems: copl inspect lists them)' if n > 1 else ''
         raise CoplError(features.problems[0] + more)
-    opened = {name: same_length(open_(), lengths) for name, open_ in features.videos.items()}
-    for note in features.remarks: warnings.warn(f'{path}: {note}', stacklevel=2)
+    opened = {name: same_length(features.open(name), lengths) for name in features.parts}
+    for note in features.notes: warnings.warn(f'{path}: {note}', stacklevel=2)
     source = features.annotations if annotations is None else annotations
     truth = None if source is None else as_annotations(source, allow_pickle)
     stored = _stored(path, grid)
     videos = _video_set(path, opened, truth, stored, features.said)
     for remark in _set_remarks(videos, stored): warnings.warn(remark, stacklevel=2)
-    if verbose: print(f'{videos}, layout {features.layout}, {videos.grid}')
     return videos if subset is None else videos.subset(subset)
 
 # %% ../nbs/32_data.ipynb #2f633ba9
@@ -72,9 +71,9 @@ def _stored(path, grid):
 
 def _video_set(source, opened, truth, stored, said):
     "A set, named as the annotations name it, on one time grid; raises `CoplError`."
-    names = _matched(list(opened), truth, source)
+    names = list(opened) if truth is None else _matched(list(opened), truth, source)
     videos = VideoSet(names, by_stream(source, opened), annotations=truth, source=str(source))
-    said = {name: said.get(key, {}) for name, key in zip(names, opened, strict=True)}
+    said = [said.get(name, {}) for name in opened]
     videos.grid = _common_grid(source, _lengths(videos), said, truth, stored)
     videos.simulated = stored.simulated
     return videos
@@ -85,7 +84,6 @@ def _lengths(videos):
 
 def _matched(names, truth, source):
     "The names as the annotations spell them; raises `CoplError` where they have none in common."
-    if truth is None: return names
     matched = matched_names(names, truth.videos.video)
     if matched: return [matched.get(n, n) for n in names]
     example = f' (such as {truth.videos.video.iloc[0]!r})' if len(truth.videos) else ''
@@ -109,7 +107,7 @@ def _set_remarks(videos, stored):
 def _common_grid(source, lengths, said, truth, stored):
     "The time grid of all videos; warns or raises `CoplError` where files say otherwise."
     columns = ['fps', 'stride', 'window', 'duration', 'step']
-    table = pd.DataFrame([said[video] for video in lengths], list(lengths), columns, dtype=float)
+    table = pd.DataFrame(said, list(lengths), columns, dtype=float)
     if truth is not None:
         annotated = truth.videos.set_index('video').reindex(index=table.index, columns=columns)
         table = annotated.astype(float).fillna(table)
@@ -185,8 +183,8 @@ def _from_memory(X, streams):
     squeezed = [(name, x.shape) for name, video in opened.items() for x in video.values()
                 if two_axes(x.shape) != x.shape]
     for name, shape in squeezed[:1]:
-        warnings.warn(f'the axes of length one in {len(squeezed)} arrays are dropped, such as in '
-                      f'{tuple(shape)} of video {name!r}', stacklevel=3)
+        warnings.warn(f'axes of length one are dropped, such as in {tuple(shape)} of video '
+                      f'{name!r}', stacklevel=3)
     return {name: {s: x.reshape(two_axes(x.shape)) for s, x in video.items()}
             for name, video in opened.items()}
 
@@ -242,7 +240,7 @@ def save_videos(
 def convert_videos(
     videos:VideoSet,
     path:str|Path,    # the folder; it must not exist yet
-    layout:LayoutName # any but wtalc, which only a pickle can hold
+    layout:WrittenLayout # any but wtalc, which only a pickle can hold
 )->Path:
     "Write a set in another layout, whole or not at all; raises `CoplError` where that cannot be."
     path = Path(path)
@@ -254,13 +252,13 @@ def convert_videos(
     if layout == 'cola' or '{part}' in layout: videos, parts = _for_cola(videos)
     arrays = [x for xs in videos.streams.values() for x in xs]
     with _new_folder(path, sum(math.prod(x.shape)*x.dtype.itemsize for x in arrays)) as folder:
-        truth = folder/'annotations.json'
         if layout == 'flat':
             streams = (x.values() for x in _unchanged(videos))
             dtype = np.result_type(*{x.dtype for x in arrays})
             _write_flat(folder, videos.names, videos.lengths, streams, videos.widths, dtype)
-        else: truth = write_videos(folder, layout, videos.names, _unchanged(videos), parts)
-        annotations = None if truth is None else videos.annotations
+        else: write_videos(folder, layout, videos.names, _unchanged(videos), parts)
+        truth = folder/('gt.json' if layout == 'cola' else 'annotations.json')
+        annotations = None if layout == 'plain' else videos.annotations
         save_rest(folder, videos.grid, videos.widths, annotations, truth, videos.simulated)
     return path
 
@@ -431,16 +429,20 @@ def inspect_videos(
     if features is None: return report
     report.layout = features.layout
     report.errors += features.problems
-    opened = {name: arrays for name, open_ in features.videos.items()
-              if (arrays := attempt(_usable, features.path, name, open_, lengths))}
-    report.warnings += features.remarks
+    opened = {name: arrays for name in features.parts
+              if (arrays := attempt(_usable, features, name, lengths))}
+    report.warnings += features.notes
     source = features.annotations if annotations is None else annotations
     truth = None if source is None else attempt(as_annotations, source, allow_pickle)
     stored = _stored(features.path, grid)
     videos = opened and attempt(_video_set, features.path, opened, truth, stored, features.said)
     grid = videos.grid if videos else stored.grid
+    report.grid = dataclasses.asdict(grid)
     report.grid_assumed = not stored.stated and grid == TimeGrid()
-    _describe(report, opened, truth, grid)
+    if truth is not None:
+        report.annotations = truth.source
+        report.annotations_sha256 = truth.sha256
+    _describe(report, opened)
     if not videos: return report
     attempt(lambda: report.warnings.extend(_set_remarks(videos, stored)))
     report.warnings += _content_remarks(videos)
@@ -448,21 +450,17 @@ def inspect_videos(
     if not report.errors: report.sha256 = videos.sha256
     return report
 
-def _usable(path, name, open_, lengths):
+def _usable(features, name, lengths):
     "The streams of one video, read once; raises `CoplError` for what `VideoSet` would refuse."
-    streams = same_length(open_(), lengths)
-    VideoSet([name], {stream: [x] for stream, x in streams.items()}, source=str(path)).check()
+    streams = same_length(features.open(name), lengths)
+    one = {stream: [x] for stream, x in streams.items()}
+    VideoSet([name], one, source=str(features.path)).check()
     return streams
 
-def _describe(report, opened, truth, grid):
+def _describe(report, opened):
     "Fill in what the files are."
-    report.grid = dataclasses.asdict(grid)
-    if truth is not None:
-        report.annotations = truth.source
-        report.annotations_sha256 = truth.sha256
-    if not opened: return
-    report.videos = {'all': len(opened)}
-    for stream in next(iter(opened.values())):
+    if opened: report.videos = {'all': len(opened)}
+    for stream in next(iter(opened.values()), ()):
         arrays = [video[stream] for video in opened.values()]
         report.channels[stream] = sorted({int(x.shape[1]) for x in arrays})
         report.dtypes[stream] = sorted({str(x.dtype) for x in arrays})

@@ -28,8 +28,8 @@ import torch
 import torch.nn.functional as Fn
 
 from .arrays import ENDINGS, PICTURES, joined_pictures, visible_files
-from .backbones import Backbone, backbone_by_name, need
-from .files import CoplError, atomic_write, find_device, progress, read_yaml
+from .backbones import Backbone, backbone_by_name
+from .files import CoplError, atomic_write, find_device, need, progress, read_yaml
 from .layouts import save_rest
 from .videos import Annotations, TimeGrid, safe_name, sample_snippets
 

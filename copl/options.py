@@ -19,7 +19,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 # %% ../nbs/38_options.ipynb #bf0efb4d
 from .annotations import duration_problems, load_annotations
-from .arrays import LengthPolicy, has_grid, load_grid
+from .arrays import LengthPolicy, read_grid
 from .config import PRESETS, Config, Score, config_from_dict
 from .data import anet_like, load_videos, remarks
 from .files import CoplError
@@ -88,7 +88,7 @@ class Opening:
         "These options as `load_videos` and `inspect_videos` take them; raises `CoplError`."
         given = {k: getattr(self, k) for k in ('stride', 'window', 'fps')}
         given = {k: v for k, v in given.items() if v is not None}
-        grid = dataclasses.replace(load_grid(Path(path)), **given) if given else None
+        grid = dataclasses.replace(read_grid(Path(path)).grid, **given) if given else None
         return {'annotations': self.annotations, 'allow_pickle': self.allow_pickle, 'grid': grid,
                 **self.facts()}
 
@@ -107,7 +107,7 @@ def say_assumed(
     """Print the time grid of videos opened from `data` where it is assumed; nothing where it was
     given or agrees with the durations."""
     if videos.simulated or videos.grid != TimeGrid(): return
-    if opening.options(data)['grid'] or has_grid(Path(data)): return
+    if opening.options(data)['grid'] or read_grid(Path(data)).stated: return
     truth = videos.annotations
     known = truth is not None and truth.select(videos.names).videos.duration.notna().any()
     if known and not _wrong_durations(videos): return

@@ -30,11 +30,11 @@ class TimeGrid:
     fps:float=25.0   # frames per second, 0.001 to 10**6; 1 makes frames the unit of time
 
     def __post_init__(self):
-        for name, kinds, least in (('stride', (int,), 1), ('window', (int,), 1),
-                                   ('fps', (int, float), .001)):
+        for name, kinds, least in (('stride', [int], 1), ('window', [int], 1),
+                                   ('fps', [int, float], .001)):
             value = getattr(self, name)
             if type(value) not in kinds or not least <= value <= 10**6:
-                kind = 'number' if float in kinds else 'whole number'
+                kind = 'whole number' if kinds == [int] else 'number'
                 raise CoplError(f'time grid: {name} is {shown(value)}, '
                                 f'expected a {kind} from {least} to 1000000')
 
@@ -225,9 +225,8 @@ class VideoSet:
 
     def _check(self):
         "Raises `CoplError` for names and arrays that are no set of videos."
-        if not self.names: raise CoplError(f'{self.source}: found no video, expected at least one')
-        if not self.streams:
-            raise CoplError(f'{self.source}: found no stream of features, expected at least one')
+        for what, given in (('video', self.names), ('stream of features', self.streams)):
+            if not given: raise CoplError(f'{self.source}: found no {what}, expected at least one')
         for name in self.names: safe_name(self.source, name)
         refuse_doubles(self.source, self.names)
         for stream, arrays in self.streams.items(): self._check_stream(stream, arrays)
@@ -359,21 +358,19 @@ class VideoSet:
     )->list[str|None]:           # None: not annotated
         "The one class that each video counts under, of equals the first by name."
         if self.annotations is None: return [None]*len(self)
-        segments = self.annotations.segments
-        counts = segments.groupby(['video', 'label']).size().reset_index(name='n')
-        main = counts.sort_values(['n', 'label'], ascending=[False, True])
-        chosen = segments if which == 'first' else main
-        label = chosen.drop_duplicates('video').set_index('video').label
+        rows = self.annotations.segments
+        if which == 'main':
+            counts = rows.groupby(['video', 'label']).size().reset_index(name='n')
+            rows = counts.sort_values(['n', 'label'], ascending=[False, True])
+        label = rows.drop_duplicates('video').set_index('video').label
         return [label.get(n) for n in self.names]
 
     def durations(self)->dict[str, float]:
         "Seconds of each video: as annotated, else from its snippets."
-        seconds = dict(zip(self.names, map(self.grid.duration, self.lengths), strict=True))
-        if self.annotations is not None:
-            table = self.annotations.videos.dropna(subset='duration')
-            annotated = zip(table.video, table.duration, strict=True)
-            seconds |= {name: t for name, t in annotated if name in seconds}
-        return {name: float(t) for name, t in seconds.items()}
+        seconds = pd.Series(map(self.grid.duration, self.lengths), self.names, float)
+        if self.annotations is None: return seconds.to_dict()
+        annotated = self.annotations.videos.set_index('video').duration.reindex(self.names)
+        return annotated.astype(float).fillna(seconds).to_dict()
 
 # %% ../nbs/02_videos.ipynb #15e40e07
 def let_go(

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -31,16 +32,16 @@ from copl.annotations import (
     save_detections,
     time_remarks,
 )
-from copl.arrays import load_grid
-from copl.config import Config, load_config
+from copl.arrays import read_grid
+from copl.config import load_config
 from copl.data import convert_videos, inspect_videos
 from copl.evaluation import average_precision
 from copl.files import atomic_write
 from copl.plri import spectral_clusters
 from copl.simulation import Simulation, simulate
-from copl.videos import Annotations, TimeGrid, VideoSet, subset_role
+from copl.videos import Annotations, TimeGrid, VideoSet
 
-from .small_runs import command
+from .small_runs import command, write_truth
 
 
 def a_set(subsets, scored=True):
@@ -65,9 +66,9 @@ def test_usual_names_of_subsets_are_recognised(subsets):
     ('train', 'fold 2'), ('a', 'b'), ('test',), ('train', 'test2'), ('entrenamiento', 'prueba')])
 def test_no_test_video_trains_in_silence(subsets):
     with pytest.raises(CoplError, match='their names do not say'): a_set(subsets).split()
-    with warnings.catch_warnings(action='ignore'):
-        train, test = a_set(subsets).split(test=subsets[-1]) if len(subsets) > 1 else (None, None)
-    if train: assert (train.names, test.names) == (['v0'], ['v1'])
+    if len(subsets) < 2: return
+    train, test = a_set(subsets).split(test=subsets[-1])
+    assert (train.names, test.names) == (['v0'], ['v1'])
 
 
 def test_videos_without_a_part_are_left_out_and_said_unless_asked_for():
@@ -76,17 +77,17 @@ def test_videos_without_a_part_are_left_out_and_said_unless_asked_for():
         assert videos.split()[0].names == ['v0']
     with pytest.warns(UserWarning, match='1 videos are in neither'):
         assert a_set(('train', 'val', 'test')).split()[1].names == ['v2']
+    videos = a_set(('train', 'val', 'test'))
+    videos.annotations = replace(videos.annotations, segments=videos.annotations.segments[:2])
+    with pytest.warns(UserWarning, match='1 videos are in neither'):    # test without labels
+        assert videos.split()[1].names == ['v1']
     assert a_set((None, 'test', None)).split(test='test')[0].names == ['v0', 'v2']
     assert a_set((None, None)).split()[0].names == ['v0', 'v1']
-
-
-def test_subsets_by_name_are_checked():
     videos = a_set(('train', 'test'))
     with pytest.raises(CoplError, match="no subset 'dev'; it has 'train', 'test'"):
         videos.split(test='dev')
     with pytest.raises(CoplError, match="'train' cannot both train and be tested"):
         videos.split('train', 'Train')
-    assert subset_role(' Validation') == 'val' and subset_role(None) is None
 
 
 def test_a_set_of_test_videos_stays_one_when_converted(tmp_path):
@@ -106,23 +107,13 @@ def test_names_are_matched_where_only_one_video_can_be_meant(names, known, expec
         assert matched_names(['ab', 'aB'], ['AB']) == {}
 
 
-def test_endings_of_files_in_annotations_find_their_features(tmp_path):
-    (tmp_path/'rgb').mkdir()
-    for name in ('dive', 'calm'): np.save(tmp_path/f'rgb/{name}.npy', np.ones((4, 3), np.float32))
-    entry = {'subset': 'train', 'annotations': [{'segment': [0, 1], 'label': 'A'}]}
-    truth = {'database': {'v_dive.mp4': entry, 'Calm': entry}}
-    (tmp_path/'annotations.json').write_text(json.dumps(truth))
-    videos = load_videos(tmp_path)
-    assert videos.labels() == ['A', 'A'] and videos.names == ['Calm', 'v_dive.mp4']
-
-
 @pytest.mark.parametrize(('entry', 'said'), [
     ({'annotations': [{'segment': [2, 1], 'label': 'A'}]}, r'\[2, 1\] ends before it starts'),
-    ({'annotations': [{'segment': [0, 'x'], 'label': 'A'}]}, "segment: found 'x', expected a num"),
+    ({'annotations': [{'segment': [0, 'x'], 'label': 'A'}]}, "segment in seconds: found 'x'"),
     ({'annotations': [{'segment': [0, 1], 'label': '\x1b[31mred'}]}, r"label is '\\x1b"),
-    ({'annotations': [{'segment': 3, 'label': 'A'}]}, 'segment is 3'),
+    ({'annotations': [{'segment': 3, 'label': 'A'}]}, "'segment': 3"),
     ({'annotations': 3}, 'found 3, expected a list'), (3, 'found 3, expected a dictionary'),
-    ({'duration': 0}, 'duration is 0, expected more than 0 seconds'),
+    ({'duration': 0}, 'duration is 0, expected more than 0'),
     ({'subset': 7}, 'subset is 7, expected text')])
 def test_errors_of_annotations_name_the_video_and_the_value(tmp_path, entry, said):
     (tmp_path/'gt.json').write_text(json.dumps({'database': {'a': entry}}))
@@ -130,9 +121,7 @@ def test_errors_of_annotations_name_the_video_and_the_value(tmp_path, entry, sai
         load_annotations(tmp_path/'gt.json')
 
 
-def test_byte_order_marks_and_labels_that_are_nearly_the_same(tmp_path):
-    (tmp_path/'Diving_test.txt').write_text('\ufeffdive_1 3 5\n', encoding='utf-8')
-    assert load_annotations(tmp_path).segments.video.tolist() == ['dive_1']
+def test_labels_that_are_nearly_the_same_and_a_byte_order_mark(tmp_path):
     items = [{'segment': [0, 1], 'label': s} for s in ('Long Jump', 'LongJump', 'longjump', 'Golf')]
     text = json.dumps({'database': {'a': {'annotations': items}}})
     (tmp_path/'gt.json').write_text('\ufeff' + text, encoding='utf-8')
@@ -158,30 +147,26 @@ FOUND = detections(('a', 3., 5.5, 'Diving', .9), ('a', 4., 7., 'Diving', .5),
 
 def test_an_elan_file_has_the_structure_of_its_schema(tmp_path):
     assert save_detections(FOUND, tmp_path/'x.eaf', ['empty']) == tmp_path/'x'
-    assert sorted(p.name for p in (tmp_path/'x').iterdir()) == ['a.eaf', 'b.eaf', 'empty.eaf']
-    root = ElementTree.parse(tmp_path/'x/a.eaf').getroot()
-    assert root.tag == 'ANNOTATION_DOCUMENT' and root.get('FORMAT') == '3.0'
-    assert {'AUTHOR', 'DATE', 'VERSION'} <= root.attrib.keys()
+    roots = {p.stem: ElementTree.parse(p).getroot() for p in (tmp_path/'x').iterdir()}
+    assert roots.keys() == {'a', 'b', 'empty'}
+    root = roots['a']
+    assert root.tag == 'ANNOTATION_DOCUMENT' and {'AUTHOR', 'DATE', 'VERSION'} <= root.attrib.keys()
     datetime.datetime.fromisoformat(root.get('DATE'))
     assert [x.tag for x in root] == ['HEADER', 'TIME_ORDER', *['TIER']*3, 'LINGUISTIC_TYPE']
-    assert root.find('HEADER').get('TIME_UNITS') == 'milliseconds'
     slots = {x.get('TIME_SLOT_ID'): int(x.get('TIME_VALUE')) for x in root.iter('TIME_SLOT')}
     assert len(slots) == 6 and list(slots.values()) == sorted(slots.values())
-    kind = root.find('LINGUISTIC_TYPE')
-    assert kind.get('TIME_ALIGNABLE') == 'true'
-    tiers = {}
-    for tier in root.iter('TIER'):
-        assert tier.get('LINGUISTIC_TYPE_REF') == kind.get('LINGUISTIC_TYPE_ID')
-        tiers[tier.get('TIER_ID')] = [
-            (slots[x.get('TIME_SLOT_REF1')], slots[x.get('TIME_SLOT_REF2')],
-             x.find('ANNOTATION_VALUE').text) for x in tier.findall('ANNOTATION/*')]
+    tiers = {tier.get('TIER_ID'): [
+        (slots[x.get('TIME_SLOT_REF1')], slots[x.get('TIME_SLOT_REF2')],
+         x.find('ANNOTATION_VALUE').text) for x in tier.findall('ANNOTATION/*')]
+        for tier in root.iter('TIER')}
     assert tiers == {'Diving': [(3000, 5500, '0.900')], 'Diving / 2': [(4000, 7000, '0.500')],
                      'é <&> "': [(7000, 3661250, '0.700')]}
-    ids = [x.get('ANNOTATION_ID') for x in root.iter('ALIGNABLE_ANNOTATION')]
-    assert len(set(ids)) == 3 and not set(ids) & set(slots)
-    short = ElementTree.parse(tmp_path/'x/b.eaf').iter('TIME_SLOT')
-    assert [x.get('TIME_VALUE') for x in short] == ['0', '1']
-    assert not list(ElementTree.parse(tmp_path/'x/empty.eaf').iter('TIER'))
+    kinds = {tier.get('LINGUISTIC_TYPE_REF') for tier in root.iter('TIER')}
+    assert kinds == {root.find('LINGUISTIC_TYPE').get('LINGUISTIC_TYPE_ID')}
+    ids = {x.get('ANNOTATION_ID') for x in root.iter('ALIGNABLE_ANNOTATION')}
+    assert len(ids) == 3 and not ids & slots.keys()
+    assert [x.get('TIME_VALUE') for x in roots['b'].iter('TIME_SLOT')] == ['0', '1']
+    assert not list(roots['empty'].iter('TIER'))
 
 
 def test_webvtt_holds_the_best_where_detections_overlap(tmp_path):
@@ -202,17 +187,15 @@ def test_another_ending_for_detections_is_refused_with_the_list(tmp_path, name):
         save_detections(FOUND.replace('b', '../b'), tmp_path/'d.vtt')
 
 
-def test_a_table_of_detections_says_what_is_wrong(tmp_path):
-    (tmp_path/'d.csv').write_text('video,start,end\na,0,1\n')
-    with pytest.raises(CoplError, match='expected video, start, end, label, score'):
-        load_detections(tmp_path/'d.csv')
-    (tmp_path/'d.csv').write_text('video,start,end,label,score\na,0,1,A,high\n')
-    with pytest.raises(CoplError, match=r"row 2: video 'a', score: found 'high', expected a n"):
-        load_detections(tmp_path/'d.csv')
-    item = {'segment': [0, 1], 'label': 'A', 'score': 'high'}
-    (tmp_path/'d.json').write_text(json.dumps({'results': {'a': [item]}}))
-    with pytest.raises(CoplError, match="score: found 'high', expected a number$"):
-        load_detections(tmp_path/'d.json')
+@pytest.mark.parametrize(('name', 'text', 'said'), [
+    ('d.csv', 'video,start,end\na,0,1\n', 'expected video, start, end, label, score'),
+    ('d.csv', 'video,start,end,label,score\na,0,1,A,high\n',
+     "row 2: video 'a', score: found 'high'"),
+    ('d.json', '{"results": {"a": [{"segment": [0, 1], "label": "A", "score": "high"}]}}',
+     "'a', item 0, score: found 'high'")])
+def test_a_table_of_detections_says_what_is_wrong(tmp_path, name, text, said):
+    (tmp_path/name).write_text(text)
+    with pytest.raises(CoplError, match=said): load_detections(tmp_path/name)
 
 
 def truth_of(*rows, duration=10.):
@@ -237,26 +220,17 @@ def test_detections_beyond_the_end_of_a_video_are_counted():
                                           ('a', 99, 120, 'A', .4)), truth)
 
 
-@pytest.mark.skipif(os.name == 'nt', reason='permissions are others there')
 def test_files_are_written_where_permissions_cannot_be_changed(tmp_path, monkeypatch):
     def refused(*given, **options): raise PermissionError(1, 'Operation not permitted')
-    for module, name in ((os, 'chmod'), (os, 'umask'), (Path, 'chmod')):
-        monkeypatch.setattr(module, name, refused)
-    atomic_write(tmp_path/'a.txt', lambda p: p.write_text('x'))
-    convert_videos(a_set((None, None)), tmp_path/'joint', 'joint')
-    monkeypatch.undo()
-    usual = tmp_path/'usual'
-    usual.write_text('x')
-    assert (tmp_path/'a.txt').stat().st_mode == usual.stat().st_mode
-    usual = tmp_path/'usual_folder'
-    usual.mkdir()
-    assert (tmp_path/'joint').stat().st_mode == usual.stat().st_mode
-
-
-def test_a_dropout_that_bytes_cannot_give_is_refused():
-    for field in ('dropout', 'input_dropout'):
-        with pytest.raises(CoplError, match=r"expected a number in \[0, 0.99\]"):
-            Config(2, **{field: .999})
+    with monkeypatch.context() as m:
+        for module, name in ((os, 'chmod'), (os, 'umask'), (Path, 'chmod')):
+            m.setattr(module, name, refused)
+        atomic_write(tmp_path/'a.txt', lambda p: p.write_text('x'))
+        convert_videos(a_set((None, None)), tmp_path/'joint', 'joint')
+    (tmp_path/'usual').write_text('x')
+    (tmp_path/'usual_folder').mkdir()
+    for name, usual in (('a.txt', 'usual'), ('joint', 'usual_folder')):
+        assert (tmp_path/name).stat().st_mode == (tmp_path/usual).stat().st_mode
 
 
 def timed(folder, factor=1., stride=16, snippets=94):
@@ -278,19 +252,17 @@ def timed(folder, factor=1., stride=16, snippets=94):
     (25, 'frames'), (25/16, 'snippets'), (1000, 'milliseconds'), (1/60, 'fractions'),
     (1e6, 'microseconds'), (9e4, 'ticks of 1/90000 s'), (100, 'hundredths'), (1e9, 'nanoseconds'),
     (1/60, 'minutes'), (1/3600, 'hours'), (3e7, 'no unit of time explains them')])
-@pytest.mark.parametrize('durations', [False, True])
-def test_times_in_other_units_are_refused(tmp_path, factor, unit, durations):
+def test_times_in_other_units_are_refused(tmp_path, factor, unit):
     path = timed(tmp_path/'a', factor)
-    if durations:
-        truth = json.loads((path/'annotations.json').read_text())
-        for i, entry in enumerate(truth['database'].values()): entry['duration'] = (94 + i)*.64
-        (path/'annotations.json').write_text(json.dumps(truth))
-    with pytest.raises(CoplError, match=unit) as e: load_videos(path)
-    report = inspect_videos(path)
-    said = [str(e.value), *report.errors, *report.warnings]
-    assert any(unit in e for e in report.errors)
-    assert not any('is the stride smaller' in s for s in said), said
-    if unit not in ('frames', 'snippets'): assert not any('stride is about' in s for s in said)
+    truth = load_annotations(path/'annotations.json')
+    for durations in (np.nan, (94 + np.arange(10))*.64):
+        truth.videos['duration'] = durations
+        with pytest.raises(CoplError, match=unit) as e: load_videos(path, truth)
+        report = inspect_videos(path, truth)
+        said = [str(e.value), *report.errors, *report.warnings]
+        assert any(unit in e for e in report.errors)
+        assert not any('is the stride smaller' in s for s in said), said
+        if unit not in ('frames', 'snippets'): assert not any('stride is about' in s for s in said)
 
 
 def test_a_stride_that_does_not_match_is_refused_or_remarked_on(tmp_path):
@@ -318,34 +290,34 @@ def test_long_quiet_ends_are_believed_where_durations_confirm_the_grid(tmp_path)
         assert ('is the stride smaller' in found) == said
 
 
-def test_a_few_segments_beyond_the_end_are_no_reason_to_refuse(tmp_path):
+def test_a_few_segments_beyond_the_end_are_no_reason_to_refuse_and_make_no_stride(tmp_path):
     path = timed(tmp_path/'few')
-    truth = json.loads((path/'annotations.json').read_text())
-    for v in ('v0', 'v1', 'v2'): truth['database'][v]['annotations'][0]['segment'] = [70, 80]
-    (path/'annotations.json').write_text(json.dumps(truth))
-    assert len(load_videos(path)) == 10
+    truth = load_annotations(path/'annotations.json')
+    truth.segments.loc[[0, 3, 6], ['start', 'end']] = 70, 80
+    assert len(load_videos(path, truth)) == 10
+    truth = load_annotations(path/'annotations.json')
+    np.save(path/'rgb/v0.npy', np.ones((2, 4), 'f4'))
+    twice = pd.concat([truth.segments, truth.segments[truth.segments.video == 'v0']])
+    with pytest.raises(CoplError, match='it is 1 of 10 videos: their features may be cut off'):
+        load_videos(path, Annotations(twice, truth.videos))
 
 
 @pytest.mark.parametrize('length', ['same', 'own'])
 def test_transposed_arrays_are_recognised_without_annotations(tmp_path, length):
     rng = np.random.default_rng(0)
     means = rng.random(16)
-    for i in range(6):
-        x = rng.standard_normal((100 if length == 'same' else 40 + i, 16)) + means
-        for name, array in (('right', x), ('wrong', x.T)):
-            (tmp_path/name).mkdir(exist_ok=True)
-            np.save(tmp_path/f'{name}/v{i}.npy', array.astype('float32'))
-    load_videos(tmp_path/'right')
+    right = [rng.standard_normal((100 if length == 'same' else 40 + i, 16)) + means
+             for i in range(6)]
+    assert len(as_videos(right)) == 6
     with pytest.raises(CoplError, match=r'found \(channels, snippets\)'):
-        load_videos(tmp_path/'wrong')
-    assert 'found (channels, snippets)' in str(inspect_videos(tmp_path/'wrong'))
+        as_videos([x.T for x in right])
+    for i, x in enumerate(right): np.save(tmp_path/f'{i}.npy', x.T)
+    assert 'found (channels, snippets)' in str(inspect_videos(tmp_path))
 
 
-def test_arrays_on_their_sides_are_named_where_many_share_a_length(tmp_path):
-    for i in range(12): # three lengths
-        np.save(tmp_path/f'v{i}.npy', np.zeros((8, 20 + i % 3), np.float32))
+def test_arrays_on_their_sides_are_named_where_many_share_a_length():
     with pytest.raises(CoplError, match='8 is the first number in all 12 videos'):
-        load_videos(tmp_path)
+        as_videos([np.zeros((8, 20 + i % 3), np.float32) for i in range(12)])    # three lengths
 
 
 def test_inspection_remarks_on_videos_that_hold_little(tmp_path):
@@ -366,29 +338,6 @@ def test_inspection_remarks_on_videos_that_hold_little(tmp_path):
     assert '(and 50 more like it)' in line
 
 
-def test_training_and_localization_remark_on_them_too(tmp_path):
-    rng = np.random.default_rng(0)
-    usual = {f'v{i}': rng.normal(size=(20, 4)).astype(np.float32) for i in range(8)}
-    odd = {'zero': np.zeros((20, 4), np.float32), 'copy': usual['v3'].copy(),
-           'still': np.repeat(usual['v0'][:1], 20, 0), 'nearly': usual['v4'].copy(),
-           'waits': np.vstack([usual['v1'][:1], usual['v2'][1:19], usual['v1'][:1]])}
-    odd['nearly'][5, 2] += 1
-    (tmp_path/'features').mkdir()
-    for name, x in (usual | odd).items(): np.save(tmp_path/f'features/{name}.npy', x)
-    quick = ['--epoch-num', 1, '--iteration-num', 1, '--hidden', 8, '--snippets', 16]
-    features = tmp_path/'features'
-    for args in (['train', features, '--n-classes', 2, *quick, '--out', tmp_path/'run'],
-                 ['localize', tmp_path/'run', features]):
-        status, _, said = command(*args)
-        assert status == 0
-        remarks = [line.partition('video ')[2] for line in said.splitlines()
-                   if 'warning: ' in line and "video '" in line]
-        assert {*remarks} == {"'zero': all features are 0, which are like those of no video",
-                              "'v3': the same features as video 'copy'",
-                              "'still': every snippet is the same, nothing can be localized in it"}
-        assert 'nearly' not in said and 'waits' not in said
-
-
 def test_few_videos_that_differ_cannot_make_more_clusters():
     rng = np.random.default_rng(0)
     F = rng.random((3, 8))[[0, 1] + [2]*10]
@@ -407,28 +356,43 @@ def test_groups_without_any_likeness_are_told_in_plain_words():
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-    "A finished run on simulated videos, and the videos on disk."
+    "A finished run on videos of which three hold little, the videos on disk, what training said."
     folder = tmp_path_factory.mktemp('run')
-    convert_videos(simulate(Simulation(n_train=24, n_test=12, n_classes=3, dim=8)),
-                   folder/'videos', 'folder')
-    assert command('train', folder/'videos', '--hidden', 8, '--snippets', 16, '--epoch-num', 2,
-                   '--iteration-num', 1, '--stream-norm', '--device', 'cpu', '--n-classes', 3,
-                   '--out', folder/'run')[0] == 0
+    videos = simulate(Simulation(n_train=24, n_test=12, n_classes=3, dim=8))
+    for xs in videos.streams.values():
+        xs[0] = 0*xs[0]
+        xs[1] = np.repeat(xs[1][:1], len(xs[1]), 0)
+        xs[3] = xs[2].copy()
+        xs[5] = xs[4] + np.eye(len(xs[4]), 8, dtype='f4')
+    videos.simulated = False
+    videos.annotations.videos['duration'] = np.nan
+    convert_videos(videos, folder/'videos', 'folder')
+    status, _, err = command(
+        'train', folder/'videos', '--hidden', 8, '--snippets', 16, '--epoch-num', 2,
+        '--iteration-num', 1, '--stream-norm', '--device', 'cpu', '--n-classes', 3,
+        '--out', folder/'run')
+    assert status == 0, err
+    (folder/'said').write_text(err)
     return folder
 
 
-def test_a_run_on_simulated_videos_says_so_and_leaves_no_lock(run):
-    assert load_videos(run/'videos').simulated
-    assert json.loads((run/'run/metrics.json').read_text())['data']['simulated'] is True
-    assert not [p.name for p in (run/'run').iterdir() if p.name.startswith('.')]
+def test_training_and_localization_remark_on_videos_that_hold_little(run, tmp_path):
+    names = [f'sim_train_000{i}' for i in range(4)]
+    asked = ['localize', run/'run', run/'videos', '--out', tmp_path/'found.json']
+    for said in ((run/'said').read_text(), command(*asked)[2]):
+        assert f"'{names[0]}': all features are 0" in said
+        assert f"'{names[1]}': every snippet is the same" in said
+        assert f"'{names[3]}': the same features as video '{names[2]}'" in said
+        assert said.count('same') == 2 and 'sim_train_0005' not in said    # nearly a copy
+    assert command('--quiet', *asked) == (0, '', '')
+    status, out, err = command('localize', run/'run', 'nowhere', '--quiet')
+    assert (status, out) == (1, '') and err.startswith('copl: error: nowhere')
+    assert not [p.name for p in (run/'run').iterdir() if p.name.startswith('.')]   # no lock
 
 
-@pytest.mark.parametrize('ending', ['json', 'csv', 'parquet'])
-def test_localize_writes_what_the_ending_says(run, tmp_path, ending):
-    if ending == 'parquet': pytest.importorskip('pyarrow')
-    path = tmp_path/f'found.{ending}'
-    assert command('localize', run/'run', run/'videos', '--subset', 'test', '--out',
-                 path)[0] == 0
+def test_localize_writes_what_evaluate_reads(run, tmp_path):
+    path = tmp_path/'found.csv'
+    assert command('localize', run/'run', run/'videos', '--subset', 'test', '--out', path)[0] == 0
     found = load_detections(path)
     assert len(found) and set(found.video) <= set(load_videos(run/'videos').subset('test').names)
     status, out, err = command('evaluate', path, run/'videos', '--json', '-')
@@ -467,17 +431,18 @@ def test_clusters_are_mapped_to_classes_for_evaluation(run, tmp_path):
     save_detections(found, tmp_path/'found.json')
     (tmp_path/'map.csv').write_text('cluster,name\n1,no such class\n')
     asked = ['evaluate', tmp_path/'found.json', run/'videos', '--map']
-    ignored = '(ignored)'
-    assert ignored in command(*asked, tmp_path/'map.csv')[2]
-    assert ignored in command(*asked[:-1])[2]
-    assert ignored not in command(*asked, run/'run')[2]             # by its videos
+    assert '(ignored)' in command(*asked, tmp_path/'map.csv')[2]
+    assert '(ignored)' in command(*asked[:-1])[2]
+    assert '(ignored)' not in command(*asked, run/'run')[2]             # by its videos
 
 
-def test_quiet_commands_print_nothing_but_errors(run, tmp_path):
-    asked = ['localize', run/'run', run/'videos', '--out', tmp_path/'found.json']
-    assert command('--quiet', *asked) == (0, '', '')
-    status, out, err = command('localize', run/'run', 'nowhere', '--quiet')
-    assert (status, out) == (1, '') and err.startswith('copl: error: nowhere')
+def test_a_command_says_each_warning_once(run, tmp_path, monkeypatch):
+    def convert(*given):
+        warnings.warn('the same', stacklevel=1)
+        warnings.warn('the same', stacklevel=1)
+    monkeypatch.setattr('copl.cli.convert_videos', convert)
+    said = command('convert', run/'videos', '--to', 'flat', '--out', tmp_path/'flat')[2]
+    assert said.splitlines() == ['copl: warning: the same']
 
 
 def test_a_folder_of_a_run_loads_and_other_types_are_told(run):
@@ -488,15 +453,11 @@ def test_a_folder_of_a_run_loads_and_other_types_are_told(run):
         with pytest.raises(CoplError, match='expected'): call()
 
 
-def test_videos_without_detections_are_explained(run):
+def test_what_does_not_change_in_time_has_no_detection(run):
     model = COPL.load(run/'run')
     one = VideoSet(['one'], {s: [np.ones((1, 8), np.float32)] for s in ('rgb', 'flow')})
     with pytest.warns(UserWarning, match='1 videos have no detection.*1 have a single snippet'):
         model.localize(one)
-
-
-def test_what_does_not_change_in_time_has_no_detection(run):
-    model = COPL.load(run/'run')
     rng = np.random.default_rng(0)
     usual = {s: rng.normal(size=(30, 8)).astype(np.float32) for s in ('rgb', 'flow')}
     frozen = {s: np.repeat(x[:1], 30, 0) for s, x in usual.items()}
@@ -513,41 +474,22 @@ def test_what_does_not_change_in_time_has_no_detection(run):
 
 # Rules of a data set, in whatever format it comes
 
-def ambiguous(folder, form):
-    "Two actions and a stretch called Ambiguous in one video: where that is written."
+@pytest.mark.parametrize('form', ['json', 'csv', 'frame', 'texts', 'wtalc'])
+def test_ambiguous_stretches_do_not_count_in_any_format(tmp_path, form):
     rows = [(.5, 2., 'A'), (3., 4., 'Ambiguous'), (5., 6., 'B')]
+    source = tmp_path/f'gt.{form}'
     table = pd.DataFrame(rows, columns=['start', 'end', 'label']).assign(video='v', subset='test')
     if form == 'json':
         items = [{'segment': [s, e], 'label': k} for s, e, k in rows]
         text = json.dumps({'database': {'v': {'subset': 'test', 'annotations': items}}})
-        (folder/'gt.json').write_text(text)
-        return folder/'gt.json'
-    if form == 'csv':
-        table.to_csv(folder/'gt.csv', index=False)
-        return folder/'gt.csv'
-    if form == 'frame': return table
-    if form == 'texts':
-        for s, e, k in rows: (folder/f'{k}_test.txt').write_text(f'v {s} {e}\n')
-        return folder
-    return wtalc(folder, ['v'], segments=[[[s, e] for s, e, _ in rows]],
-                 labels=[[k for *_, k in rows]])
-
-
-def wtalc(folder, names, segments=None, labels=None, **more):
-    "Annotations as arrays."
-    def ragged(rows): return np.fromiter(rows, object, len(rows))
-    np.save(folder/'videoname.npy', np.array([n.encode() for n in names]))
-    np.save(folder/'subset.npy', np.array([b'test']*len(names)))
-    np.save(folder/'duration.npy', np.full(len(names), 20.))
-    np.save(folder/'segments.npy', ragged(segments or [[[1., 2.]]]*len(names)), allow_pickle=True)
-    np.save(folder/'labels.npy', ragged(labels or [['A']]*len(names)), allow_pickle=True)
-    for key, values in more.items(): np.save(folder/f'{key}.npy', np.array(values))
-    return folder
-
-
-@pytest.mark.parametrize('form', ['json', 'csv', 'frame', 'texts', 'wtalc'])
-def test_ambiguous_stretches_do_not_count_in_any_format(tmp_path, form):
-    source = ambiguous(tmp_path, form)
+        source.write_text(text)
+    elif form == 'csv': table.to_csv(source, index=False)
+    elif form == 'frame': source = table
+    elif form == 'texts':
+        source.mkdir()
+        for s, e, k in rows: (source/f'{k}_test.txt').write_text(f'v {s} {e}\n')
+    else: write_truth(source, ['v'], segments=[[[s, e] for s, e, _ in rows]],
+                      labels=[[k for *_, k in rows]])
     with pytest.warns(UserWarning, match='1 stretches called Ambiguous, which count neither way'):
         truth = as_annotations(source, allow_pickle=True)
     assert truth.classes == ['A', 'B'] and len(truth.segments) == 2
@@ -555,120 +497,98 @@ def test_ambiguous_stretches_do_not_count_in_any_format(tmp_path, form):
     assert mean_average_precision(perfect, truth, [.5]).item() == 1
 
 
-def rescaled(folder, durations=True):
-    "Twelve videos of 20 to 130 seconds, all of 100 snippets."
-    (folder/'rgb').mkdir(parents=True)
-    database = {}
-    for i in range(12):
-        np.save(folder/f'rgb/v{i}.npy', np.random.default_rng(i).random((100, 4)).astype('f4'))
-        end = 20. + 10*i
-        item = {'segment': [end - 9, end - 1], 'label': 'A'}
-        database[f'v{i}'] = {'annotations': [item]} | ({'duration': end} if durations else {})
-    (folder/'annotations.json').write_text(json.dumps({'database': database}))
-    return folder
-
-
 def test_videos_rescaled_to_one_number_of_snippets_are_refused_whatever_the_stride(tmp_path):
-    path = rescaled(tmp_path/'known')
+    ends = 20. + 10*np.arange(12)
+    names = [f'v{i}' for i in range(12)]
+    for i, name in enumerate(names):
+        np.save(tmp_path/f'{name}.npy', np.random.default_rng(i).random((100, 4)).astype('f4'))
+    table = pd.DataFrame({'video': names, 'start': ends - 9, 'end': ends - 1, 'label': 'A'})
+    known = as_annotations(table.assign(duration=ends))
     for grid in (None, TimeGrid(33, 33)):
         with pytest.raises(CoplError, match='all 12 videos have 100 snippets and last 20.0 to 130'):
-            load_videos(path, grid=grid)
-    assert any('were rescaled' in e for e in inspect_videos(path).errors)
-    path = rescaled(tmp_path/'unknown', durations=False)
+            load_videos(tmp_path, known, grid=grid)
+    assert any('were rescaled' in e for e in inspect_videos(tmp_path, known).errors)
     with pytest.raises(CoplError, match='if they were rescaled .* no stride holds') as e:
-        load_videos(path)
+        load_videos(tmp_path, table)
     assert 'the stride is about' not in str(e.value)
     with pytest.warns(UserWarning, match='if they were rescaled .* every time is wrong'):
-        load_videos(path, grid=TimeGrid(33, 33))
+        load_videos(tmp_path, table, grid=TimeGrid(33, 33))
 
 
-def with_rates(folder, form, rates, stride=None, duration=None):
-    "Videos of 40 to 45 snippets, with a frame rate said of each in one of the ways."
-    plain = form in ('npz', 'pt', 'hdf5')
-    place = folder if plain else folder/'rgb'
-    place.mkdir(parents=True)
-    more = {} if stride is None else {'stride': stride}
+def rated(folder, form, name, x, said):
+    "Features of a video with what a file says about its time."
+    file = folder/f'{name}.{form}'
+    if form == 'npz': np.savez(file, feats=x, **said)
+    elif form == 'pt': torch.save({'features': torch.tensor(x)} | said, file)
+    elif form == 'h5':
+        with pytest.importorskip('h5py').File(folder/'a.h5', 'a') as f:
+            f[name] = x
+            f[name].attrs.update(said)
+    else: np.save(folder/f'{name}.npy', x)
+    if form != 'beside': return
+    np.save(folder/f'{name}_fps.npy', np.array(said['fps']))
+    times = 1000*np.arange(len(x))*said.get('stride', 16)/said['fps']
+    np.save(folder/f'{name}_timestamps_ms.npy', times)
+
+
+def with_rates(folder, form, rates, durations=None, **more):
+    "Annotations of videos of 40 to 44 snippets; their frame rates are said in one of the ways."
+    folder.mkdir()
     names = [f'v{i}' for i in range(len(rates))]
-    table = pd.DataFrame({'video': names, 'start': 1., 'end': 3., 'label': 'A'})
-    if duration: table['duration'] = [duration(40 + i) for i in range(len(rates))]
     for i, (name, fps) in enumerate(zip(names, rates, strict=True)):
         x = np.random.default_rng(i).random((40 + i, 4)).astype('f4')
-        if form == 'npz': np.savez(folder/f'{name}.npz', feats=x, fps=fps, **more)
-        elif form == 'pt': torch.save({'features': torch.tensor(x), 'fps': fps} | more,
-                                      folder/f'{name}.pt')
-        elif form == 'hdf5':
-            with pytest.importorskip('h5py').File(folder/'a.h5', 'a') as f:
-                f[name] = x
-                f[name].attrs.update({'fps': fps} | more)
-        else: np.save(place/f'{name}.npy', x)
-        if form == 'beside':
-            np.save(place/f'{name}_fps.npy', np.array(fps))
-            if stride:
-                np.save(place/f'{name}_timestamps_ms.npy', 1000*np.arange(40 + i)*stride/fps)
-    if form == 'csv': table = table.assign(fps=rates, **more)
-    if form == 'json':
-        items = [{'segment': [1, 3], 'label': 'A'}]
-        lasts = [{} if not duration else {'duration': duration(40 + i)} for i in range(len(rates))]
-        database = {n: {'fps': r, 'annotations': items} | more | last
-                    for n, r, last in zip(names, rates, lasts, strict=True)}
-        (folder/'gt.json').write_text(json.dumps({'database': database}))
-        return folder, folder/'gt.json'
+        rated(folder, form, name, x, {'fps': fps} | more)
     if form == 'wtalc':
-        (folder/'Annotations').mkdir()
-        return folder, wtalc(folder/'Annotations', names, extracted_fps=rates)
-    table.to_csv(folder/'gt.csv', index=False)
-    return folder, folder/'gt.csv'
+        if durations is None: durations = (40 + np.arange(5))*16/30
+        arrays = write_truth(folder.with_suffix('.truth'), names, extracted_fps=rates,
+                             duration=durations)
+        return as_annotations(arrays, allow_pickle=True)
+    table = pd.DataFrame({'video': names, 'start': 1., 'end': 3., 'label': 'A'})
+    if durations is not None: table['duration'] = durations
+    if form in ('csv', 'json'): table = table.assign(fps=rates, **more)
+    if form != 'json': return table
+    entries = table.drop(columns=['start', 'end', 'label']).set_index('video').to_dict('index')
+    for entry in entries.values(): entry['annotations'] = [{'segment': [1, 3], 'label': 'A'}]
+    (folder/'gt.json').write_text(json.dumps({'database': entries}))
+    return folder/'gt.json'
 
 
-FORMS = ['json', 'csv', 'npz', 'pt', 'hdf5', 'beside', 'wtalc']
+RATES = ['json', 'csv', 'npz', 'pt', 'h5', 'beside', 'wtalc']
 
 
-@pytest.mark.parametrize('form', FORMS)
-def test_one_frame_rate_that_files_say_is_used(tmp_path, form):
-    stride = None if form == 'wtalc' else 8
-    path, truth = with_rates(tmp_path/'a', form, [30.]*5, stride)
-    if form == 'wtalc': np.save(truth/'duration.npy', (40 + np.arange(5))*16/30)
-    videos = load_videos(path, truth, allow_pickle=True)
-    assert (videos.grid.fps, videos.grid.stride) == (30., stride or 16)
-    found = inspect_videos(path, truth, allow_pickle=True)
-    assert found.grid['fps'] == 30 and not found.grid_assumed and not found.errors
+@pytest.mark.parametrize('form', RATES)
+@pytest.mark.filterwarnings('ignore:.*durations are over')
+def test_frame_rates_that_files_say_are_used_or_refused(tmp_path, form):
+    stride = {} if form == 'wtalc' else {'stride': 8}
+    truth = with_rates(tmp_path/'a', form, [30.]*5, **stride)
+    assert load_videos(tmp_path/'a', truth).grid == TimeGrid(**stride, fps=30.)
+    report = inspect_videos(tmp_path/'a', truth)
+    assert report.grid['fps'] == 30 and not report.grid_assumed and not report.errors
+    with pytest.raises(CoplError, match='5 of 5 videos name another'):
+        load_videos(tmp_path/'a', truth, TimeGrid(16, 16, 25))
 
-
-@pytest.mark.parametrize('form', FORMS)
-def test_frame_rates_that_differ_are_refused(tmp_path, form):
-    path, truth = with_rates(tmp_path/'a', form, [15., 24., 25., 30., 60.])
+    truth = with_rates(tmp_path/'b', form, [15., 24., 25., 30., 60.])
     said = r"the files of 4 of 5 videos name another time grid.*15 fps in video 'v0'"
-    with pytest.raises(CoplError, match=said): load_videos(path, truth, allow_pickle=True)
-    assert any('4 of 5 videos' in e for e in inspect_videos(path, truth, allow_pickle=True).errors)
+    with pytest.raises(CoplError, match=said): load_videos(tmp_path/'b', truth)
+    assert any('4 of 5 videos' in e for e in inspect_videos(tmp_path/'b', truth).errors)
 
-
-@pytest.mark.parametrize('form', FORMS)
-def test_a_grid_that_files_contradict_is_refused_unless_durations_confirm_it(tmp_path, form):
-    path, truth = with_rates(tmp_path/'a', form, [30.]*5)
-    if form == 'wtalc': np.save(truth/'duration.npy', np.full(5, np.nan))
-    with pytest.raises(CoplError, match='5 of 5 videos name another|found nan'):
-        load_videos(path, truth, TimeGrid(16, 16, 25), allow_pickle=True)
-    if form in ('wtalc', 'beside'): return
-    path, truth = with_rates(tmp_path/'b', form, [30.]*5, duration=lambda n: n*16/25)
+    truth = with_rates(tmp_path/'c', form, [30.]*5, durations=(40 + np.arange(5))*16/25)
     with pytest.warns(UserWarning, match='their durations confirm it'):
-        assert load_videos(path, truth).grid == TimeGrid()
+        assert load_videos(tmp_path/'c', truth).grid == TimeGrid()
 
 
-@pytest.mark.parametrize('times', [['a', 'b'], [5., 4., 3.], [np.nan, 1., 2.]])
-def test_times_beside_that_are_none(tmp_path, times):
-    np.save(tmp_path/'v.npy', np.ones((3, 2), 'f4'))
-    np.save(tmp_path/'v_timestamps_ms.npy', np.array(times))
-    with pytest.raises(CoplError, match='v_timestamps_ms.npy: found .*expected rising numbers'):
-        load_videos(tmp_path)
-
-
-def test_what_archives_say_of_time_is_compared(tmp_path):
+def test_what_files_say_of_time_is_compared(tmp_path):
     for i in range(3): np.savez(tmp_path/f'{i}.npz', feats=np.ones((40, 3), 'f4'), duration=90.)
     with pytest.warns(UserWarning, match="3 durations .* '0': annotated as 90.0 s, expected 25.6"):
         load_videos(tmp_path)
     np.savez(tmp_path/'0.npz', feats=np.ones((40, 3), 'f4'), fps='fast')
     with pytest.raises(CoplError, match='0.npz: fps is .*expected a number over 0'):
         load_videos(tmp_path)
+    for times in (['a', 'b'], [5., 4., 3.], [np.nan, 1., 2.]):
+        np.savez(tmp_path/'0.npz', feats=np.ones((40, 3), 'f4'))
+        np.save(tmp_path/'0_timestamps_ms.npy', np.array(times))
+        with pytest.raises(CoplError, match='0_timestamps_ms.npy: found .*expected rising'):
+            load_videos(tmp_path)
 
 
 # Tables of annotations
@@ -689,9 +609,8 @@ def test_ground_truth_from_tables(tmp_path):
 
 
 @pytest.mark.parametrize(('name', 'text', 'said'), [
-    ('a.csv', 'video,type,start,end\nv,A,1,2\n', r"\['video', 'type', 'start', 'end'\], expected "
-                                                  r'ActivityNet JSON, a table \(.csv, .tsv'),
-    ('a.csv', 'video,start,end,label\nv,0:01,2,A\n', "row 2: video 'v', segment: found '0:01'"),
+    ('a.csv', 'video,type,start,end\nv,A,1,2\n', "'type', .*expected ActivityNet JSON, a table"),
+    ('a.csv', 'video,start,end,label\nv,0:01,2,A\n', "row 2: video 'v', segment .*'0:01'"),
     ('a.csv', 'video,start,end,label,subset\nv,1,2,A,train\nv,3,4,A,test\n',
      "row 3: video 'v': found {'subset': 'test'}, expected {'subset': 'train'}"),
     ('a.xml', '<annotation/>', 'found a .xml file, expected ActivityNet JSON'),
@@ -703,48 +622,34 @@ def test_other_files_of_annotations_are_told_what_can_be_read(tmp_path, name, te
         as_annotations(3)
 
 
-# Units of time
-
-def test_a_few_short_videos_do_not_make_a_stride(tmp_path):
-    path = timed(tmp_path/'a')
-    truth = json.loads((path/'annotations.json').read_text())
-    np.save(path/'rgb/v0.npy', np.ones((2, 4), 'f4'))
-    truth['database']['v0']['annotations'] *= 2
-    (path/'annotations.json').write_text(json.dumps(truth))
-    with pytest.raises(CoplError, match='it is 1 of 10 videos: their features may be cut off'):
-        load_videos(path)
-
-
 # Two entries for one key
 
-def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path):
-    one = '"v": {"annotations": []}'
-    for text, key in ((f'{{"database": {{{one}, {one}}}}}', 'v'),
-                      (f'{{"database": {{{one}}}, "database": {{}}}}', 'database'),
-                      ('{"database": {"v": {"annotations": [{"segment": [1, 2], "label": "A", '
-                       '"segment": [3, 4]}]}}}', 'segment')):
-        (tmp_path/'gt.json').write_text(text)
-        with pytest.raises(CoplError, match=f"gt.json: key '{key}' occurs more than once"):
-            load_annotations(tmp_path/'gt.json')
-    (tmp_path/'det.json').write_text('{"results": {"v": [], "v": []}}')
-    with pytest.raises(CoplError, match="det.json: key 'v' occurs more than once"):
-        load_detections(tmp_path/'det.json')
-    (tmp_path/'grid.yaml').write_text('stride: 4\nfps: 25\nfps: 30\n')
-    with pytest.raises(CoplError, match="grid.yaml, line 1: key 'fps' occurs more than once"):
-        load_grid(tmp_path)
-    (tmp_path/'c.yaml').write_text('n_classes: 3\nlr: 0.1\nlr: 0.2\n')
-    with pytest.raises(CoplError, match="c.yaml, line 1: key 'lr' occurs more than once"):
-        load_config(tmp_path/'c.yaml')
-    (tmp_path/'arrays').mkdir()
-    with pytest.raises(CoplError, match="videoname.npy: video 'v' occurs more than once"):
-        load_annotations(wtalc(tmp_path/'arrays', ['v', 'w', 'v']), allow_pickle=True)
-    (tmp_path/'gt.csv').write_text('video,start,end,start,label\nv,1,2,3,A\n')
-    with pytest.raises(CoplError, match="gt.csv: column 'start' occurs more than once"):
-        load_annotations(tmp_path/'gt.csv')
+ONE = '"v": {"annotations": []}'
+ITEM = '{"segment": [1, 2], "label": "A", "segment": [3, 4]}'
+
+
+@pytest.mark.parametrize(('read', 'name', 'text', 'said'), [
+    (load_annotations, 'gt.json', f'{{"database": {{{ONE}, {ONE}}}}}', "key 'v'"),
+    (load_annotations, 'gt.json', f'{{"database": {{{ONE}}}, "database": {{}}}}', "key 'database'"),
+    (load_annotations, 'gt.json', f'{{"database": {{"v": {{"annotations": [{ITEM}]}}}}}}',
+     "key 'segment'"),
+    (load_annotations, 'gt.csv', 'video,start,end,start,label\nv,1,2,3,A\n', "column 'start'"),
+    (load_detections, 'det.json', '{"results": {"v": [], "v": []}}', "key 'v'"),
+    (lambda file: read_grid(file.parent), 'grid.yaml', 'stride: 4\nfps: 25\nfps: 30\n',
+     "line 1: key 'fps'"),
+    (load_config, 'c.yaml', 'n_classes: 3\nlr: 0.1\nlr: 0.2\n', "line 1: key 'lr'"),
+    (lambda file: as_annotations(write_truth(file, ['v', 'w', 'v']), True), 'arrays', None,
+     "video 'v'")])
+def test_a_key_that_occurs_twice_is_refused_in_every_format(tmp_path, read, name, text, said):
+    if text: (tmp_path/name).write_text(text)
+    with pytest.raises(CoplError, match=f'{name}.*{said} occurs more than once'):
+        read(tmp_path/name)
+
+
+def test_a_cluster_that_is_named_twice_is_refused(tmp_path):
     (tmp_path/'names.csv').write_text('cluster,name\n1,walk\n01,run\n')
-    assert 'cluster 1 occurs more than once' in command('name', tmp_path,
-                                                      tmp_path/'names.csv')[2]
-    assert 'cluster 1 occurs more than once' in command('name', tmp_path, '1=a', '1=b')[2]
+    for names in ([tmp_path/'names.csv'], ['1=a', '1=b']):
+        assert 'cluster 1 occurs more than once' in command('name', tmp_path, *names)[2]
 
 
 # Ties, and what can never be found
@@ -763,40 +668,25 @@ def test_ties_are_counted_once_and_so_are_instances_of_no_length():
 
 # A full disk
 
-class FullDisk:
-    "A file system with room for 1,000 bytes more, as `open` and `shutil.disk_usage` see it."
-    def __init__(self, monkeypatch, folder):
-        self.folder = folder
-        monkeypatch.setattr(shutil, 'disk_usage', lambda _: SimpleNamespace(free=1000))
-
-    def write(self, path, errno=28):
-        if self.folder in path.parents: raise OSError(errno, 'No space left on device')
-        path.write_bytes(bytes(4000))
-
-
 @pytest.mark.parametrize('errno', [28, None])
 def test_a_full_disk_says_what_is_missing(tmp_path, monkeypatch, errno):
-    disk = FullDisk(monkeypatch, tmp_path/'small')
-    (tmp_path/'small').mkdir()
-    (tmp_path/'small/a.pt').write_bytes(b'old')
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: SimpleNamespace(free=1000))
+    small = tmp_path/'small'
+    def write(path, errno=errno):
+        if small in path.parents: raise OSError(errno, 'No space left on device')
+        path.write_bytes(bytes(4000))
+    small.mkdir()
+    (small/'a.pt').write_bytes(b'old')
     said = (r'cannot write .*a.pt: no space left in .*small: room for 1000 bytes, '
             r'3000 bytes of 4000 are missing')
-    with pytest.raises(CoplError, match=said):
-        atomic_write(tmp_path/'small/a.pt', lambda p: disk.write(p, errno))
-    assert [p.name for p in (tmp_path/'small').iterdir()] == ['a.pt']
-    assert (tmp_path/'small/a.pt').read_bytes() == b'old'
-    with pytest.raises(CoplError, match='a.pt: Permission denied'):
-        def refused(path): raise PermissionError(13, 'Permission denied')
-        atomic_write(tmp_path/'small/a.pt', refused)
-
-
-def test_a_conversion_on_a_full_disk_says_so_too(tmp_path, monkeypatch):
-    FullDisk(monkeypatch, tmp_path)
-    def refused(*given, **options): raise OSError(28, 'No space left on device')
-    monkeypatch.setattr(np, 'save', refused)
+    with pytest.raises(CoplError, match=said): atomic_write(small/'a.pt', write)
+    assert [(p.name, p.read_bytes()) for p in small.iterdir()] == [('a.pt', b'old')]
+    with pytest.raises(CoplError, match='a.pt: No space left'):       # another reason
+        atomic_write(small/'a.pt', lambda p: write(p, 13))
+    monkeypatch.setattr(np, 'save', lambda *given: write(small/'x', 28))
     with pytest.raises(CoplError, match='no space left in .*, 0 bytes of 120 are missing'):
-        convert_videos(a_set((None, None)), tmp_path/'joint', 'joint')
-    assert not list(tmp_path.iterdir())
+        convert_videos(a_set((None, None)), small/'joint', 'joint')
+    assert [p.name for p in small.iterdir()] == ['a.pt']
 
 
 # What is no video
@@ -807,13 +697,11 @@ def test_folders_of_videos_pictures_and_pickles_say_the_way(tmp_path):
                                'copl extract'),
             ('films2', 'part/a.mkv', 'these are videos, such as a.mkv'),
             ('clip', 'img_00001.jpg', 'these are pictures, such as img_00001.jpg.*img_%05d.jpg'),
-            ('pickles', 'a.pkl', r'a.pkl is a pickle, .*pickle.load\(open')):
+            ('pickles', 'a.pkl', r'these are pickles, .* a.pkl, .*pickle.load\(open')):
         (tmp_path/folder/file).parent.mkdir(parents=True)
         (tmp_path/folder/file).write_bytes(b'')
         with pytest.raises(CoplError, match=said): load_videos(tmp_path/folder)
-        status, out, _ = command('inspect', tmp_path/folder)
-        assert status == 1 and 'annotated' not in out
-        assert 'expected' in command('train', tmp_path/folder, '--n-classes', 2)[2]
+        assert len(inspect_videos(tmp_path/folder).errors) == 1
     with pytest.raises(CoplError, match='these are videos'): load_videos(tmp_path/'films/a.MP4')
 
 
@@ -828,23 +716,19 @@ def test_a_pickle_becomes_a_npy_file_by_the_line_that_is_said(tmp_path):
 
 # Files of torch, axes of length one
 
-def test_tensors_in_files_are_features(tmp_path):
-    rng = np.random.default_rng(0)
-    x = {n: torch.tensor(rng.random((9 + i, 4)), dtype=torch.float32)
-         for i, n in enumerate(('a', 'b', 'c'))}
-    for folder in ('each', 'rgb/rgb', 'named', 'half', 'old', 'one'):
-        (tmp_path/folder).mkdir(parents=True)
+@pytest.mark.parametrize('form', ['each', 'named', 'half', 'old', 'one'])
+def test_tensors_in_files_are_features(tmp_path, form):
+    x = {n: torch.arange(4.*(9 + i)).reshape(-1, 4) for i, n in enumerate('abc')}
     for name, tensor in x.items():
-        torch.save(tensor, tmp_path/f'each/{name}.pt')
-        torch.save({'features': tensor, 'label': 3}, tmp_path/f'named/{name}.pth')
-        torch.save(tensor.bfloat16(), tmp_path/f'half/{name}.pt')
-        torch.save(tensor, tmp_path/f'old/{name}.pt', _use_new_zipfile_serialization=False)
-    torch.save(x, tmp_path/'one/all.pt')
-    for path in ('each', 'named', 'half', 'old', 'one', 'one/all.pt'):
-        videos = load_videos(tmp_path/path)
-        assert videos.names == ['a', 'b', 'c'] and videos.widths == {'features': 4}, path
-        for i, name in enumerate(x):
-            np.testing.assert_allclose(videos[i][0], x[name], rtol=.01 if path == 'half' else 0)
+        file = tmp_path/f'{name}.pt'
+        if form == 'each': torch.save(tensor, file)
+        if form == 'named': torch.save({'features': tensor, 'label': 3}, tmp_path/f'{name}.pth')
+        if form == 'half': torch.save(tensor.bfloat16(), file)
+        if form == 'old': torch.save(tensor, file, _use_new_zipfile_serialization=False)
+    if form == 'one': torch.save(x, tmp_path/'all.pt')
+    videos = load_videos(tmp_path/'all.pt' if form == 'one' else tmp_path)
+    assert videos.names == ['a', 'b', 'c'] and videos.widths == {'features': 4}
+    for name in x: np.testing.assert_array_equal(videos[name][0], x[name])
 
 
 class Trap:
@@ -855,15 +739,17 @@ class Trap:
 
 def test_files_of_torch_run_no_code(tmp_path):
     (tmp_path/'data').mkdir()
-    torch.save(Trap(tmp_path/'sprung'), tmp_path/'data/a.pt')
-    with pytest.raises(CoplError, match='a.pt: not readable as tensors'):
-        load_videos(tmp_path/'data')
-    assert not (tmp_path/'sprung').exists()
+    for zipped in (True, False):
+        torch.save(Trap(tmp_path/'sprung'), tmp_path/'data/a.pt',
+                   _use_new_zipfile_serialization=zipped)
+        with pytest.raises(CoplError, match='a.pt: not readable as tensors'):
+            load_videos(tmp_path/'data')
+        assert not (tmp_path/'sprung').exists()
     torch.save({'features': torch.zeros(1).expand(10**6, 100)}, tmp_path/'data/a.pt')
     with pytest.raises(CoplError, match='unpacks to 400000000 bytes'): load_videos(tmp_path/'data')
 
 
-@pytest.mark.parametrize('shape', [(1, -1, 4), (-1, 1, 4), (-1, 4, 1, 1), (1, -1, 1, 4)])
+@pytest.mark.parametrize('shape', [(-1, 1, 4), (1, -1, 1, 4)])
 @pytest.mark.parametrize('form', ['npy', 'npz', 'pt', 'hdf5', 'list'])
 def test_axes_of_length_one_are_dropped_and_said(tmp_path, shape, form):
     arrays = [np.random.default_rng(i).random((n, 4)).astype('f4') for i, n in enumerate((1, 6, 9))]
@@ -876,7 +762,7 @@ def test_axes_of_length_one_are_dropped_and_said(tmp_path, shape, form):
         elif form == 'pt': torch.save(torch.tensor(y), tmp_path/f'{i}.pt')
         elif form == 'hdf5':
             with pytest.importorskip('h5py').File(tmp_path/'a.h5', 'a') as f: f[str(i)] = y
-    with pytest.warns(UserWarning, match='axes of length one in 3 (videos|arrays) are dropped'):
+    with pytest.warns(UserWarning, match='axes of length one are dropped, such as in'):
         videos = as_videos(source)
     for i, x in enumerate(arrays): np.testing.assert_array_equal(videos[i][0], x)
     if form != 'list': assert not inspect_videos(tmp_path).errors
