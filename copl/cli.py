@@ -7,11 +7,11 @@ __all__ = ['ABOUT', 'COMMANDS', 'Train', 'Localize', 'Scores', 'Name', 'Evaluate
            'Run', 'Demo', 'Reproduce', 'main']
 
 # %% ../nbs/41_cli.ipynb #e222a342
+import argparse
 import contextlib
 import dataclasses
 import functools
 import io
-import itertools
 import operator
 import os
 import signal
@@ -109,24 +109,24 @@ class Train:
         again:str='', # what to type to go on; default: the same with --resume
     )->tuple[Path, VideoSet, str]: # the results folder, all videos, a summary
         "Train, localize, write the results folder; raises `CoplError`."
+        simulated = self.data.startswith('sim:')
+        name = self.data[4:] if simulated else Path(self.data).resolve().name
+        out = self.out or Path('runs')/f'{name}-{self.method.seed}'
+        self._check(out)
+        videos = None if simulated else self.opening.open(self.data)
+        # loading PyTorch takes seconds: what is wrong so far has been said before
         from copl.devices import fixed_threads, launch
         from copl.estimator import COPL
         from copl.runs import one_run
-        self._check()
         processes = (1, 1) if self._several else (self.devices, self.num_nodes)
         fabric = launch(find_device(self.device), *processes, self.method.precision)
-        # what the first process simulates, the others find
-        with fixed_threads(self.threads), fabric.rank_zero_first():
-            videos = self.opening.open(self.data, self.method.seed)
-        train, test = videos.split(self.train_subset, self.test_subset)
-        with fabric.rank_zero_first():
-            for part in (train, test):
-                if part is not None: part.check()
-        if fabric.is_global_zero: remark_on(videos)
-        with fixed_threads(self.threads): config = self.method.config(self.data, videos)
-        simulated = self.data.startswith('sim:')
-        name = self.data[4:] if simulated else Path(self.data).resolve().name
-        out = self.out or Path('runs')/f'{name}-{config.seed}'
+        with fixed_threads(self.threads):
+            with fabric.rank_zero_first(): # what it simulates and hashes, the others find
+                videos = videos or self.opening.open(self.data, self.method.seed)
+                train, test = videos.split(self.train_subset, self.test_subset)
+                for part in filter(None, (train, test)): part.check()
+            if fabric.is_global_zero: remark_on(videos)
+            config = self.method.config(videos)
         model = COPL(config=config, device=self.device, devices=processes[0], verbose=True,
                      num_nodes=processes[1], threads=self.threads, start=self.start)
         model.parts.chosen(config)                    # raises for an unknown name
@@ -135,7 +135,7 @@ class Train:
         best = self._chooser(model)
         with (one_run(out/'checkpoint.pt'),
               _interruptible(again or f'the same command and --resume --out {out}')):
-            self._refuse_other_runs(out)
+            self._refuse_other_runs(out)              # one that has come since
             said = (self._best(best, train, test, out, write) if best
                     else self._one(model, train, test, out, write))
         return out, videos, said
@@ -143,13 +143,15 @@ class Train:
     @property
     def _several(self): return self.runs != 1 or bool(self.tries) or self.preset == 'auto'
 
-    def _check(self):
-        "Raises `CoplError` for options that do not go together."
+    def _check(self, out):
+        "Raises `CoplError` for what is wrong whatever the videos are."
         if self.preset == 'auto' and self.tries:
             raise CoplError('--preset auto and --try both compare options, expected one of them')
         if self._several and self.num_nodes > 1:
             raise CoplError('--runs, --try and --preset auto use the devices of one machine, '
                             'found --num-nodes')
+        self.method.check(self.data)
+        self._refuse_other_runs(out)
 
     def _refuse_other_runs(self, out):
         "Raises `CoplError` where the folder holds a run that is not to be resumed."
@@ -176,27 +178,22 @@ class Train:
         "Several runs, one of them chosen; what to print of them."
         best.fit(train, test, out, self.resume, write)
         metrics = write(best.best_, out, verdict=best.verdict_)
-        if len(best.likeness_) > 1: _draw_likeness(best.likeness_, out/'likeness.png')
+        if len(best.likeness_) > 1:
+            from copl.figures import plot_likeness
+            size = 2.4 + .5*len(best.likeness_)
+            _draw(out/'likeness.png', (size, size), lambda ax: plot_likeness(best.likeness_, ax))
         tables = [table_text(best.runs_, RUNS)]
         if self.preset == 'auto': tables.insert(0, f'{table_text(best.auto_)}\n{best.choice_}')
         if self.tries: tables.append(table_text(best.options_))
         return '\n\n'.join([*tables, table_text(best.best_.rounds_, ROUNDS), summary(metrics)])
 
 # %% ../nbs/41_cli.ipynb #0e9f20f1
-def _save_figure(fig, path):
-    "Write a picture and forget it."
-    from copl.figures import plt
-    fig.tight_layout()
+def _draw(path, size, plot, n=1):
+    "Write a picture; plot: draws it on n axes."
+    from matplotlib.figure import Figure
+    fig = Figure(size, layout='tight')
+    plot(*fig.subplots(1, n, sharey=True, squeeze=False)[0])
     atomic_write(path, lambda p: fig.savefig(p, dpi=120))
-    plt.close(fig)
-
-def _draw_likeness(likeness, path):
-    "A picture of how similar the runs are."
-    from copl.figures import plot_likeness, plt
-    size = 2.4 + .5*len(likeness)
-    fig, ax = plt.subplots(figsize=(size, size))
-    plot_likeness(likeness, ax)
-    _save_figure(fig, path)
 
 # %% ../nbs/41_cli.ipynb #1c1dd6ea
 @dataclass(frozen=True)
@@ -216,11 +213,11 @@ class Localize:
 
     def __call__(self):
         "Localize and write the detections."
-        from copl.estimator import COPL
         path = check_ending(self.out or self.run/'localized.json')
+        videos = self.opening.open(self.data, self.seed, self.subset)
+        from copl.estimator import COPL  # PyTorch loads slowly: after what can be wrong before
         given = {k: v for k, v in vars(self.thresholds).items() if v is not None}
         model = COPL.load(self.run, self.device).set_params(**given)
-        videos = self.opening.open(self.data, self.seed, self.subset)
         videos.check()
         remark_on(videos)
         found = model.localize(videos)
@@ -242,10 +239,10 @@ class Scores:
 
     def __call__(self):
         "Write the tables."
-        from copl.estimator import COPL
         if self.out.exists(): raise CoplError(f'{self.out}: exists, expected a new folder')
-        model = COPL.load(self.run, self.device)
         videos = self.opening.open(self.data, self.seed, self.subset)
+        from copl.estimator import COPL
+        model = COPL.load(self.run, self.device)
         for i, name in enumerate(videos.names):
             table = model.scores(videos[[i]])
             write = functools.partial(table.to_csv, index=False, float_format='%.6g')
@@ -355,8 +352,8 @@ class Report:
 
     def __call__(self):
         "Write the page, and say where."
-        from copl.report import report
         data, reason = self._data(read_metrics(self.run))
+        from copl.report import report
         path = report(self.run, data, self.out, reason, self.max_mb, self.device, self.videos)
         print(f'{path}: {path.stat().st_size/1e6:.2f} MB')
 
@@ -516,22 +513,19 @@ def _tested(test, model, everything=False):
 
 def _demo_figures(models, test, out):
     "Rounds of both methods; the timeline of the first test video."
-    from copl.figures import plot_rounds, plot_timeline, plt
-    from copl.has import class_agnostic_attention, class_specific_attention
-    fig, axes = plt.subplots(1, len(models), figsize=(9, 3), sharey=True)
-    for ax, (name, model) in zip(axes, models.items(), strict=True):
-        plot_rounds(model.rounds_, ax=ax).set_title(f'{name} (simulated videos)')
-    _save_figure(fig, out/'rounds.png')
-    model = models['COPL']
-    one = test[[0]]
-    seen, = model.outputs(one)
-    t = test.grid.centers(len(seen.cas))
-    curves = {'$A_{cs}$': (t, class_specific_attention(seen.cas).numpy()),
-              '$A_{ca}$': (t, class_agnostic_attention(seen.attention).numpy())}
-    fig, ax = plt.subplots(figsize=(9, 3))
-    plot_timeline(one.annotations.segments, model.localize(one), curves,
-                  ax=ax).set_title(f'{one.names[0]} (simulated)')
-    _save_figure(fig, out/'timeline.png')
+    from copl.figures import plot_rounds, plot_timeline
+    def rounds(*axes):
+        for ax, (name, model) in zip(axes, models.items(), strict=True):
+            plot_rounds(model.rounds_, ax=ax).set_title(f'{name} (simulated videos)')
+    def timeline(ax):
+        one = test[[0]]
+        scores = models['COPL'].scores(one)
+        t = (scores.start + scores.end)/2
+        curves = {'$A_{cs}$': (t, scores.A_cs), '$A_{ca}$': (t, scores.A_ca)}
+        plot_timeline(one.annotations.segments, models['COPL'].localize(one), curves,
+                      ax=ax).set_title(f'{one.names[0]} (simulated)')
+    _draw(out/'rounds.png', (9, 3), rounds, len(models))
+    _draw(out/'timeline.png', (9, 3), timeline)
 
 # %% ../nbs/41_cli.ipynb #d04cb259
 @dataclass(frozen=True)
@@ -557,20 +551,17 @@ class Reproduce:
         print(f'{page}\nraw rows and tables as CSV in {self.out}')
 
 # %% ../nbs/41_cli.ipynb #bc51ffa7
-def _value(argv, option):
-    "The value after an option, or None."
-    inline = next((a.split('=', 1)[1] for a in argv if a.startswith(f'{option}=')), None)
-    return next((b for a, b in itertools.pairwise(argv) if a == option), inline)
-
 def _chosen(argv):
     """{'method': defaults from the preset after --preset and the file after --config, which wins;
     'given': fields of `Config` that the user has named, be it with their defaults}."""
-    values = dict(PRESETS.get(_value(argv, '--preset'), {}))     # tyro refuses an unknown name
-    path = _value(argv, '--config')
-    if path is not None:
-        read = read_yaml(path)
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in ('--preset', '--config'): early.add_argument(option, nargs='?')
+    seen, _ = early.parse_known_args(argv)
+    values = dict(PRESETS.get(seen.preset, {}))                  # tyro refuses an unknown name
+    if seen.config is not None:
+        read = read_yaml(seen.config)
         # every field is checked
-        config_from_dict({'n_classes': 2} | read if isinstance(read, dict) else read, str(path))
+        config_from_dict({'n_classes': 2} | read if isinstance(read, dict) else read, seen.config)
         values |= {k: tuple(v) if isinstance(v, list) else v for k, v in read.items()}
     names = {a[2:].split('=')[0].replace('-', '_') for a in argv if a.startswith('--')}
     fields = vars(Method()).keys()
@@ -626,9 +617,17 @@ def _stop(text):
         end_processes()
     return 1
 
-def _say_warning(message, *about):
-    "A warning as one line, said by the first process."
-    if not world()[0]: print(f'copl: warning: {message}', file=sys.stderr)
+@contextlib.contextmanager
+def _warned_once():
+    "Warnings as one line each, by the first process; the same text no second time."
+    said = set()
+    def say(message, *about):
+        if str(message) in said or world()[0]: return
+        said.add(str(message))
+        print(f'copl: warning: {message}', file=sys.stderr)
+    with warnings.catch_warnings():
+        warnings.showwarning = say
+        yield
 
 # %% ../nbs/41_cli.ipynb #0ff609f9
 def main(
@@ -639,8 +638,7 @@ def main(
     if '--quiet' in argv: return _quietly([a for a in argv if a != '--quiet'])
     for stream in (sys.stdout, sys.stderr): # a name that cannot be shown is no reason to fail
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')
-    with warnings.catch_warnings():
-        warnings.showwarning = _say_warning
+    with _warned_once():
         try: return _parsed(argv)() or 0
         except CoplError as e: return _stop(str(e))
         except BrokenPipeError: # whoever reads has had enough

@@ -154,20 +154,25 @@ class Method(Config):
         'auto']|None=None
     def __post_init__(self): pass # checked when it becomes a Config
 
-    def config(self,
-        data:str,        # where the videos are from
-        videos:VideoSet,
-    )->Config:
-        "The configuration for these videos; raises `CoplError`."
-        from copl.devices import from_first
-        n_classes = self.n_classes
-        if n_classes is None and data.startswith('sim:'):
-            n_classes = len(videos.annotations.classes)
-        if n_classes is None:
+    def check(self,
+        data:str # where the videos are from
+    ):
+        "Raises `CoplError` for what is wrong whatever the videos are."
+        if self.n_classes is None and not data.startswith('sim:'):
             raise CoplError('the number of classes is unknown, '
                             'expected --n-classes C or --n-classes auto')
-        if n_classes == 'auto':
-            n_classes = from_first(lambda: _estimated(videos, self.stream_norm, self.seed))
+        self._with(self.n_classes if isinstance(self.n_classes, int) else 2)
+
+    def config(self,
+        videos:VideoSet
+    )->Config:
+        "The configuration for these videos; raises `CoplError`."
+        if self.n_classes is None: return self._with(len(videos.annotations.classes))
+        if self.n_classes != 'auto': return self._with(self.n_classes)
+        from copl.devices import from_first
+        return self._with(from_first(lambda: _estimated(videos, self.stream_norm, self.seed)))
+
+    def _with(self, n_classes):
         return config_from_dict(vars(self) | {'n_classes': n_classes}, 'options')
 
 Methods = OmitArgPrefixes[Method]

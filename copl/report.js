@@ -25,8 +25,53 @@ const link = (attributes, ...children) =>
   html('button', {type: 'button', class: 'link', ...attributes}, ...children)
 const picture = (jpeg, alt) => html('img', {src: `data:image/jpeg;base64,${jpeg}`, alt})
 
+// What numbers and symbols mean
+const MEANS = {
+  'Training videos': 'The run was given this many videos to train on.',
+  Clusters:
+    'The run divides the training videos into this many groups; with weak supervision they ' +
+    'are the classes of the labels.',
+  Purity:
+    'This is the fraction of training videos whose class is the most frequent one of their ' +
+    'cluster. It is 1 where no cluster mixes classes.',
+  NMI:
+    'Normalised mutual information says how much clusters and classes tell about each other: ' +
+    '1 where they are the same, 0 where they are unrelated.',
+  ARI:
+    'The adjusted Rand index says how often clusters and classes agree on whether two videos ' +
+    'belong together: 1 at best, about 0 by chance.',
+  Agreement:
+    'This is the fraction of unseen videos that the network puts into the cluster nearest to ' +
+    'them. It uses no label. A high agreement shows that other videos teach the same ' +
+    'clusters, and not that these are actions. The interval above holds the true fraction in ' +
+    '95 of 100 cases.',
+  'Test videos': 'The detections were scored on this many videos.',
+  'mAP at tIoU 0.5':
+    'This is the mean average precision in percent, where a detection counts if its temporal ' +
+    'intersection over union with an instance of its class is 0.5 or more.',
+  'mAP, average': 'This is the mean of the mAP at tIoU 0.1, 0.2 and so on up to 0.7.',
+  'Whole-video baseline':
+    'This is the average mAP of one detection for each video, all of it, of its likeliest ' +
+    'class. Detections have to beat it to be worth anything.',
+  'Features, sha256': 'Runs with the same fingerprint were trained on the same features.',
+  'Test features, sha256': 'Runs with the same fingerprint were tested on the same features.',
+  Annotations:
+    'The results were compared with these classes and times. The fingerprint of their file ' +
+    'follows where there is one.',
+  Seed: 'Everything random in the run follows from this number.',
+  Streams:
+    'The features are of these kinds; the channels are how many numbers describe a snippet.',
+  P: 'P: selected, the network learns the cluster as the label of the video.',
+  U: 'U: doubtful, the cluster is no label for training.',
+  A_ca: 'A_ca: class-agnostic attention, how much a snippet looks like any action',
+  A_cs: 'A_cs: class-specific attention, the same read from the class scores',
+  HAS: 'high actionness snippets: they alone weigh in the feature of the video',
+  CAS: 'class activation sequence: how much a snippet looks like each class',
+}
+
 // The run
-function pair([name, value, meaning]) {
+function pair([name, value]) {
+  const meaning = MEANS[name]
   const word = html('summary', {title: meaning ?? ''}, name)
   const term = meaning ? html('details', {class: 'term'}, word, html('p', {}, meaning)) : name
   return html('div', {}, html('dt', {}, term), html('dd', {}, value))
@@ -259,16 +304,6 @@ function readAddress() {
   if (!state.shown.includes(i)) reset(D.videos[i].split, '')
   choose(i)
   $('videos').scrollIntoView()
-}
-
-// What the symbols mean
-const MEANS = {
-  P: 'P: selected, the network learns the cluster as the label of the video.',
-  U: 'U: doubtful, the cluster is no label for training.',
-  A_ca: 'A_ca: class-agnostic attention, how much a snippet looks like any action',
-  A_cs: 'A_cs: class-specific attention, the same read from the class scores',
-  HAS: 'high actionness snippets: they alone weigh in the feature of the video',
-  CAS: 'class activation sequence: how much a snippet looks like each class',
 }
 
 // The timeline: lanes of one time axis. A detection, an instance and a proposal are

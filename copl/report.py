@@ -34,7 +34,7 @@ from .figures import plot_confidence, plot_rounds, plot_tsne
 from .files import CoplError, atomic_write, progress
 from .has import ATTENTIONS, attention_uniform, class_specific_attention
 from .iocnet import Outputs, full_length
-from .localization import cluster_names, localize
+from .localization import localize
 from .losses import class_scores, top_snippets
 from .results import (
     below_baseline, classes_of, read_metrics, read_pseudolabels, text_of_name)
@@ -102,23 +102,15 @@ def _pictures(model, labels, order):
 def _captions(model, labelled):
     "The text below Figure A and Figure B."
     n = len(model.features_)
+    config = model.config
+    chosen = f'δ = {config.delta:g}' if config.select == 'delta' else repr(config.select)
+    if config.supervision == 'weak': chosen = 'all, since the labels were given'
     some = f' {MOST_POINTS} of {n} videos.' if n > MOST_POINTS else ''
     by = 'label' if labelled else 'cluster'
-    below = f'Figure A: confidence of the pseudolabels. {_selection(model)}'
-    space = f'Figure B: t-SNE of the global features of the last round, by {by}.{some}'
-    return {'confidence_caption': below, 'tsne_caption': space}
-
-def _selection(model):
-    "Which pseudolabels a run selected, in a sentence."
-    config = model.config
-    if config.supervision == 'weak': return 'The labels were given, and all of them were selected.'
-    if config.select == 'all': return 'This run selected all of them.'
-    fractions = model.rounds_.fraction_P
-    if config.select == 'delta': fractions = 1 - fractions
-    ends = sorted({0, len(fractions) - 1})
-    parts = ', '.join(f'{100*fractions.iloc[i]:.0f} % at iteration {i}' for i in ends)
-    if config.select == 'delta': return f'Filtered out at δ = {config.delta:g}: {parts}.'
-    return f'Selected by {config.select!r}: {parts}.'
+    return {'confidence_caption': 'Figure A: confidence of the pseudolabels. Selected by: '
+                                  f'{chosen}; how many, says the table of the rounds.',
+            'tsne_caption': f'Figure B: t-SNE of the global features of the last round, by {by}.'
+                            f'{some}'}
 
 # %% ../nbs/40_report.ipynb #ead5aa6b
 POINTS = 600 # of a score sequence, at most
@@ -138,10 +130,8 @@ def _proposals(out, model, grid, duration):
     "What localization finds in one video before NMS; `label` is the number of the cluster."
     lowest = -sys.float_info.max
     config = dataclasses.replace(model.config, nms='hard', nms_tiou=1.0, min_score=lowest)
-    numbers = cluster_names(len(model.names_))
-    names = [None if n is None else c for n, c in zip(model.names_, numbers, strict=True)]
-    found = localize(out, config, grid, duration, names)
-    return found.assign(label=[numbers.index(x) for x in found.label])
+    names = [None if n is None else str(c) for c, n in enumerate(model.names_)]
+    return localize(out, config, grid, duration, names).astype({'label': int})
 
 def _lanes(out, model, grid, duration):
     "(likeliest cluster, weight of each snippet, what the page draws of the network) of one video."
@@ -329,35 +319,6 @@ def _facts(run, metrics):
         raise CoplError(f'{run/"metrics.json"}: expected what copl train writes, '
                         f'found a gap ({e!r})') from e
 
-# %% ../nbs/40_report.ipynb #099b285f
-_MEANINGS = {
-    'Training videos': 'The run was given this many videos to train on.',
-    'Clusters': 'The run divides the training videos into this many groups; with weak supervision '
-        'they are the classes of the labels.',
-    'Purity': 'This is the fraction of training videos whose class is the most frequent one of '
-        'their cluster. It is 1 where no cluster mixes classes.',
-    'NMI': 'Normalised mutual information says how much clusters and classes tell about each '
-        'other: 1 where they are the same, 0 where they are unrelated.',
-    'ARI': 'The adjusted Rand index says how often clusters and classes agree on whether two '
-        'videos belong together: 1 at best, about 0 by chance.',
-    'Agreement': 'This is the fraction of unseen videos that the network puts into the cluster '
-        'nearest to them. It uses no label. A high agreement shows that other videos teach the '
-        'same clusters, and not that these are actions. The interval above holds the true '
-        'fraction in 95 of 100 cases.',
-    'Test videos': 'The detections were scored on this many videos.',
-    'mAP at tIoU 0.5': 'This is the mean average precision in percent, where a detection counts '
-        'if its temporal intersection over union with an instance of its class is 0.5 or more.',
-    'mAP, average': 'This is the mean of the mAP at tIoU 0.1, 0.2 and so on up to 0.7.',
-    'Whole-video baseline': 'This is the average mAP of one detection for each video, all of it, '
-        'of its likeliest class. Detections have to beat it to be worth anything.',
-    'Features, sha256': 'Runs with the same fingerprint were trained on the same features.',
-    'Test features, sha256': 'Runs with the same fingerprint were tested on the same features.',
-    'Annotations': 'The results were compared with these classes and times. The fingerprint of '
-        'their file follows where there is one.',
-    'Seed': 'Everything random in the run follows from this number.',
-    'Streams': 'The features are of these kinds; the channels are how many numbers describe a '
-        'snippet.'}
-
 # %% ../nbs/40_report.ipynb #34c70a39
 def _json(value):
     "JSON that can stand in an HTML element."
@@ -429,14 +390,13 @@ def _page(run, metrics, model, labels, missing):
     labelled = any(x is not None for x in labels)
     caution = 'SIMULATED videos: no number on this page says anything about real ones.'
     widths = ', '.join(f'{stream} ({d} channels)' for stream, d in model.widths_.items())
-    def explained(pairs): return [(k, v, _MEANINGS.get(k)) for k, v in pairs.items()]
     tiles = {k: numbers.pop(k) for k in _TILES if k in numbers}
     best = 'that HAS keeps' if model.config.attention == 'has' else 'with most attention'
     return {'title': f'{run.resolve().parent.name}/{run.resolve().name}',
             'subtitle': metrics['data']['source'], **verdict,
             'simulated': caution if metrics['data'].get('simulated') else None,
-            'missing': missing, 'tiles': explained(tiles),
-            'card': explained(numbers | card | {'Streams': widths}),
+            'missing': missing, 'tiles': [*tiles.items()],
+            'card': [*(numbers | card | {'Streams': widths}).items()],
             'config': [(k, str(v)) for k, v in metrics['config'].items()],
             'frames_note': f'Frames of the snippets {best}', 'streams': list(model.widths_),
             'clusters': [_cluster(c, name, model, labels) for c, name in enumerate(model.names_)],
