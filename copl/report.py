@@ -33,8 +33,7 @@ from .extraction import UnreadableVideo, find_video_files, frame_at, jpeg
 from .figures import plot_confidence, plot_rounds, plot_tsne
 from .files import CoplError, atomic_write, progress
 from .has import ATTENTIONS, attention_uniform, class_specific_attention
-from .iocnet import Outputs, full_length
-from .localization import localize
+from .localization import localize_outputs
 from .losses import class_scores, top_snippets
 from .results import (
     below_baseline, classes_of, read_metrics, read_pseudolabels, text_of_name)
@@ -126,25 +125,34 @@ def _pooled(values, how='max'):
 # %% ../nbs/40_report.ipynb #a7266682
 MOST_PROPOSALS, MOST_DETECTIONS, MOST_CLASSES = 200, 30, 5 # of a video in the page
 
-def _proposals(out, model, grid, duration):
-    "What localization finds in one video before NMS; `label` is the number of the cluster."
+_COLUMNS = ['start', 'end', 'score', 'label']
+
+def _by_video(table): return dict(list(table.groupby('video')))
+
+def _rows(table):
+    "(start, end, score, label) of each row, rounded."
+    rounded = table[_COLUMNS].round({'start': 2, 'end': 2, 'score': 4})
+    return [*rounded.itertuples(index=False, name=None)]
+
+def _proposals(outs, model, grid, durations):
+    "What localization finds before NMS: {number of the video: rows}; `label` is a cluster."
     lowest = -sys.float_info.max
     config = dataclasses.replace(model.config, nms='hard', nms_tiou=1.0, min_score=lowest)
     names = [None if n is None else str(c) for c, n in enumerate(model.names_)]
-    return localize(out, config, grid, duration, names).astype({'label': int})
+    found = localize_outputs(outs, config, grid, durations, names)
+    return _by_video(found.astype({'label': int}))
 
-def _lanes(out, model, grid, duration):
+def _lanes(out, config, found):
     "(likeliest cluster, weight of each snippet, what the page draws of the network) of one video."
-    found = _proposals(out, model, grid, duration)
-    p = class_scores(out, top_snippets(out, model.config.top_k)).softmax(-1).numpy()
+    p = class_scores(out, top_snippets(out, config.top_k)).softmax(-1).numpy()
     likeliest = int(p.argmax())
     classes = sorted({*found.label.tolist(), likeliest}, key=lambda c: -p[c])[:MOST_CLASSES]
     found = found[found.label.isin(classes)]
     best = found.head(MOST_PROPOSALS)
     height = (best.score - best.score.min())/(np.ptp(best.score) or 1) if len(best) else 0
-    weights = ATTENTIONS.get(model.config.attention, attention_uniform)(
-        out.cas, out.attention, model.config).numpy()
-    kept = (weights > 0).astype(float) if model.config.attention == 'has' else None
+    weights = ATTENTIONS.get(config.attention, attention_uniform)(
+        out.cas, out.attention, config).numpy()
+    kept = (weights > 0).astype(float) if config.attention == 'has' else None
     return likeliest, weights, {
         'classes': classes, 'proposals': _rows(best.assign(score=height)), 'proposed': len(found),
         'has': None if kept is None else _pooled(kept, 'mean'),
@@ -152,13 +160,6 @@ def _lanes(out, model, grid, duration):
         'streams': [_pooled(a) for a in out.attention.numpy()],
         'cs': _pooled(class_specific_attention(out.cas).numpy()),
         'cas': [_pooled(c) for c in out.cas.softmax(-1).numpy().T[classes]]}
-
-def _rows(table):
-    "(start, end, score, label) of each row, rounded."
-    rounded = table.round({'start': 2, 'end': 2, 'score': 4})
-    return [list(row) for row in zip(*(rounded[c].tolist() for c in _COLUMNS), strict=True)]
-
-_COLUMNS = ['start', 'end', 'score', 'label']
 
 # %% ../nbs/40_report.ipynb #26176196
 def _entries(run, model, train, test, labels):
@@ -176,27 +177,27 @@ def _entries(run, model, train, test, labels):
         entries += _seen(test, model, load_detections(run/'detections.json'))
     return entries
 
-def _by_video(table): return dict(list(table.groupby('video')))
-
 def _seen(videos, model, found):
     "What the network makes of each video, at full length; found: detections, None: localize."
     none = pd.DataFrame(columns=_COLUMNS)
-    truth = videos.annotations and _by_video(videos.annotations.segments.assign(score=1.))
-    found = None if found is None else _by_video(found)
+    config = model.config
     grid = videos.grid
-    seconds = videos.durations()
-    outs = (Outputs(out.cas.float().cpu(), out.attention.float().cpu())
-            for _, out in full_length(videos, model.network_))
-    labels = videos.labels(model.config.video_label)
-    for name, label, out in zip(videos.names, labels, outs, strict=True):
-        cluster, weights, lanes = _lanes(out, model, grid, seconds[name])
-        if found is not None: detected = found.get(name, none)
-        else: detected = localize(out, model.config, grid, seconds[name], model.names_)
-        rows = _rows(detected.sort_values('score', ascending=False, kind='stable'))
+    outs = model.outputs(videos)
+    seconds = [*map(videos.durations().get, videos.names)]
+    proposals = _proposals(outs, model, grid, seconds)
+    if found is None:
+        found = localize_outputs(outs, config, grid, seconds, model.names_)
+        found['video'] = np.array(videos.names, object)[found.video]
+    found = _by_video(found.sort_values('score', ascending=False, kind='stable'))
+    truth = videos.annotations and _by_video(videos.annotations.segments.assign(score=1.))
+    each = zip(videos.names, videos.labels(config.video_label), outs, seconds, strict=True)
+    for i, (name, label, out, duration) in enumerate(each):
+        cluster, weights, lanes = _lanes(out, config, proposals.get(i, none))
+        rows = _rows(found.get(name, none))
         lanes |= {'detections': rows[:MOST_DETECTIONS], 'detected': len(rows),
                   'truth': None if truth is None else _rows(truth.get(name, none))}
         yield {'name': name, 'split': 1, 'cluster': cluster, 'selected': None, 'label': label,
-               'rank': rows[0][2] if rows else None, 'duration': seconds[name],
+               'rank': rows[0][2] if rows else None, 'duration': duration,
                'snippets': len(out.cas), 'end': float(grid.edges(len(out.cas))),
                'moments': _moments(weights, grid), 'timeline': lanes, 'frames': [], 'file': None}
 
