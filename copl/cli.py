@@ -7,70 +7,38 @@ __all__ = ['ABOUT', 'COMMANDS', 'Train', 'Localize', 'Scores', 'Name', 'Evaluate
            'Run', 'Demo', 'Reproduce', 'main']
 
 # %% ../nbs/41_cli.ipynb #e222a342
-import argparse
 import contextlib
 import dataclasses
 import functools
 import io
 import operator
 import os
-import signal
 import sys
-import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import pandas as pd
 import tyro
-import yaml
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg
 
 # %% ../nbs/41_cli.ipynb #da9919a6
 import copl
 from .annotations import check_ending, load_detections, matched_names, save_detections
-from .config import PRESETS, config_from_dict, save_config
+from .config import PRESETS, save_config
 from .data import convert_videos, inspect_videos
-from .files import CoplError, atomic_write, find_device, read_yaml, refuse_doubles, world
+from .files import (
+    CoplError, atomic_write, find_device, interruptible, refuse_doubles, world)
 from .layouts import LayoutName
 from .options import (
     FEATURES_HELP, Data, Device, Extraction, Extractions, Method, Methods, Opened, Opening,
-    Preset, RunFolder, Seed, Subset, Thresholds, open_truth, remark_on, say_assumed)
+    Preset, RunFolder, Seed, Subset, Thresholds, chosen_method, open_truth, remark_on, say_assumed,
+    tried_values)
 from .results import (
-    ROUNDS, RUNS, names_by_truth, names_of, percent, read_metrics, summary, table_text,
-    text_of_name, write_json, write_results)
+    ROUNDS, RUNS, names_by_truth, names_of, percent, read_metrics, renamed, same_subset, summary,
+    table_text, text_of_name, write_json, write_results)
 from .simulation import tiny
 from .videos import VideoSet
-
-# %% ../nbs/41_cli.ipynb #e9c1f47e
-def _tries(texts):
-    "{field: values} of --try alpha=.05,.25 ...; raises `CoplError` where that cannot be read."
-    found = {}
-    for text in texts:
-        name, _, values = text.partition('=')
-        name = name.replace('-', '_')
-        if name in found:
-            raise CoplError(f'--try: found {name} twice, expected all its values in one place')
-        try: found[name] = yaml.safe_load(f'[{values}]')
-        except yaml.YAMLError: found[name] = None
-        if not found[name]: raise CoplError(f'--try: found {text!r}, expected OPTION=VALUE,...')
-    return found
-
-# %% ../nbs/41_cli.ipynb #529db948
-@contextlib.contextmanager
-def _interruptible(how):
-    """Ctrl-C says how to go on; so does SIGTERM, where a single process runs in its main thread.
-    how: what to type."""
-    def stop(number, frame): raise SystemExit(128 + number)
-    alone = world()[1] == 1 and threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if alone else None
-    try: yield
-    except (KeyboardInterrupt, SystemExit):
-        if not world()[0]: print(f'\ninterrupted: go on with {how}', file=sys.stderr)
-        raise
-    finally:
-        if alone: signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 # %% ../nbs/41_cli.ipynb #87c6b316
 @dataclass(frozen=True)
@@ -134,7 +102,7 @@ class Train:
         write = functools.partial(write_results, train=train, test=test, opened=opened)
         best = self._chooser(model)
         with (one_run(out/'checkpoint.pt'),
-              _interruptible(again or f'the same command and --resume --out {out}')):
+              interruptible(again or f'the same command and --resume --out {out}')):
             self._refuse_other_runs(out)              # one that has come since
             said = (self._best(best, train, test, out, write) if best
                     else self._one(model, train, test, out, write))
@@ -166,7 +134,7 @@ class Train:
         if self.preset == 'auto':
             return BestOf.auto(model, self.runs, self.given, self.devices)
         if not self._several: return None
-        return BestOf(model, self.runs, _tries(self.tries), self.devices)
+        return BestOf(model, self.runs, tried_values(self.tries), self.devices)
 
     def _one(self, model, train, test, out, write):
         "A single run; what to print of it."
@@ -296,47 +264,13 @@ class Evaluate:
         found = load_detections(self.detections)
         spelt = matched_names(found.video.unique(), whole.videos.video)
         found['video'] = found.video.map(lambda v: spelt.get(v, v))
-        if self.map is not None: found['label'] = _renamed(found.label, self.map, whole)
-        found, truth = _same_subset(found, whole, self.subset)
+        if self.map is not None: found['label'] = renamed(found.label, self.map, whole)
+        found, truth = same_subset(found, whole, self.subset)
         mAP = mean_average_precision(found, truth, self.tiou)
         result = percent(mAP) | {'annotations_sha256': truth.sha256}
         if self.json and write_json(self.json, result): return
         for threshold, value in result['mAP'].items(): print(f'mAP@{threshold} {value:6.2f}')
         print(f'average  {result["average"]:6.2f}')
-
-# %% ../nbs/41_cli.ipynb #a0849843
-def _same_subset(found, truth, subset):
-    "Detections and ground truth of one subset; what lies in others is left out and counted."
-    known = truth.videos.set_index('video').subset.dropna()
-    if subset is None:
-        subsets = sorted(set(known.reindex(found.video.unique()).dropna()))
-        if known.nunique() < 2: return found, truth
-        if len(subsets) != 1:
-            raise CoplError(f'{truth.source}: found detections of videos in '
-                            f'{len(subsets)} subsets ({", ".join(subsets) or "none"}), '
-                            f'expected --subset with one of {", ".join(sorted(set(known)))}')
-        subset = subsets[0]
-        print(f'subset {subset}, that of the detections', file=sys.stderr)
-    part = truth.subset(subset)
-    elsewhere = found.video.isin(set(known.index) - set(part.videos.video))
-    if elsewhere.any():
-        warnings.warn(f'{elsewhere.sum()} detections are of {found.video[elsewhere].nunique()} '
-                      f'videos in other subsets than {subset!r} and left out', stacklevel=3)
-    return found[~elsewhere], part
-
-def _renamed(labels, path, truth):
-    "Labels with names for clusters, from a table or a run; raises `CoplError`."
-    names = names_by_truth(path, truth) if path.is_dir() else names_of(str(path))
-    def named(label):
-        number = label.removeprefix('cluster_')
-        return number.isdecimal() and names.get(int(number)) or label
-    given = {label: named(label) for label in labels.unique()}
-    for name in dict.fromkeys(given.values()):
-        own = [label for label in given if given[label] == name]
-        if len(own) > 1:
-            warnings.warn(f'{", ".join(sorted(own))} are all named {name!r}: NMS did not compare '
-                          'their detections; copl name and copl localize do', stacklevel=3)
-    return labels.map(given)
 
 # %% ../nbs/41_cli.ipynb #010c7898
 @dataclass(frozen=True)
@@ -396,7 +330,7 @@ class Extract:
         if not self.videos:
             raise CoplError('found no VIDEO, expected video files, folders or patterns')
         files = shared_videos(self.videos, self.share)
-        with _interruptible('the same command: finished videos are kept'):
+        with interruptible('the same command: finished videos are kept'):
             found, note = self.extraction.extract(files, self.out, self.device, self.batch_size)
         print(note)
         _refuse_failed(found)
@@ -452,7 +386,7 @@ class Run:
         again = 'the same command: what is finished is kept'
         features, run = self.out/'features', self.out/'run'
         print('1 of 3: features', file=sys.stderr)
-        with _interruptible(again):
+        with interruptible(again):
             found, _ = self.extraction.extract([self.videos], features, self.device)
         if not found.done and not found.kept: _refuse_failed(found)
         print('2 of 3: training', file=sys.stderr)
@@ -462,7 +396,7 @@ class Run:
                       method=method, given=self.given)
         print(train.train(again)[-1])
         print('3 of 3: page', file=sys.stderr)
-        with _interruptible(again): Report(run, videos=self.videos, device=self.device)()
+        with interruptible(again): Report(run, videos=self.videos, device=self.device)()
         print(f'name the clusters in the page, or: copl name {run} 0=LongJump ...')
         _refuse_failed(found)
 
@@ -500,9 +434,7 @@ class Demo:
         print('\nwhole-video baseline (classes by COPL): '
               f'mAP@0.5 {baseline["mAP@0.5"]:.2f}, avg {baseline["mAP avg"]:.2f}')
         _demo_figures(models, test, out)
-        print(f'\nresults in {out}: rounds.png, timeline.png, and for each method',
-              'config.yaml, rounds.csv, metrics.json, pseudolabels.csv, detections.json, '
-              'checkpoint.pt, log.jsonl', sep='\n')
+        print(f'\nresults in {out}: rounds.png, timeline.png, and the folder of each run')
 
 # %% ../nbs/41_cli.ipynb #767b8a9e
 def _tested(test, model, everything=False):
@@ -550,24 +482,6 @@ class Reproduce:
             page = reproduce(videos, self.out, self.which, self.seeds, True, **fields)
         print(f'{page}\nraw rows and tables as CSV in {self.out}')
 
-# %% ../nbs/41_cli.ipynb #bc51ffa7
-def _chosen(argv):
-    """{'method': defaults from the preset after --preset and the file after --config, which wins;
-    'given': fields of `Config` that the user has named, be it with their defaults}."""
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for option in ('--preset', '--config'): early.add_argument(option, nargs='?')
-    seen, _ = early.parse_known_args(argv)
-    values = dict(PRESETS.get(seen.preset, {}))                  # tyro refuses an unknown name
-    if seen.config is not None:
-        read = read_yaml(seen.config)
-        # every field is checked
-        config_from_dict({'n_classes': 2} | read if isinstance(read, dict) else read, seen.config)
-        values |= {k: tuple(v) if isinstance(v, list) else v for k, v in read.items()}
-    names = {a[2:].split('=')[0].replace('-', '_') for a in argv if a.startswith('--')}
-    fields = vars(Method()).keys()
-    given = fields & (names | {name.removeprefix('no_') for name in names})
-    return {'method': Method(**values), 'given': tuple(sorted(given))}
-
 # %% ../nbs/41_cli.ipynb #a703555e
 ABOUT = ('Unsupervised temporal action localization. --quiet before or after any command: nothing '
          'but errors; --version; --tyro-write-completion bash FILE: completion for a shell.')
@@ -585,7 +499,7 @@ def _parsed(argv):
     if name in COMMANDS:
         start = {'train': functools.partial(Train, data=tyro.MISSING),
                  'run': functools.partial(Run, videos=tyro.MISSING, out=tyro.MISSING)}
-        options = {'default': start[name](**_chosen(argv))} if name in start else {}
+        options = {'default': start[name](**chosen_method(argv))} if name in start else {}
         return tyro.cli(COMMANDS[name], prog=f'copl {name}', args=argv[1:], **options)
     completion = name.startswith('--tyro-')          # it needs the options of all commands
     shown = [Annotated[cls if completion else _without_options(cls), tyro.conf.subcommand(command)]

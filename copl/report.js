@@ -306,8 +306,7 @@ function readAddress() {
   $('videos').scrollIntoView()
 }
 
-// The timeline: lanes of one time axis. A detection, an instance and a proposal are
-// [start, end, score, label] each
+// The timeline: lanes of one time axis. A detection and an instance are [start, end, score, label]
 const DASHES = ['', '6 3', '1.5 2.5', '8 3 1.5 3']
 const STREAM_COLOURS = [6, 7, 9, 5]
 const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0))
@@ -411,21 +410,6 @@ function detectionLane(at, best) {
   return lane(at, 'Detections', height, [[key]], shapes, `Detections: ${shown}`)
 }
 
-// Of a proposal the score lies in [0, 1], and the label is the number of a cluster
-function proposalLane(at) {
-  const {proposals, proposed} = at.t
-  const height = 54
-  const lines = proposals.map(([start, end, score, c]) => {
-    const y = height - 4 - (height - 8) * score
-    const ends = {x1: at.x(start), x2: at.x(end), y1: y, y2: y}
-    return svg('line', {...ends, stroke: at.paint(leading(c)), opacity: 0.6})
-  })
-  const n = lines.length
-  const key = `${n < proposed ? `the best ${n} of ` : ''}${proposed}, higher: better score`
-  const label = `${proposed} proposals before suppression`
-  return lane(at, 'Proposals before NMS', height, [[key]], lines, label)
-}
-
 function hasLane({v, t, x, W}) {
   const kept = bytes(t.has)
   const width = (x(v.end) - x(D.start)) / kept.length
@@ -473,7 +457,6 @@ function showLanes(v, t, best) {
     axis(x, W),
   )
   $('more-lanes').replaceChildren(
-    proposalLane(at),
     ...(t.has ? [hasLane(at)] : []),
     ...streams.map(s => curveLane(at, s.name, 50, [s], s.text)),
     curveLane(at, 'CAS', 92, classes, 'Softmax of the CAS', [[`${MEANS.CAS}, softmax, 0 to 1`]]),

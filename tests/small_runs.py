@@ -27,3 +27,9 @@ def command(*args):
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main([str(a) for a in args])
     return status, out.getvalue(), err.getvalue()
+
+
+def files(folder):
+    "What lies in a folder, but for locks: {path inside it: content}."
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob('*')
+            if p.is_file() and p.suffix != '.lock'}

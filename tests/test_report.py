@@ -27,7 +27,7 @@ NAMES = ['<svg onload="window.hit=1">', '<img src=x onerror="window.hit=2">',
          '__SCRIPT__ __STYLE__ #video=100%']
 LABELS = ['</script><script>window.hit = 3</script>', 'cost $\\bad{$ & "more" 跳高']
 MAIN = ['Ground truth', 'Detections', 'Attention']          # the rest is folded
-MORE = ['Proposals before NMS', 'HAS selection']
+MORE = ['HAS selection']
 WIDTH = 'document.documentElement.scrollWidth'
 AXE = Path(os.environ.get('AXE_CORE', ROOT/'node_modules/axe-core/axe.min.js'))
 
@@ -353,7 +353,7 @@ def test_one_snippet_no_labels_no_test_split(opened, tmp_path):
     assert 'no labels' in page.locator('#clusters_note').text_content()
     assert 'purity' not in page.locator('#cards').text_content()
     for name in rows(page):
-        assert chosen(page) == name and page.locator('.lane').count() == 7
+        assert chosen(page) == name and page.locator('.lane').count() == 6
         page.keyboard.press('ArrowRight')
     shutil.rmtree(tmp_path/'features')
     warning = copl('report', run, '--device', 'cpu').strip()
