@@ -1,6 +1,7 @@
 "What a user does by commands, from data to a page of results."
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,15 @@ def test_mistakes_are_one_clear_line(tmp_path, args, status, message):
     _, err = copl(*args, check=status)
     assert message in err
     if status == 1: assert err.strip().splitlines()[-1].startswith('copl: error: ')
+
+
+def test_a_warning_is_said_once_in_a_command(monkeypatch):
+    def noisy(self):
+        for _ in range(2):
+            with warnings.catch_warnings(): pass          # Python forgets what it has shown
+            warnings.warn('odd features', stacklevel=1)
+    monkeypatch.setattr('copl.cli.Demo.__call__', noisy)
+    assert [copl('demo')[1] for _ in range(2)] == ['copl: warning: odd features\n']*2
 
 
 @pytest.mark.parametrize('video', ['sim_train_0003', 'sim_test_0030'])
