@@ -531,17 +531,14 @@ def _stop(text):
         end_processes()
     return 1
 
-@contextlib.contextmanager
-def _warned_once():
-    "Warnings as one line each, by the first process; the same text no second time."
+def _sayer():
+    "A function that says each warning once, as one line of the first process."
     said = set()
     def say(message, *about):
-        if str(message) in said or world()[0]: return
+        if world()[0] or str(message) in said: return
         said.add(str(message))
         print(f'copl: warning: {message}', file=sys.stderr)
-    with warnings.catch_warnings():
-        warnings.showwarning = say
-        yield
+    return say
 
 # %% ../nbs/41_cli.ipynb #0ff609f9
 def main(
@@ -552,7 +549,8 @@ def main(
     if '--quiet' in argv: return _quietly([a for a in argv if a != '--quiet'])
     for stream in (sys.stdout, sys.stderr): # a name that cannot be shown is no reason to fail
         if hasattr(stream, 'reconfigure'): stream.reconfigure(errors='backslashreplace')
-    with _warned_once():
+    with warnings.catch_warnings():
+        warnings.showwarning = _sayer()
         try: return _parsed(argv)() or 0
         except CoplError as e: return _stop(str(e))
         except BrokenPipeError: # whoever reads has had enough

@@ -191,7 +191,7 @@ def _estimated(videos, stream_norm, seed):
           f'estimated (half of {len(votes)} subsamples say {low} to {high})')
     return n_classes
 
-# %% ../nbs/38_options.ipynb #a05d1a06
+# %% ../nbs/38_options.ipynb #dfb73e60
 def chosen_method(
     argv:list[str] # of copl train or run
 )->dict:           # 'method'; 'given': fields that the user has named, be it with their defaults
@@ -211,7 +211,7 @@ def chosen_method(
     given = fields & (names | {name.removeprefix('no_') for name in names})
     return {'method': Method(**values), 'given': tuple(sorted(given))}
 
-# %% ../nbs/38_options.ipynb #626d5c2d
+# %% ../nbs/38_options.ipynb #da46bd7a
 def tried_values(
     texts:Sequence[str] # of --try, such as 'alpha=.05,.25'
 )->dict[str, list]:     # field: values
