@@ -250,7 +250,7 @@ def names_by_truth(
     y = table.cluster.tolist()
     return dict(enumerate(map_clusters(y, labels, max(y) + 1)))
 
-# %% ../nbs/39_results.ipynb #f6926de7
+# %% ../nbs/39_results.ipynb #b820a874
 def same_subset(
     found:pd.DataFrame, # detections
     truth:Annotations,
