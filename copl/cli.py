@@ -81,7 +81,8 @@ class Train:
         name = self.data[4:] if simulated else Path(self.data).resolve().name
         out = self.out or Path('runs')/f'{name}-{self.method.seed}'
         self._check(out)
-        videos = None if simulated else self.opening.open(self.data)
+        first = os.environ.get('RANK', os.environ.get('LOCAL_RANK', '0')) == '0'
+        videos = self.opening.open(self.data) if first and not simulated else None
         # loading PyTorch takes seconds: what is wrong so far has been said before
         from copl.devices import fixed_threads, launch
         from copl.estimator import COPL
@@ -90,7 +91,7 @@ class Train:
         fabric = launch(find_device(self.device), *processes, self.method.precision)
         with fixed_threads(self.threads):
             with fabric.rank_zero_first(): # what it simulates and hashes, the others find
-                videos = videos or self.opening.open(self.data, self.method.seed)
+                if videos is None: videos = self.opening.open(self.data, self.method.seed)
                 train, test = videos.split(self.train_subset, self.test_subset)
                 for part in filter(None, (train, test)): part.check()
             if fabric.is_global_zero: remark_on(videos)
