@@ -12,18 +12,13 @@ LINTER = re.compile(r'noqa: \w+ \([^)]*\); ') # what is meant for the linter alo
 
 def told(thing):
     "A function, or a class and its methods, with their docments in the docstrings."
-    if inspect.isclass(thing):
-        for base in thing.__mro__:
-            if base.__module__.startswith('copl.'): _tell_class(base)
-    elif inspect.isfunction(thing): _tell(thing)
+    own = [base for base in getattr(thing, '__mro__', ()) if base.__module__.startswith('copl.')]
+    for cls in own:
+        members = [getattr(member, '__func__', member) for member in vars(cls).values()]
+        for function in filter(inspect.isfunction, members): _tell(function)
+        _tell(cls)
+    if inspect.isfunction(thing): _tell(thing)
     return thing
-
-
-def _tell_class(cls):
-    _tell(cls)
-    for member in vars(cls).values():
-        function = getattr(member, '__func__', member)       # of a class method
-        if inspect.isfunction(function): _tell(function)
 
 
 @functools.cache
@@ -31,15 +26,15 @@ def _tell(thing):
     "Put them there, once."
     said = inspect.cleandoc(thing.__doc__ or '')
     if not said and thing.__name__ != '__init__': return
-    sections = _fields(thing) if inspect.isclass(thing) else _calls(*_parsed(thing))
+    try: sections = _fields(thing) if inspect.isclass(thing) else _calls(*_parsed(thing))
+    except OSError: return                              # made by `dataclass`, without a source
     told = ['\n'.join([title, '-'*len(title), *rows]) for title, rows in sections.items() if rows]
     if told: thing.__doc__ = '\n\n'.join(filter(None, [said, *told]))
 
 
 def _parsed(thing):
-    "(syntax tree, line: comment) of a function or class; (None, {}) where there is no source."
-    try: source = textwrap.dedent(inspect.getsource(inspect.unwrap(thing)))
-    except OSError: return None, {}
+    "(syntax tree, line: comment) of a function or class."
+    source = textwrap.dedent(inspect.getsource(inspect.unwrap(thing)))
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = (t for t in tokens if t.type == tokenize.COMMENT)
     beside = {t.start[0]: LINTER.sub('', t.string.lstrip('# ')) for t in comments}
@@ -48,15 +43,13 @@ def _parsed(thing):
 
 def _calls(node, beside):
     "{section: rows} of a function."
-    if node is None: return {}
     a = node.args
-    stars = [p for p in (a.vararg, a.kwarg) if p is not None]
-    given = [p for p in (*a.posonlyargs, *a.args, *a.kwonlyargs, *stars)
-             if p.arg not in ('self', 'cls')]
-    rows = [_row(p.arg, p.annotation, beside.get(p.lineno)) for p in given]
+    given = [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))]
+    rows = [_row(p.arg, p.annotation, beside.get(p.lineno)) for p in given
+            if p.arg not in ('self', 'cls')]
     back = node.returns
-    returned = [] if back is None else [_row('', back, beside.get(back.end_lineno))]
-    return {'Parameters': rows, 'Returns': returned}
+    return {'Parameters': rows,
+            'Returns': [_row('', back, beside.get(back.end_lineno))] if back else []}
 
 
 def _fields(cls):
@@ -65,7 +58,7 @@ def _fields(cls):
     for base in reversed(cls.__mro__):
         if not base.__module__.startswith('copl.'): continue
         node, beside = _parsed(base)
-        fields = [s for s in getattr(node, 'body', []) if isinstance(s, ast.AnnAssign)]
+        fields = [s for s in node.body if isinstance(s, ast.AnnAssign)]
         rows += [_row(s.target.id, s.annotation, beside.get(s.lineno)) for s in fields]
     return {'Attributes': rows}
 

@@ -11,66 +11,34 @@ import contextlib
 import dataclasses
 import functools
 import io
-import itertools
 import operator
 import os
-import signal
 import sys
-import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import pandas as pd
 import tyro
-import yaml
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg
 
 # %% ../nbs/41_cli.ipynb #da9919a6
 import copl
 from .annotations import check_ending, load_detections, matched_names, save_detections
-from .config import PRESETS, config_from_dict, save_config
+from .config import PRESETS, save_config
 from .data import convert_videos, inspect_videos
-from .files import CoplError, atomic_write, find_device, read_yaml, refuse_doubles, world
+from .files import (
+    CoplError, atomic_write, find_device, interruptible, refuse_doubles, world)
 from .layouts import WrittenLayout
 from .options import (
     FEATURES_HELP, Data, Device, Extraction, Extractions, Method, Methods, Opened, Opening,
-    Preset, RunFolder, Seed, Subset, Thresholds, open_truth, remark_on, say_assumed)
+    Preset, RunFolder, Seed, Subset, Thresholds, chosen_method, open_truth, remark_on, say_assumed,
+    tried_values)
 from .results import (
-    ROUNDS, RUNS, names_by_truth, names_of, percent, read_metrics, summary, table_text,
-    text_of_name, write_json, write_results)
+    ROUNDS, RUNS, names_by_truth, names_of, percent, read_metrics, renamed, same_subset, summary,
+    table_text, text_of_name, write_json, write_results)
 from .simulation import tiny
 from .videos import VideoSet
-
-# %% ../nbs/41_cli.ipynb #e9c1f47e
-def _tries(texts):
-    "{field: values} of --try alpha=.05,.25 ...; raises `CoplError` where that cannot be read."
-    found = {}
-    for text in texts:
-        name, _, values = text.partition('=')
-        name = name.replace('-', '_')
-        if name in found:
-            raise CoplError(f'--try: found {name} twice, expected all its values in one place')
-        try: found[name] = yaml.safe_load(f'[{values}]')
-        except yaml.YAMLError: found[name] = None
-        if not found[name]: raise CoplError(f'--try: found {text!r}, expected OPTION=VALUE,...')
-    return found
-
-# %% ../nbs/41_cli.ipynb #529db948
-@contextlib.contextmanager
-def _interruptible(how):
-    """Ctrl-C says how to go on; so does SIGTERM, where a single process runs in its main thread.
-    how: what to type."""
-    def stop(number, frame): raise SystemExit(128 + number)
-    alone = world()[1] == 1 and threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if alone else None
-    try: yield
-    except (KeyboardInterrupt, SystemExit):
-        if not world()[0]: print(f'\ninterrupted: go on with {how}', file=sys.stderr)
-        raise
-    finally:
-        if alone: signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 # %% ../nbs/41_cli.ipynb #87c6b316
 @dataclass(frozen=True)
@@ -109,24 +77,25 @@ class Train:
         again:str='', # what to type to go on; default: the same with --resume
     )->tuple[Path, VideoSet, str]: # the results folder, all videos, a summary
         "Train, localize, write the results folder; raises `CoplError`."
+        simulated = self.data.startswith('sim:')
+        name = self.data[4:] if simulated else Path(self.data).resolve().name
+        out = self.out or Path('runs')/f'{name}-{self.method.seed}'
+        self._check(out)
+        first = os.environ.get('RANK', os.environ.get('LOCAL_RANK', '0')) == '0'
+        videos = self.opening.open(self.data) if first and not simulated else None
+        # loading PyTorch takes seconds: what is wrong so far has been said before
         from copl.devices import fixed_threads, launch
         from copl.estimator import COPL
         from copl.runs import one_run
-        self._check()
         processes = (1, 1) if self._several else (self.devices, self.num_nodes)
         fabric = launch(find_device(self.device), *processes, self.method.precision)
-        # what the first process simulates, the others find
-        with fixed_threads(self.threads), fabric.rank_zero_first():
-            videos = self.opening.open(self.data, self.method.seed)
-        train, test = videos.split(self.train_subset, self.test_subset)
-        with fabric.rank_zero_first():
-            for part in (train, test):
-                if part is not None: part.check()
-        if fabric.is_global_zero: remark_on(videos)
-        with fixed_threads(self.threads): config = self.method.config(self.data, videos)
-        simulated = self.data.startswith('sim:')
-        name = self.data[4:] if simulated else Path(self.data).resolve().name
-        out = self.out or Path('runs')/f'{name}-{config.seed}'
+        with fixed_threads(self.threads):
+            with fabric.rank_zero_first(): # what it simulates and hashes, the others find
+                if videos is None: videos = self.opening.open(self.data, self.method.seed)
+                train, test = videos.split(self.train_subset, self.test_subset)
+                for part in filter(None, (train, test)): part.check()
+            if fabric.is_global_zero: remark_on(videos)
+            config = self.method.config(videos)
         model = COPL(config=config, device=self.device, devices=processes[0], verbose=True,
                      num_nodes=processes[1], threads=self.threads, start=self.start)
         model.parts.chosen(config)                    # raises for an unknown name
@@ -134,8 +103,8 @@ class Train:
         write = functools.partial(write_results, train=train, test=test, opened=opened)
         best = self._chooser(model)
         with (one_run(out/'checkpoint.pt'),
-              _interruptible(again or f'the same command and --resume --out {out}')):
-            self._refuse_other_runs(out)
+              interruptible(again or f'the same command and --resume --out {out}')):
+            self._refuse_other_runs(out)              # one that has come since
             said = (self._best(best, train, test, out, write) if best
                     else self._one(model, train, test, out, write))
         return out, videos, said
@@ -143,13 +112,15 @@ class Train:
     @property
     def _several(self): return self.runs != 1 or bool(self.tries) or self.preset == 'auto'
 
-    def _check(self):
-        "Raises `CoplError` for options that do not go together."
+    def _check(self, out):
+        "Raises `CoplError` for what is wrong whatever the videos are."
         if self.preset == 'auto' and self.tries:
             raise CoplError('--preset auto and --try both compare options, expected one of them')
         if self._several and self.num_nodes > 1:
             raise CoplError('--runs, --try and --preset auto use the devices of one machine, '
                             'found --num-nodes')
+        self.method.check(self.data)
+        self._refuse_other_runs(out)
 
     def _refuse_other_runs(self, out):
         "Raises `CoplError` where the folder holds a run that is not to be resumed."
@@ -164,7 +135,7 @@ class Train:
         if self.preset == 'auto':
             return BestOf.auto(model, self.runs, self.given, self.devices)
         if not self._several: return None
-        return BestOf(model, self.runs, _tries(self.tries), self.devices)
+        return BestOf(model, self.runs, tried_values(self.tries), self.devices)
 
     def _one(self, model, train, test, out, write):
         "A single run; what to print of it."
@@ -176,27 +147,22 @@ class Train:
         "Several runs, one of them chosen; what to print of them."
         best.fit(train, test, out, self.resume, write)
         metrics = write(best.best_, out, verdict=best.verdict_)
-        if len(best.likeness_) > 1: _draw_likeness(best.likeness_, out/'likeness.png')
+        if len(best.likeness_) > 1:
+            from copl.figures import plot_likeness
+            size = 2.4 + .5*len(best.likeness_)
+            _draw(out/'likeness.png', (size, size), lambda ax: plot_likeness(best.likeness_, ax))
         tables = [table_text(best.runs_, RUNS)]
         if self.preset == 'auto': tables.insert(0, f'{table_text(best.auto_)}\n{best.choice_}')
         if self.tries: tables.append(table_text(best.options_))
         return '\n\n'.join([*tables, table_text(best.best_.rounds_, ROUNDS), summary(metrics)])
 
 # %% ../nbs/41_cli.ipynb #0e9f20f1
-def _save_figure(fig, path):
-    "Write a picture and forget it."
-    from copl.figures import plt
-    fig.tight_layout()
+def _draw(path, size, plot, n=1):
+    "Write a picture; plot: draws it on n axes."
+    from matplotlib.figure import Figure
+    fig = Figure(size, layout='tight')
+    plot(*fig.subplots(1, n, sharey=True, squeeze=False)[0])
     atomic_write(path, lambda p: fig.savefig(p, dpi=120))
-    plt.close(fig)
-
-def _draw_likeness(likeness, path):
-    "A picture of how similar the runs are."
-    from copl.figures import plot_likeness, plt
-    size = 2.4 + .5*len(likeness)
-    fig, ax = plt.subplots(figsize=(size, size))
-    plot_likeness(likeness, ax)
-    _save_figure(fig, path)
 
 # %% ../nbs/41_cli.ipynb #1c1dd6ea
 @dataclass(frozen=True)
@@ -216,11 +182,11 @@ class Localize:
 
     def __call__(self):
         "Localize and write the detections."
-        from copl.estimator import COPL
         path = check_ending(self.out or self.run/'localized.json')
+        videos = self.opening.open(self.data, self.seed, self.subset)
+        from copl.estimator import COPL  # PyTorch loads slowly: after what can be wrong before
         given = {k: v for k, v in vars(self.thresholds).items() if v is not None}
         model = COPL.load(self.run, self.device).set_params(**given)
-        videos = self.opening.open(self.data, self.seed, self.subset)
         videos.check()
         remark_on(videos)
         found = model.localize(videos)
@@ -242,10 +208,10 @@ class Scores:
 
     def __call__(self):
         "Write the tables."
-        from copl.estimator import COPL
         if self.out.exists(): raise CoplError(f'{self.out}: exists, expected a new folder')
-        model = COPL.load(self.run, self.device)
         videos = self.opening.open(self.data, self.seed, self.subset)
+        from copl.estimator import COPL
+        model = COPL.load(self.run, self.device)
         for i, name in enumerate(videos.names):
             table = model.scores(videos[[i]])
             write = functools.partial(table.to_csv, index=False, float_format='%.6g')
@@ -299,47 +265,13 @@ class Evaluate:
         found = load_detections(self.detections)
         spelt = matched_names(found.video.unique(), whole.videos.video)
         found['video'] = found.video.map(lambda v: spelt.get(v, v))
-        if self.map is not None: found['label'] = _renamed(found.label, self.map, whole)
-        found, truth = _same_subset(found, whole, self.subset)
+        if self.map is not None: found['label'] = renamed(found.label, self.map, whole)
+        found, truth = same_subset(found, whole, self.subset)
         mAP = mean_average_precision(found, truth, self.tiou)
         result = percent(mAP) | {'annotations_sha256': truth.sha256}
         if self.json and write_json(self.json, result): return
         for threshold, value in result['mAP'].items(): print(f'mAP@{threshold} {value:6.2f}')
         print(f'average  {result["average"]:6.2f}')
-
-# %% ../nbs/41_cli.ipynb #a0849843
-def _same_subset(found, truth, subset):
-    "Detections and ground truth of one subset; what lies in others is left out and counted."
-    known = truth.videos.set_index('video').subset.dropna()
-    if subset is None:
-        subsets = sorted(set(known.reindex(found.video.unique()).dropna()))
-        if known.nunique() < 2: return found, truth
-        if len(subsets) != 1:
-            raise CoplError(f'{truth.source}: found detections of videos in '
-                            f'{len(subsets)} subsets ({", ".join(subsets) or "none"}), '
-                            f'expected --subset with one of {", ".join(sorted(set(known)))}')
-        subset = subsets[0]
-        print(f'subset {subset}, that of the detections', file=sys.stderr)
-    part = truth.subset(subset)
-    elsewhere = found.video.isin(set(known.index) - set(part.videos.video))
-    if elsewhere.any():
-        warnings.warn(f'{elsewhere.sum()} detections are of {found.video[elsewhere].nunique()} '
-                      f'videos in other subsets than {subset!r} and left out', stacklevel=3)
-    return found[~elsewhere], part
-
-def _renamed(labels, path, truth):
-    "Labels with names for clusters, from a table or a run; raises `CoplError`."
-    names = names_by_truth(path, truth) if path.is_dir() else names_of(str(path))
-    def named(label):
-        number = label.removeprefix('cluster_')
-        return number.isdecimal() and names.get(int(number)) or label
-    given = {label: named(label) for label in labels.unique()}
-    for name in dict.fromkeys(given.values()):
-        own = [label for label in given if given[label] == name]
-        if len(own) > 1:
-            warnings.warn(f'{", ".join(sorted(own))} are all named {name!r}: NMS did not compare '
-                          'their detections; copl name and copl localize do', stacklevel=3)
-    return labels.map(given)
 
 # %% ../nbs/41_cli.ipynb #010c7898
 @dataclass(frozen=True)
@@ -355,8 +287,8 @@ class Report:
 
     def __call__(self):
         "Write the page, and say where."
-        from copl.report import report
         data, reason = self._data(read_metrics(self.run))
+        from copl.report import report
         path = report(self.run, data, self.out, reason, self.max_mb, self.device, self.videos)
         print(f'{path}: {path.stat().st_size/1e6:.2f} MB')
 
@@ -399,7 +331,7 @@ class Extract:
         if not self.videos:
             raise CoplError('found no VIDEO, expected video files, folders or patterns')
         files = shared_videos(self.videos, self.share)
-        with _interruptible('the same command: finished videos are kept'):
+        with interruptible('the same command: finished videos are kept'):
             found, note = self.extraction.extract(files, self.out, self.device, self.batch_size)
         print(note)
         _refuse_failed(found)
@@ -455,7 +387,7 @@ class Run:
         again = 'the same command: what is finished is kept'
         features, run = self.out/'features', self.out/'run'
         print('1 of 3: features', file=sys.stderr)
-        with _interruptible(again):
+        with interruptible(again):
             found, _ = self.extraction.extract([self.videos], features, self.device)
         if not found.done and not found.kept: _refuse_failed(found)
         print('2 of 3: training', file=sys.stderr)
@@ -465,7 +397,7 @@ class Run:
                       method=method, given=self.given)
         print(train.train(again)[-1])
         print('3 of 3: page', file=sys.stderr)
-        with _interruptible(again): Report(run, videos=self.videos, device=self.device)()
+        with interruptible(again): Report(run, videos=self.videos, device=self.device)()
         print(f'name the clusters in the page, or: copl name {run} 0=LongJump ...')
         _refuse_failed(found)
 
@@ -503,9 +435,7 @@ class Demo:
         print('\nwhole-video baseline (classes by COPL): '
               f'mAP@0.5 {baseline["mAP@0.5"]:.2f}, avg {baseline["mAP avg"]:.2f}')
         _demo_figures(models, test, out)
-        print(f'\nresults in {out}: rounds.png, timeline.png, and for each method',
-              'config.yaml, rounds.csv, metrics.json, pseudolabels.csv, detections.json, '
-              'checkpoint.pt, log.jsonl', sep='\n')
+        print(f'\nresults in {out}: rounds.png, timeline.png, and the folder of each run')
 
 # %% ../nbs/41_cli.ipynb #767b8a9e
 def _tested(test, model, everything=False):
@@ -516,22 +446,19 @@ def _tested(test, model, everything=False):
 
 def _demo_figures(models, test, out):
     "Rounds of both methods; the timeline of the first test video."
-    from copl.figures import plot_rounds, plot_timeline, plt
-    from copl.has import class_agnostic_attention, class_specific_attention
-    fig, axes = plt.subplots(1, len(models), figsize=(9, 3), sharey=True)
-    for ax, (name, model) in zip(axes, models.items(), strict=True):
-        plot_rounds(model.rounds_, ax=ax).set_title(f'{name} (simulated videos)')
-    _save_figure(fig, out/'rounds.png')
-    model = models['COPL']
-    one = test[[0]]
-    seen, = model.outputs(one)
-    t = test.grid.centers(len(seen.cas))
-    curves = {'$A_{cs}$': (t, class_specific_attention(seen.cas).numpy()),
-              '$A_{ca}$': (t, class_agnostic_attention(seen.attention).numpy())}
-    fig, ax = plt.subplots(figsize=(9, 3))
-    plot_timeline(one.annotations.segments, model.localize(one), curves,
-                  ax=ax).set_title(f'{one.names[0]} (simulated)')
-    _save_figure(fig, out/'timeline.png')
+    from copl.figures import plot_rounds, plot_timeline
+    def rounds(*axes):
+        for ax, (name, model) in zip(axes, models.items(), strict=True):
+            plot_rounds(model.rounds_, ax=ax).set_title(f'{name} (simulated videos)')
+    def timeline(ax):
+        one = test[[0]]
+        scores = models['COPL'].scores(one)
+        t = (scores.start + scores.end)/2
+        curves = {'$A_{cs}$': (t, scores.A_cs), '$A_{ca}$': (t, scores.A_ca)}
+        plot_timeline(one.annotations.segments, models['COPL'].localize(one), curves,
+                      ax=ax).set_title(f'{one.names[0]} (simulated)')
+    _draw(out/'rounds.png', (9, 3), rounds, len(models))
+    _draw(out/'timeline.png', (9, 3), timeline)
 
 # %% ../nbs/41_cli.ipynb #d04cb259
 @dataclass(frozen=True)
@@ -556,27 +483,6 @@ class Reproduce:
             page = reproduce(videos, self.out, self.which, self.seeds, True, **fields)
         print(f'{page}\nraw rows and tables as CSV in {self.out}')
 
-# %% ../nbs/41_cli.ipynb #bc51ffa7
-def _value(argv, option):
-    "The value after an option, or None."
-    inline = next((a.split('=', 1)[1] for a in argv if a.startswith(f'{option}=')), None)
-    return next((b for a, b in itertools.pairwise(argv) if a == option), inline)
-
-def _chosen(argv):
-    """{'method': defaults from the preset after --preset and the file after --config, which wins;
-    'given': fields of `Config` that the user has named, be it with their defaults}."""
-    values = dict(PRESETS.get(_value(argv, '--preset'), {}))     # tyro refuses an unknown name
-    path = _value(argv, '--config')
-    if path is not None:
-        read = read_yaml(path)
-        # every field is checked
-        config_from_dict({'n_classes': 2} | read if isinstance(read, dict) else read, str(path))
-        values |= {k: tuple(v) if isinstance(v, list) else v for k, v in read.items()}
-    names = {a[2:].split('=')[0].replace('-', '_') for a in argv if a.startswith('--')}
-    fields = vars(Method()).keys()
-    given = fields & (names | {name.removeprefix('no_') for name in names})
-    return {'method': Method(**values), 'given': tuple(sorted(given))}
-
 # %% ../nbs/41_cli.ipynb #a703555e
 ABOUT = ('Unsupervised temporal action localization. --quiet before or after any command: nothing '
          'but errors; --version; --tyro-write-completion bash FILE: completion for a shell.')
@@ -594,7 +500,7 @@ def _parsed(argv):
     if name in COMMANDS:
         start = {'train': functools.partial(Train, data=tyro.MISSING),
                  'run': functools.partial(Run, videos=tyro.MISSING, out=tyro.MISSING)}
-        options = {'default': start[name](**_chosen(argv))} if name in start else {}
+        options = {'default': start[name](**chosen_method(argv))} if name in start else {}
         return tyro.cli(COMMANDS[name], prog=f'copl {name}', args=argv[1:], **options)
     completion = name.startswith('--tyro-')          # it needs the options of all commands
     shown = [Annotated[cls if completion else _without_options(cls), tyro.conf.subcommand(command)]

@@ -4,17 +4,20 @@
 
 # %% auto #0
 __all__ = ['LINE_SECONDS', 'CoplError', 'shown', 'refuse_doubles', 'need', 'world', 'atomic_write', 'no_room', 'read_yaml',
-           'progress', 'cache_folder', 'find_device', 'generator', 'torch_seed']
+           'progress', 'interruptible', 'cache_folder', 'find_device', 'generator', 'torch_seed']
 
 # %% ../nbs/00_files.ipynb #4e233d89
+import contextlib
 import errno
 import importlib
 import os
 import reprlib
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable
@@ -159,6 +162,22 @@ def progress(
             print(self, file=sys.stderr, flush=True)
     form = '{n_fmt} of {total_fmt} {unit}s done, {elapsed} so far, {remaining} left'
     return Lines(items, mininterval=LINE_SECONDS, miniters=0, bar_format=form, leave=False, **how)
+
+# %% ../nbs/00_files.ipynb #593fc1c1
+@contextlib.contextmanager
+def interruptible(
+    how:str # to go on: what to type
+):
+    "Ctrl-C says how to go on; so does SIGTERM, where a single process runs in its main thread."
+    def stop(number, frame): raise SystemExit(128 + number)
+    alone = world()[1] == 1 and threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if alone else None
+    try: yield
+    except (KeyboardInterrupt, SystemExit):
+        if not world()[0]: print(f'\ninterrupted: go on with {how}', file=sys.stderr)
+        raise
+    finally:
+        if alone: signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 # %% ../nbs/00_files.ipynb #136e0c7e
 def cache_folder()->Path:

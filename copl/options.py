@@ -4,17 +4,20 @@
 
 # %% auto #0
 __all__ = ['SIMULATED', 'FEATURES_HELP', 'Data', 'RunFolder', 'Device', 'Seed', 'Subset', 'Preset', 'Opened', 'Methods',
-           'Extractions', 'simulated_set', 'Opening', 'say_assumed', 'remark_on', 'open_truth', 'Method', 'Thresholds',
-           'Extraction']
+           'Extractions', 'simulated_set', 'Opening', 'say_assumed', 'remark_on', 'open_truth', 'Method',
+           'chosen_method', 'tried_values', 'Thresholds', 'Extraction']
 
 # %% ../nbs/38_options.ipynb #75ff2a4c
+import argparse
 import dataclasses
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+import yaml
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 # %% ../nbs/38_options.ipynb #bf0efb4d
@@ -22,7 +25,7 @@ from .annotations import duration_problems, load_annotations
 from .arrays import LengthPolicy, read_grid
 from .config import PRESETS, Config, Score, config_from_dict
 from .data import anet_like, load_videos, remarks
-from .files import CoplError
+from .files import CoplError, read_yaml
 from .layouts import LayoutName, find_videos
 from .simulation import thumos_like, tiny
 from .videos import Annotations, TimeGrid, VideoSet
@@ -154,20 +157,25 @@ class Method(Config):
         'auto']|None=None
     def __post_init__(self): pass # checked when it becomes a Config
 
-    def config(self,
-        data:str,        # where the videos are from
-        videos:VideoSet,
-    )->Config:
-        "The configuration for these videos; raises `CoplError`."
-        from copl.devices import from_first
-        n_classes = self.n_classes
-        if n_classes is None and data.startswith('sim:'):
-            n_classes = len(videos.annotations.classes)
-        if n_classes is None:
+    def check(self,
+        data:str # where the videos are from
+    ):
+        "Raises `CoplError` for what is wrong whatever the videos are."
+        if self.n_classes is None and not data.startswith('sim:'):
             raise CoplError('the number of classes is unknown, '
                             'expected --n-classes C or --n-classes auto')
-        if n_classes == 'auto':
-            n_classes = from_first(lambda: _estimated(videos, self.stream_norm, self.seed))
+        self._with(self.n_classes if isinstance(self.n_classes, int) else 2)
+
+    def config(self,
+        videos:VideoSet
+    )->Config:
+        "The configuration for these videos; raises `CoplError`."
+        if self.n_classes is None: return self._with(len(videos.annotations.classes))
+        if self.n_classes != 'auto': return self._with(self.n_classes)
+        from copl.devices import from_first
+        return self._with(from_first(lambda: _estimated(videos, self.stream_norm, self.seed)))
+
+    def _with(self, n_classes):
         return config_from_dict(vars(self) | {'n_classes': n_classes}, 'options')
 
 Methods = OmitArgPrefixes[Method]
@@ -182,6 +190,42 @@ def _estimated(videos, stream_norm, seed):
     print(f'number of classes: {n_classes}, '
           f'estimated (half of {len(votes)} subsamples say {low} to {high})')
     return n_classes
+
+# %% ../nbs/38_options.ipynb #dfb73e60
+def chosen_method(
+    argv:list[str] # of copl train or run
+)->dict:           # 'method'; 'given': fields that the user has named, be it with their defaults
+    """The method whose defaults are those of the preset after --preset and of the file after
+    --config, which wins; raises `CoplError` for a file that cannot be used."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in ('--preset', '--config'): early.add_argument(option, nargs='?')
+    seen, _ = early.parse_known_args(argv)
+    values = dict(PRESETS.get(seen.preset, {}))                  # tyro refuses an unknown name
+    if seen.config is not None:
+        read = read_yaml(seen.config)
+        # every field is checked
+        config_from_dict({'n_classes': 2} | read if isinstance(read, dict) else read, seen.config)
+        values |= {k: tuple(v) if isinstance(v, list) else v for k, v in read.items()}
+    names = {a[2:].split('=')[0].replace('-', '_') for a in argv if a.startswith('--')}
+    fields = vars(Method()).keys()
+    given = fields & (names | {name.removeprefix('no_') for name in names})
+    return {'method': Method(**values), 'given': tuple(sorted(given))}
+
+# %% ../nbs/38_options.ipynb #da46bd7a
+def tried_values(
+    texts:Sequence[str] # of --try, such as 'alpha=.05,.25'
+)->dict[str, list]:     # field: values
+    "The values that --try compares; raises `CoplError` where that cannot be read."
+    found = {}
+    for text in texts:
+        name, _, values = text.partition('=')
+        name = name.replace('-', '_')
+        if name in found:
+            raise CoplError(f'--try: found {name} twice, expected all its values in one place')
+        try: found[name] = yaml.safe_load(f'[{values}]')
+        except yaml.YAMLError: found[name] = None
+        if not found[name]: raise CoplError(f'--try: found {text!r}, expected OPTION=VALUE,...')
+    return found
 
 # %% ../nbs/38_options.ipynb #f5f62088
 @dataclass(frozen=True)

@@ -25,8 +25,53 @@ const link = (attributes, ...children) =>
   html('button', {type: 'button', class: 'link', ...attributes}, ...children)
 const picture = (jpeg, alt) => html('img', {src: `data:image/jpeg;base64,${jpeg}`, alt})
 
+// What numbers and symbols mean
+const MEANS = {
+  'Training videos': 'The run was given this many videos to train on.',
+  Clusters:
+    'The run divides the training videos into this many groups; with weak supervision they ' +
+    'are the classes of the labels.',
+  Purity:
+    'This is the fraction of training videos whose class is the most frequent one of their ' +
+    'cluster. It is 1 where no cluster mixes classes.',
+  NMI:
+    'Normalised mutual information says how much clusters and classes tell about each other: ' +
+    '1 where they are the same, 0 where they are unrelated.',
+  ARI:
+    'The adjusted Rand index says how often clusters and classes agree on whether two videos ' +
+    'belong together: 1 at best, about 0 by chance.',
+  Agreement:
+    'This is the fraction of unseen videos that the network puts into the cluster nearest to ' +
+    'them. It uses no label. A high agreement shows that other videos teach the same ' +
+    'clusters, and not that these are actions. The interval above holds the true fraction in ' +
+    '95 of 100 cases.',
+  'Test videos': 'The detections were scored on this many videos.',
+  'mAP at tIoU 0.5':
+    'This is the mean average precision in percent, where a detection counts if its temporal ' +
+    'intersection over union with an instance of its class is 0.5 or more.',
+  'mAP, average': 'This is the mean of the mAP at tIoU 0.1, 0.2 and so on up to 0.7.',
+  'Whole-video baseline':
+    'This is the average mAP of one detection for each video, all of it, of its likeliest ' +
+    'class. Detections have to beat it to be worth anything.',
+  'Features, sha256': 'Runs with the same fingerprint were trained on the same features.',
+  'Test features, sha256': 'Runs with the same fingerprint were tested on the same features.',
+  Annotations:
+    'The results were compared with these classes and times. The fingerprint of their file ' +
+    'follows where there is one.',
+  Seed: 'Everything random in the run follows from this number.',
+  Streams:
+    'The features are of these kinds; the channels are how many numbers describe a snippet.',
+  P: 'P: selected, the network learns the cluster as the label of the video.',
+  U: 'U: doubtful, the cluster is no label for training.',
+  A_ca: 'A_ca: class-agnostic attention, how much a snippet looks like any action',
+  A_cs: 'A_cs: class-specific attention, the same read from the class scores',
+  HAS: 'high actionness snippets: they alone weigh in the feature of the video',
+  CAS: 'class activation sequence: how much a snippet looks like each class',
+}
+
 // The run
-function pair([name, value, meaning]) {
+function pair([name, value]) {
+  const meaning = MEANS[name]
   const word = html('summary', {title: meaning ?? ''}, name)
   const term = meaning ? html('details', {class: 'term'}, word, html('p', {}, meaning)) : name
   return html('div', {}, html('dt', {}, term), html('dd', {}, value))
@@ -261,18 +306,7 @@ function readAddress() {
   $('videos').scrollIntoView()
 }
 
-// What the symbols mean
-const MEANS = {
-  P: 'P: selected, the network learns the cluster as the label of the video.',
-  U: 'U: doubtful, the cluster is no label for training.',
-  A_ca: 'A_ca: class-agnostic attention, how much a snippet looks like any action',
-  A_cs: 'A_cs: class-specific attention, the same read from the class scores',
-  HAS: 'high actionness snippets: they alone weigh in the feature of the video',
-  CAS: 'class activation sequence: how much a snippet looks like each class',
-}
-
-// The timeline: lanes of one time axis. A detection, an instance and a proposal are
-// [start, end, score, label] each
+// The timeline: lanes of one time axis. A detection and an instance are [start, end, score, label]
 const DASHES = ['', '6 3', '1.5 2.5', '8 3 1.5 3']
 const STREAM_COLOURS = [6, 7, 9, 5]
 const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0))
@@ -376,21 +410,6 @@ function detectionLane(at, best) {
   return lane(at, 'Detections', height, [[key]], shapes, `Detections: ${shown}`)
 }
 
-// Of a proposal the score lies in [0, 1], and the label is the number of a cluster
-function proposalLane(at) {
-  const {proposals, proposed} = at.t
-  const height = 54
-  const lines = proposals.map(([start, end, score, c]) => {
-    const y = height - 4 - (height - 8) * score
-    const ends = {x1: at.x(start), x2: at.x(end), y1: y, y2: y}
-    return svg('line', {...ends, stroke: at.paint(leading(c)), opacity: 0.6})
-  })
-  const n = lines.length
-  const key = `${n < proposed ? `the best ${n} of ` : ''}${proposed}, higher: better score`
-  const label = `${proposed} proposals before suppression`
-  return lane(at, 'Proposals before NMS', height, [[key]], lines, label)
-}
-
 function hasLane({v, t, x, W}) {
   const kept = bytes(t.has)
   const width = (x(v.end) - x(D.start)) / kept.length
@@ -438,7 +457,6 @@ function showLanes(v, t, best) {
     axis(x, W),
   )
   $('more-lanes').replaceChildren(
-    proposalLane(at),
     ...(t.has ? [hasLane(at)] : []),
     ...streams.map(s => curveLane(at, s.name, 50, [s], s.text)),
     curveLane(at, 'CAS', 92, classes, 'Softmax of the CAS', [[`${MEANS.CAS}, softmax, 0 to 1`]]),

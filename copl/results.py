@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['ROUNDS', 'RUNS', 'write_json', 'percent', 'classes_of', 'text_of_name', 'write_results', 'below_baseline',
-           'table_text', 'summary', 'read_metrics', 'read_pseudolabels', 'names_of', 'names_by_truth']
+           'table_text', 'summary', 'read_metrics', 'read_pseudolabels', 'names_of', 'names_by_truth', 'same_subset',
+           'renamed']
 
 # %% ../nbs/39_results.ipynb #33a66790
 import importlib.metadata
 import json
 import platform
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -247,3 +249,45 @@ def names_by_truth(
     labels = [first.get(names.get(v)) for v in table.video]
     y = table.cluster.tolist()
     return dict(enumerate(map_clusters(y, labels, max(y) + 1)))
+
+# %% ../nbs/39_results.ipynb #b820a874
+def same_subset(
+    found:pd.DataFrame, # detections
+    truth:Annotations,
+    subset:str|None     # None: that of the detections; raises `CoplError` where they are of several
+)->tuple[pd.DataFrame, Annotations]:
+    "Detections and ground truth of one subset; what lies in others is left out and counted."
+    known = truth.videos.set_index('video').subset.dropna()
+    if subset is None:
+        subsets = sorted(set(known.reindex(found.video.unique()).dropna()))
+        if known.nunique() < 2: return found, truth
+        if len(subsets) != 1:
+            raise CoplError(f'{truth.source}: found detections of videos in '
+                            f'{len(subsets)} subsets ({", ".join(subsets) or "none"}), '
+                            f'expected --subset with one of {", ".join(sorted(set(known)))}')
+        subset = subsets[0]
+        print(f'subset {subset}, that of the detections', file=sys.stderr)
+    part = truth.subset(subset)
+    elsewhere = found.video.isin(set(known.index) - set(part.videos.video))
+    if elsewhere.any():
+        warnings.warn(f'{elsewhere.sum()} detections are of {found.video[elsewhere].nunique()} '
+                      f'videos in other subsets than {subset!r} and left out', stacklevel=3)
+    return found[~elsewhere], part
+
+def renamed(
+    labels:pd.Series,  # such as 'cluster_03'
+    path:Path,         # a CSV with cluster and name, or the folder of a run
+    truth:Annotations, # names the clusters of a run
+)->pd.Series:
+    "Labels with names for clusters; raises `CoplError`."
+    names = names_by_truth(path, truth) if path.is_dir() else names_of(str(path))
+    def named(label):
+        number = label.removeprefix('cluster_')
+        return number.isdecimal() and names.get(int(number)) or label
+    given = {label: named(label) for label in labels.unique()}
+    for name in dict.fromkeys(given.values()):
+        own = [label for label in given if given[label] == name]
+        if len(own) > 1:
+            warnings.warn(f'{", ".join(sorted(own))} are all named {name!r}: NMS did not compare '
+                          'their detections; copl name and copl localize do', stacklevel=3)
+    return labels.map(given)

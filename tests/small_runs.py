@@ -58,3 +58,9 @@ def write_truth(folder, names, **columns):
         ragged = key in ('segments', 'labels') and isinstance(values, list)
         np.save(folder/f'{key}.npy', np.fromiter(values, object, n) if ragged else values)
     return folder
+
+
+def files(folder):
+    "What lies in a folder, but for locks: {path inside it: content}."
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob('*')
+            if p.is_file() and p.suffix != '.lock'}

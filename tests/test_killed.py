@@ -18,7 +18,9 @@ from threadpoolctl import threadpool_limits
 
 from copl.cli import main
 
-KILLS = 6
+from .small_runs import command, files
+
+KILLS = 4
 ARGS = ['train', 'sim:tiny', '--hidden', '8', '--snippets', '16', '--iteration-num', '2',
         '--epoch-num', '3', '--device', 'cpu']
 
@@ -69,11 +71,6 @@ def errors(out):
     return said.splitlines()[-1]
 
 
-def files(out):
-    return {p.relative_to(out): p.read_bytes() for p in out.rglob('*')
-            if p.is_file() and p.suffix != '.lock'}
-
-
 def result(out):
     "Everything that must not differ."
     saved = torch.load(out/'checkpoint.pt', weights_only=True)
@@ -81,9 +78,9 @@ def result(out):
     arrays = {k: v.numpy().tobytes() for k, v in saved['arrays'].items()}
     log = [{k: v for k, v in json.loads(line).items() if k != 'seconds'}
            for line in (out/'log.jsonl').read_text().splitlines()]
-    files = {n: (out/n).read_bytes()
+    texts = {n: (out/n).read_bytes()
              for n in ('detections.json', 'pseudolabels.csv', 'rounds.csv', 'config.yaml')}
-    return {'network': network, **arrays, **files, 'log': log,
+    return {'network': network, **arrays, **texts, 'log': log,
             'iterations': [[v.numpy().tobytes() for v in pair] for pair in saved['iterations']]}
 
 
@@ -117,7 +114,7 @@ def test_runs_killed_anywhere_resume_to_the_same_bits(whole, tmp_path):
         assert not [*out.glob('.checkpoint.pt.*.pt'), *out.glob('.log.jsonl.*.jsonl')]
         found = result(out)
         for what in expected: assert found[what] == expected[what], (event, k, what)
-    assert len(set(at)) >= 3
+    assert len(set(at)) > 1
 
 
 def wait_after_each_epoch():
@@ -154,27 +151,19 @@ def test_a_full_disk_is_one_error_and_leaves_what_was_written(whole, tmp_path):
     def small(): return resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     assert ended(child([*ARGS, '--resume'], out, small), 1)
     assert errors(out).startswith(f'copl: error: cannot write {out}/checkpoint.pt: ')
-    after = files(out)
-    assert ({p: c for p, c in after.items() if not p.name.startswith('.')} ==
-            {p: c for p, c in before.items() if not p.name.startswith('.')})
-    assert not [p for p in after if p.name.startswith('.')]
+    assert files(out) == {p: c for p, c in before.items() if not p.name.startswith('.')}
     assert ended(child([*ARGS, '--resume'], out))
     assert result(out) == whole[0]
 
 
 @pytest.mark.parametrize('args', [
-    ['train', 'sim:tiny', '--out', 'OUT'], ['demo', '--out', 'OUT'],
-    ['localize', 'RUN', 'sim:tiny', '--out', 'OUT/found.json'],
-    ['evaluate', 'RUN/detections.json', 'sim:tiny', '--json', 'OUT/mAP.json'],
-    ['report', 'RUN', '--out', 'OUT/report.html'],
-    ['convert', 'sim:tiny', '--to', 'flat', '--out', 'OUT/flat'],
-    ],
-    ids=lambda a: f'{a[0]} {a[-1]}')
-def test_a_folder_that_cannot_be_written_is_one_error(args, whole, tmp_path, capsys):
+    'train sim:tiny --out OUT', 'demo --out OUT', 'localize RUN sim:tiny --out OUT/found.json',
+    'evaluate RUN/detections.json sim:tiny --json OUT/mAP.json', 'report RUN --out OUT/report.html',
+    'convert sim:tiny --to flat --out OUT/flat'])
+def test_a_folder_that_cannot_be_written_is_one_error(args, whole, tmp_path):
     (tmp_path/'file').write_text('in the way')
-    status = main([a.replace('OUT', f'{tmp_path}/file').replace('RUN', str(whole[2]))
-                   for a in args])
-    said = capsys.readouterr().err
-    assert (status == 1 and said.count('copl: error: ') == 1 and
-            f'{tmp_path}/file' in said.splitlines()[-1] and 'Traceback' not in said)
+    status, _, said = command(*(a.replace('OUT', f'{tmp_path}/file').replace('RUN', str(whole[2]))
+                                for a in args.split()))
+    assert status == 1 and said.count('copl: error: ') == 1 and 'Traceback' not in said
+    assert f'{tmp_path}/file' in said.splitlines()[-1]
     assert (tmp_path/'file').read_text() == 'in the way'

@@ -5,16 +5,15 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from .conftest import ROOT
 
 
 @pytest.fixture(scope='module')
 def dist(tmp_path_factory):
-    "Both archives, built from the files that git knows or would add."
+    "(wheel, sdist), built from the files that git knows or would add."
     source = tmp_path_factory.mktemp('source')
     out = tmp_path_factory.mktemp('dist')
     files = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
@@ -27,41 +26,31 @@ def dist(tmp_path_factory):
     # the wheel from the sdist
     subprocess.run([sys.executable, '-m', 'build', '--no-isolation', '--outdir', out, source],
                    check=True, capture_output=True)
-    return next(out.glob('*.whl')), next(out.glob('*.tar.gz'))
+    return zipfile.ZipFile(next(out.glob('*.whl'))), tarfile.open(next(out.glob('*.tar.gz')))
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(dist):
-    names = zipfile.ZipFile(dist[0]).namelist()
+def test_the_archives_hold_the_package_its_metadata_and_nothing_else(dist):
+    wheel, sdist = dist
     modules = {f'copl/{p.name}' for p in (ROOT/'copl').glob('*.py')} | {
         'copl/py.typed', 'copl/behaviour.json', 'copl/timelines.json', 'copl/report.html',
         'copl/report.css', 'copl/report.js', 'copl/__init__.pyi'}
-    assert {n for n in names if '.dist-info/' not in n} == modules
-
-
-def test_the_metadata_is_that_of_settings(dist):
-    with zipfile.ZipFile(dist[0]) as wheel:
-        metadata = email.message_from_string(wheel.read(
-            next(n for n in wheel.namelist() if n.endswith('METADATA'))).decode())
-        assert any(n.endswith('LICENSE') for n in wheel.namelist())
+    assert {n for n in wheel.namelist() if '.dist-info/' not in n} == modules
+    assert {'settings.ini', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE',
+            'copl/report.js'} <= {n.partition('/')[2] for n in sdist.getnames()}
+    assert any(n.endswith('LICENSE') for n in wheel.namelist())
+    metadata = next(n for n in wheel.namelist() if n.endswith('METADATA'))
+    metadata = email.message_from_bytes(wheel.read(metadata))
     settings = configparser.ConfigParser(delimiters=['='])
     settings.read(ROOT/'settings.ini', encoding='utf-8')
     settings = settings['DEFAULT']
-    needed = {r.split(';')[0].strip() for r in metadata.get_all('Requires-Dist')
-              if 'extra' not in r}
-    assert needed == set(settings['requirements'].split())
-    assert (metadata['Version'] == settings['version'] and
-            metadata['Requires-Python'] == f">={settings['min_python']}")
-
-
-def test_the_sdist_holds_what_builds_the_wheel(dist):
-    with tarfile.open(dist[1]) as sdist:
-        names = {n.partition('/')[2] for n in sdist.getnames()}
-    assert {'settings.ini', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE',
-            'copl/report.html', 'copl/report.css', 'copl/report.js'} <= names
+    needed = [r for r in metadata.get_all('Requires-Dist') if 'extra' not in r]
+    assert {r.split(';')[0].strip() for r in needed} == {*settings['requirements'].split()}
+    assert metadata['Version'] == settings['version']
+    assert metadata['Requires-Python'] == f">={settings['min_python']}"
 
 
 def test_the_wheel_imports_and_runs_alone(dist, tmp_path):
-    zipfile.ZipFile(dist[0]).extractall(tmp_path/'site')
+    dist[0].extractall(tmp_path/'site')
     code = ('import copl, sys; from copl.cli import main; print(copl.__file__); '
             'sys.exit(main(["--help"]))')
     said = subprocess.run([sys.executable, '-c', code], cwd=tmp_path,

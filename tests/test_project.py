@@ -81,13 +81,6 @@ def test_every_notebook_has_its_place_in_the_documentation():
     assert sorted(reading_order()) == sorted(str(p.relative_to(ROOT/'nbs')) for p in NOTEBOOKS)
 
 
-def test_the_first_equation_comes_within_300_lines():
-    cells = [cell.source for path in reading_order()[1:4]
-             for cell in nbformat.read(ROOT/'nbs'/path, 4).cells]
-    before = '\n'.join(cells).split('\n## Eq. 1: ')
-    assert len(before) == 2 and sum(bool(line.strip()) for line in before[0].splitlines()) <= 300
-
-
 def prose_of(path):
     "The markdown of a notebook, without code."
     cells = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == 'markdown']
@@ -144,11 +137,8 @@ def test_notebooks_are_written_in_plain_sentences(prose):
     (' '.join(['word']*31) + '.', '31 words, at most 30'),
     ('> **We chose** this. ' + ' '.join(['Word', *['and $x$']*20]) + '!', '41 words, at most 30'),
     ('Who trains five seeds keeps the best.', 'name the actor as the subject, or say "if"'),
-    ('It helps whoever has no labels.', 'name the actor, or say "if"'),
     ('What the features do not part, no count of clusters finds.', 'separate'),
-    ('The likeness of two runs is high.', 'similarity, similar'),
-    ('It is said that a share of the videos is learned.', 'the error says, the warning names'),
-    ('Do not believe it.', 'trust, or what the number shows')])
+    ('It is said that a share of the videos is learned.', 'the error says, the warning names')])
 def test_a_planted_bad_sentence_is_found(prose, tmp_path, text, rule):
     def written(text):
         cells = [nbformat.v4.new_markdown_cell('# A title\n\nA short sentence.\n\n' + text)]
