@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['FLOWS', 'write_video', 'moving_shapes', 'UnreadableVideo', 'read_frames', 'frame_at', 'jpeg', 'optical_flow',
-           'scale_flow', 'snippet_frames', 'Recipe', 'find_video_files', 'shared_videos', 'video_streams', 'Extracted',
-           'extract']
+           'snippet_frames', 'Recipe', 'find_video_files', 'shared_videos', 'video_streams', 'Extracted', 'extract']
 
 # %% ../nbs/33_extraction.ipynb #c10eeec9
 import contextlib
@@ -13,6 +12,7 @@ import dataclasses
 import functools
 import glob
 import importlib.metadata
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -288,14 +288,6 @@ def _flow(kind):
                         'expected opencv-contrib-python-headless: pip install "copl[video]"')
     return cv2.optflow.DualTVL1OpticalFlow_create()
 
-# %% ../nbs/33_extraction.ipynb #25042095
-def scale_flow(
-    flow:np.ndarray,    # pixels
-    most:float=20.0,    # displacements are cut here
-)->np.ndarray:          # in [-1, 1]
-    "Flow as I3D expects it."
-    return np.clip(flow, -most, most)/most
-
 # %% ../nbs/33_extraction.ipynb #0303d7f8
 def snippet_frames(
     frames:Iterable[np.ndarray],            # as `read_frames` gives them
@@ -303,20 +295,15 @@ def snippet_frames(
     stride:int=16,                          # frames from one snippet to the next
 )->Iterator[tuple[int, list[np.ndarray]]]:  # index of the first frame; window frames, and the next
     "Cut a stream of frames into snippets, holding window + 1 frames at a time."
+    frames = iter(frames)
     held = []
-    first = 0
-    skip = 0
-    for frame in frames:
-        if skip:
-            skip -= 1
-            continue
-        held.append(frame)
-        if len(held) > window:
-            yield first, held[:]
-            first, skip = first + stride, max(0, stride - len(held))
-            del held[:stride]
-    if len(held) == window: yield first, held
-    elif held and first == 0: yield 0, held + held[-1:]*(max(window, 2) - len(held))
+    for first in itertools.count(0, stride):
+        held += itertools.islice(frames, window + 1 - len(held))
+        if len(held) >= window: yield first, held[:]
+        elif held and first == 0: yield 0, held + held[-1:]*(max(window, 2) - len(held))
+        if len(held) <= window: return
+        for _ in range(stride - len(held)): next(frames, None)
+        del held[:stride]
 
 # %% ../nbs/33_extraction.ipynb #a43aceba
 @dataclass(frozen=True)
@@ -363,8 +350,8 @@ def _inputs(frames, recipe, sampled):
         places = np.minimum(sampled, len(window) - 2)
         for i in places:
             if first + i in known: continue
-            flow = scale_flow(optical_flow(window[i], window[i + 1], recipe.flow))
-            known[first + i] = _crop(flow, recipe.crop)
+            flow = optical_flow(window[i], window[i + 1], recipe.flow)
+            known[first + i] = _crop(flow, recipe.crop).clip(-20, 20)/20    # as I3D expects it
         rgb = np.stack([_crop(window[i], recipe.crop) for i in sampled]).transpose(3, 0, 1, 2)
         flow = np.stack([known[first + i] for i in places]).transpose(3, 0, 1, 2)
         yield rgb.astype(np.float32)/127.5 - 1, flow.astype(np.float32)
@@ -429,14 +416,10 @@ def video_streams(
 )->tuple[np.ndarray, ...]:   # (T, D) of each stream, float32
     "The streams of one video; raises `UnreadableVideo`, or `CoplError` for another shape."
     recipe = recipe.completed(backbone)
+    snippets = _seen(read_frames(path, recipe.grid.fps, recipe.short_side), backbone, recipe)
     parts = []
-    waiting = []
-    for snippet in _seen(read_frames(path, recipe.grid.fps, recipe.short_side), backbone, recipe):
-        waiting.append(snippet)
-        if len(waiting) < recipe.batch_size: continue
-        parts.append(_run(backbone, waiting))
-        waiting = []
-    if waiting: parts.append(_run(backbone, waiting))
+    while batch := list(itertools.islice(snippets, recipe.batch_size)):
+        parts.append(_run(backbone, batch))
     return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
 
 def _seen(frames, backbone, recipe):
