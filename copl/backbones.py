@@ -308,18 +308,16 @@ class Lite0Backbone(Backbone):
 
     def card(self): return super().card() | {'resolution': self.resolution, 'gain': GAIN}
 
-    def pictures(self,
-        x:torch.Tensor, # (B, 3, F, H, W)
-    )->torch.Tensor:    # (B, 1280)
-        "The mean over the pictures of each snippet."
+    def _mean(self, x):
+        "(B, 1280), the mean over the pictures of each snippet, (B, 3, F, H, W)."
         pictures = x.transpose(1, 2).flatten(0, 1)
         size = (self.resolution, self.resolution)
         if pictures.shape[-2:] != size:
             pictures = Fn.interpolate(pictures, size, mode='bilinear', antialias=True)
         return self.net(pictures).unflatten(0, (len(x), -1)).mean(1)
 
-    def rgb(self, x): return self.pictures(x)
-    def flow(self, x): return self.pictures(draw_flow(x))
+    def rgb(self, x): return self._mean(x)
+    def flow(self, x): return self._mean(draw_flow(x))
 
 # %% ../nbs/28_backbones.ipynb #60a3e400
 HF_MODELS = { # kind of model: its class in transformers
@@ -345,7 +343,7 @@ class HFBackbone(Backbone):
         picture = np.zeros((256, 256, 3), np.uint8)
         seen = torch.from_numpy(self.prepare([picture]*self.looks))[None]
         try:
-            with torch.inference_mode(): parts = self.parts(seen)
+            with torch.inference_mode(): parts = self._sequence(seen)
         except ValueError as e:               # the processor's size is not the model's
             raise CoplError(f'{self.name}: found pictures of {tuple(seen.shape[-2:])} by '
                             f'preprocessor_config.json, expected what the model takes: {e}') from e
@@ -362,10 +360,8 @@ class HFBackbone(Backbone):
                                       return_tensors='np')['pixel_values'], np.float32)
         return x.reshape(len(pictures), *x.shape[-3:]).transpose(1, 0, 2, 3)
 
-    def parts(self,
-        x:torch.Tensor,  # (B, 3, F, h, w), from `prepare`
-    )->torch.Tensor:     # (B, P, D)
-        "The sequence of features in each snippet."
+    def _sequence(self, x):
+        "(B, P, D), the sequence of features in each snippet, (B, 3, F, h, w) from `prepare`."
         x = x.transpose(1, 2)
         if self.video:
             times = x.shape[1]//self.net.config.tubelet_size
@@ -378,9 +374,9 @@ class HFBackbone(Backbone):
         x:torch.Tensor,  # (B, 3, F, h, w), from `prepare`
     )->list[torch.Tensor]: # (B, D) of each stream
         "The mean of the sequence; how much it changes from each to the next, on average."
-        parts = self.parts(x)
-        if len(self.streams) == 1: return [parts.mean(1)]
-        return [parts.mean(1), parts.diff(dim=1).abs().mean(1)]
+        parts = self._sequence(x)
+        changes = [parts.diff(dim=1).abs().mean(1)] if len(self.streams) > 1 else []
+        return [parts.mean(1), *changes]
 
     def card(self):
         processing = json.loads(self.processor.to_json_string())

@@ -121,25 +121,16 @@ def read_frames(
     "What a player would show every 1/fps seconds; raises `UnreadableVideo`."
     rate = Fraction(fps).limit_denominator(10**6)
     k = 0
-    held = size = None
-    def shown(until): # the picture that is held, for each output frame before a time
-        nonlocal k
-        picture = None
-        while k/rate < until:
-            picture = _upright(held, size) if picture is None else picture
-            yield picture
-            k += 1
+    size = None
     with _opened(path) as (container, stream):
-        early = _rounding(stream)
-        for frame, at, lasts in _timed(container, stream):
-            if held is None: size = _size(frame, stream, short_side)
-            else: yield from shown(at - early)
-            held, end = frame, at + lasts
-        if held is None:
-            raise UnreadableVideo(f'{path}: found no picture, '
-                                  'expected a video that can be decoded')
-        yield from shown(end - early)
-        _refuse_cut_off(path, container, stream, end)
+        for frame, until in _timed(container, stream):
+            size = size or _size(frame, stream, short_side)
+            if k/rate >= until: continue             # a picture that comes and goes in between
+            picture = _upright(frame, size)
+            while k/rate < until:
+                yield picture
+                k += 1
+        _refuse_cut_off(path, container, stream, until)
 
 # %% ../nbs/33_extraction.ipynb #8514e2d1
 NO_VIDEO = ('tty', 'image2', 'ansi', 'bin', 'xbin', 'adf', 'idf') # ffmpeg draws these too
@@ -176,20 +167,17 @@ def _begin(container, first, lasts):
     another = first - start > _GAP and _may_jump(container) # clock than the sound's
     return first if another or first - start <= lasts else start
 
-def _rounding(stream):
-    "Seconds by which a time stamp may be late: containers round them."
-    return min(stream.time_base/2, Fraction(1, 1000))
-
 def _may_jump(container):
     "Whether the format allows for a clock that leaps."
     return bool(container.format.flags & need('av').format.Flags.ts_discont.value)
 
 # %% ../nbs/33_extraction.ipynb #4c7d6807
 def _timed(container, stream, begin=None):
-    "(picture, when it appears, how long it lasts), by a clock that only moves forward."
+    "(picture, until when it is shown), by a clock that only moves forward."
     lasts = 1/(stream.average_rate or 25)
     most = _GAP if _may_jump(container) else float('inf')
-    now = None
+    early = min(stream.time_base/2, Fraction(1, 1000))         # containers round time stamps
+    held = now = None
     for frame in container.decode(stream):
         expected = 0 if now is None else now + lasts
         clock = (begin or 0) + expected if frame.pts is None else frame.pts*stream.time_base
@@ -199,9 +187,13 @@ def _timed(container, stream, begin=None):
             begin = clock - expected
             at = expected
         if now is not None and at <= now: continue             # a time stamp that runs backwards
-        now = at
+        if held is not None: yield held, at - early
+        held, now = frame, at
         lasts = frame.duration*stream.time_base or lasts
-        yield frame, now, lasts
+    if held is None:
+        raise UnreadableVideo(f'{container.name}: found no picture, '
+                              'expected a video that can be decoded')
+    yield held, now + lasts - early
 
 # %% ../nbs/33_extraction.ipynb #fe96d59b
 def _refuse_cut_off(path, container, stream, end):
@@ -236,16 +228,12 @@ def frame_at(
     short_side:int=256,   # pixels of the shorter side wanted
 )->np.ndarray:            # (H, W, 3) uint8 RGB
     "What a player would show at a time, or last; raises `UnreadableVideo`."
-    held = None
     with _opened(path) as (container, stream):
         begin = _sought(container, stream, seconds)
-        for frame, at, _ in _timed(container, stream, begin):
-            if held is not None and at - _rounding(stream) > seconds: break
-            held = frame
-        if held is None:
-            raise UnreadableVideo(f'{path}: found no picture at {seconds:.1f} s, '
-                                  'expected a video that can be decoded')
-        return _upright(held, _size(held, stream, short_side))
+        for frame, until in _timed(container, stream, begin):
+            shown = frame
+            if until > seconds: break
+        return _upright(shown, _size(shown, stream, short_side))
 
 def _sought(container, stream, seconds):
     "Go to the last key frame before a time; what the clock reads at 0, None: from the start."

@@ -49,9 +49,9 @@ def models(hf, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def clips(tmp_path_factory):
-    "Six videos of two seconds."
+    "Four videos of two seconds."
     folder = tmp_path_factory.mktemp('clips')
-    moving_shapes(folder, n=6, seconds=2)
+    moving_shapes(folder, n=4, seconds=2)
     return folder
 
 
