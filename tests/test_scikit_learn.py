@@ -117,7 +117,8 @@ def test_fit_changes_no_option_and_forgets_an_earlier_fit():
     assert (before['lr'], model.config.lr, model.config.thetas) == ('1e-3', .001, (.5,))
     class Stop(Exception): pass
     def stop(model): raise Stop
-    with pytest.raises(Stop): model.fit(TRAIN[:9], after_round=stop)
+    with pytest.raises(CoplError, match='as y, expected checkpoint='): model.fit(TRAIN, 'c.pt')
+    with pytest.raises(Stop): model.fit(TRAIN[:9], TRAIN[:9].labels(), after_round=stop)
     assert len(model.pseudolabels_) == 9 and len(model.videos_) == 9
 
 
@@ -130,19 +131,12 @@ def test_names_of_other_libraries_are_answered_with_ours(name, meant):
             call()
 
 
-def test_labels_are_not_taken_for_a_path(tmp_path):
-    with pytest.raises(CoplError, match="as y, expected checkpoint="):
-        COPL(3, **QUICK).fit(TRAIN, tmp_path/'c.pt')
-
-
 def test_a_whole_configuration_becomes_options():
     config = Config(3, alpha=.2)
     model = COPL(config=config)
     assert model.config == config and model.get_params()['alpha'] == .2
     assert model.set_params(alpha=.3).config == Config(3, alpha=.3)
-    for more in ({'alpha': .1}, {'n_classes': 3}):
-        with pytest.raises(CoplError, match=f'found config and {[*more][0]}'):
-            COPL(config=config, **more)
+    with pytest.raises(CoplError, match='found config and alpha'): COPL(config=config, alpha=.1)
 
 
 def test_copies_pickles_and_loaded_models_are_the_same(model, tmp_path):
@@ -152,11 +146,6 @@ def test_copies_pickles_and_loaded_models_are_the_same(model, tmp_path):
         assert other.score(UNSEEN) == model.score(UNSEEN) and repr(other) == repr(model)
         assert other.get_params() == model.get_params()
     assert not hasattr(clone(model), 'labels_') and len(repr(clone(loaded))) < 200
-
-
-def test_it_shows_itself_in_a_notebook(model):
-    for one in (model, COPL(3)): assert 'COPL' in one._repr_html_()
-    assert 'fitted to 20 videos' in model._repr_mimebundle_()['text/plain']
 
 
 # Its model selection
@@ -170,13 +159,6 @@ def test_score_is_the_agreement_on_unseen_videos(model):
     n = len(TRAIN) - len(taking_part(len(TRAIN), held.config))
     own = held.agreement(TRAIN)
     assert (n*own + len(UNSEEN)*held.score(UNSEEN))/(n + len(UNSEEN)) == pytest.approx(expected)
-
-
-def test_fit_transform_and_fit_predict(model):
-    np.testing.assert_array_equal(COPL(3, **QUICK).fit_transform(TRAIN, unseen=UNSEEN),
-                                  model.transform(TRAIN))
-    np.testing.assert_array_equal(COPL(3, **QUICK).fit_predict(TRAIN, TRAIN.labels()),
-                                  model.labels_)
 
 
 def test_a_set_of_videos_is_split_and_searched():
@@ -200,12 +182,7 @@ def test_methods_take_arrays_a_folder_or_a_set(tmp_path, model):
     for method in (model.predict, model.transform, model.score):
         np.testing.assert_allclose(method(arrays), method(TRAIN), rtol=1e-5, atol=1e-6)
     assert model.localize({'one': arrays[TRAIN.names[0]]}).video.eq('one').all()
-
-
-@pytest.mark.parametrize('given', [3, None, []])
-def test_what_is_no_video_is_refused_with_what_is_taken(given, model):
-    with pytest.raises(CoplError, match='expected a VideoSet, a path, or a list'):
-        model.predict(given)
+    with pytest.raises(CoplError, match='expected a VideoSet, a path, or a list'): model.predict(3)
 
 
 def test_the_number_of_classes_is_estimated_by_fit(tmp_path):
