@@ -114,12 +114,14 @@ def test_fit_changes_no_option_and_forgets_an_earlier_fit():
     model = COPL(3, **QUICK | {'device': 'auto', 'lr': '1e-3', 'thetas': [.5]})
     before = model.get_params()
     assert model.fit(TRAIN) is model and model.get_params() == before
+    model.background(TRAIN)                        # which the model remembers
     assert (before['lr'], model.config.lr, model.config.thetas) == ('1e-3', .001, (.5,))
     class Stop(Exception): pass
     def stop(model): raise Stop
     with pytest.raises(CoplError, match='as y, expected checkpoint='): model.fit(TRAIN, 'c.pt')
     with pytest.raises(Stop): model.fit(TRAIN[:9], TRAIN[:9].labels(), after_round=stop)
     assert len(model.pseudolabels_) == 9 and len(model.videos_) == 9
+    assert not hasattr(model, 'backgrounds_')
 
 
 @pytest.mark.parametrize('name, meant', [
