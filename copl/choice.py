@@ -25,7 +25,7 @@ from .algorithm import taking_part
 from .config import PRESETS, Config, config_from_dict, config_to_dict, named, save_config
 from .estimator import COPL
 from .files import CoplError, atomic_write, find_device, shown, world
-from .runs import data_hash, one_run, same_run
+from .runs import data_hash, one_run, qualified_names, same_run
 from .trust import best_run, between_runs, verdict
 from .videos import VideoSet
 
@@ -47,11 +47,9 @@ def plans(
         raise CoplError(f'runs is {shown(runs)}, expected a whole number from 1')
     made = []
     for name, fields in settings.items():
-        own = _changed(config, fields)
-        options = {k: getattr(own, k) for k in fields}
         for seed in range(config.seed, config.seed + runs):
             run = f'{name}_seed-{seed}' if name else f'seed-{seed}'
-            made.append(Plan(run, name, options, _changed(own, {'seed': seed})))
+            made.append(Plan(run, name, dict(fields), _changed(config, {**fields, 'seed': seed})))
     return made
 
 def _changed(config, fields):
@@ -127,14 +125,14 @@ def compared(
     "Metrics of each setting; chosen is the highest whose runs have not all failed."
     rows = {}
     by = 'agreement' if runs.agreement.notna().any() else 'confidence'
-    shown = [k for k in ('agreement', 'confidence', 'purity') if k in runs]
+    means = [k for k in ('agreement', 'confidence', 'purity') if k in runs]
     for setting in dict.fromkeys(plan.setting for plan in made):
         places = [i for i, plan in enumerate(made) if plan.setting == setting]
         inside = [i for i in places if ys[i] is not None]
         alike = likeness(between_runs([ys[i] for i in inside])) if inside else np.nan
         factor = max(alike, 0.) if len(inside) > 1 else len(places) == 1 # not 1 left of several
         row = _columns(made[places[0]]) | {'runs': len(inside)}
-        row |= runs.iloc[inside][shown].mean().to_dict() | {'likeness': alike}
+        row |= runs.iloc[inside][means].mean().to_dict() | {'likeness': alike}
         rows[setting] = row | {'figure': row[by]*factor}
     table = pd.DataFrame.from_dict(rows, 'index')
     return table.assign(chosen=np.arange(len(table)) == table.figure.fillna(-1).argmax())
@@ -161,8 +159,8 @@ def _fixed_fields(model, given):
     from their defaults; raises `CoplError` for an unknown one."""
     ours = vars(model.config)
     for k in given: named(ours, k, 'fixed')
-    own = {k for k, v in model.get_params().items() if callable(v) or isinstance(v, Mapping)}
-    return {*given} | own | {k for k, v in ours.items() if v != getattr(Config, k, MISSING)}
+    changed = [k for k, v in ours.items() if v != getattr(Config, k, MISSING)]
+    return {*given, *qualified_names(vars(model.parts)), *changed}
 
 # %% ../nbs/24_choice.ipynb #0a9c1cf6
 def auto_settings(
