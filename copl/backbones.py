@@ -146,7 +146,9 @@ class I3D(nn.Module):
             x = stage(x)
             yield name, x
 
-    def forward(self, x:torch.Tensor)->torch.Tensor: # (B, 1024)
+    def forward(self,
+        x:torch.Tensor,  # (B, channels, F, H, W) in [-1, 1]
+    )->torch.Tensor:     # (B, 1024)
         "What lies before the logits, averaged over space and time."
         *_, (_, last) = self.stages(x)
         return last.mean((2, 3, 4))

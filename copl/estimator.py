@@ -206,9 +206,7 @@ def _warn_without_detections(videos, found, still):
 # %% ../nbs/23_estimator.ipynb #8836db51
 class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Unsupervised temporal action localization: what happens in which videos, and when. Takes
-    every field of `Config` as an option, and functions of your own for the parts of `Parts`. The
-    videos of every method are a `VideoSet`, or what `as_videos` takes; once it is fitted, with the
-    features of training."""
+    every field of `Config` as an option, and functions of your own for the parts of `Parts`."""
     @_with_fields
     def __init__(self,
         n_classes:int|Literal['auto']|None=None, # C, number of action classes (clusters)
@@ -366,12 +364,16 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         return self.pseudolabels_
 
     @_on_videos
-    def predict(self, videos)->np.ndarray: # (N,) the likeliest cluster of each
+    def predict(self,
+        videos         # any videos with the features of training
+    )->np.ndarray:     # (N,) the likeliest cluster of each
         "The cluster of each video by its class scores."
         return self._described(videos).said
 
     @_on_videos
-    def transform(self, videos)->np.ndarray: # (N, D) global features, unit length
+    def transform(self,
+        videos         # any videos with the features of training
+    )->np.ndarray:     # (N, D) global features, unit length
         "The global feature of each video, by the trained network's attention (Eq. 5)."
         return self._described(videos).F
 
@@ -401,7 +403,7 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
 
     @_on_videos
     def localize(self,
-        videos,
+        videos,                # any videos with the features of training
         everything:bool=False, # the whole-video baseline: one detection in each video, all of it
     )->pd.DataFrame:           # columns video, start, end (seconds), label, score
         "What happens when (supplement, section 1.2); labels are `names_`."
@@ -414,13 +416,17 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         return found
 
     @_on_videos
-    def outputs(self, videos)->list[Outputs]: # CAS (T_i, C) and attention (S, T_i), on the CPU
-        "What the trained network says about every snippet of each video."
+    def outputs(self,
+        videos         # any videos with the features of training
+    )->list[Outputs]:  # CAS (T_i, C) and attention (S, T_i) of each, on the CPU
+        "What the trained network says about every snippet."
         outs = (out for _, out in full_length(videos, self._network(videos)))
         return [Outputs(out.cas.cpu(), out.attention.cpu()) for out in outs]
 
     @_on_videos
-    def scores(self, videos)->pd.DataFrame: # video, start, end (seconds), A_cs, A_ca, attentions, p
+    def scores(self,
+        videos         # any videos with the features of training
+    )->pd.DataFrame:   # video, start, end (seconds), A_cs, A_ca, attentions, probability of names
         "What the trained network says about every snippet, as a table for figures of one's own."
         tables = []
         labels = [' / '.join(n) if isinstance(n, dict) else n for n in self.names_]

@@ -265,13 +265,6 @@ def test_what_is_given_or_has_no_effect_is_not_varied(grid, options, n_streams, 
     assert said == (reason and f'auto: {reason}: {len(names)} of 4 settings are left')
 
 
-def test_settings_of_two_names_that_become_the_same_are_tried_once(monkeypatch):
-    monkeypatch.setattr(copl.choice, 'AUTO_GRID', {
-        'k8': {'top_k': 8}, 'k8-one': {'top_k': 8, 'lambda_streams': 1.}})
-    assert list(auto_settings(Config(3), 1)[0]) == ['k8']
-    assert list(auto_settings(Config(3), 2)[0]) == ['k8', 'k8-one']
-
-
 def test_an_own_function_and_a_named_field_are_fixed():
     def own(F, config): return np.arange(len(F)) % config.n_classes
     best = BestOf.auto(COPL(3, cluster=own, losses={'cls': own}, alpha=.2), fixed=['top_k'])
