@@ -412,17 +412,13 @@ def test_several_runs_by_the_command_line(small_data, tmp_path, monkeypatch):
     runs = pd.read_csv(tmp_path/'best/runs.csv')
     chosen = runs[runs.chosen].run.item()
     assert chosen == runs.run[runs.agreement.argmax()] and 'purity' in runs
-    files = ('detections.json', 'rounds.csv', 'pseudolabels.csv', 'config.yaml')
-    before = {name: (tmp_path/'best'/name).read_bytes() for name in files}
-    assert before == {name: (tmp_path/'best'/chosen/name).read_bytes() for name in files}
+    for name in ('detections.json', 'rounds.csv', 'pseudolabels.csv', 'config.yaml'):
+        assert (tmp_path/'best'/name).read_bytes() == (tmp_path/'best'/chosen/name).read_bytes()
     assert (tmp_path/'best/likeness.png').exists()
     metrics = json.loads((tmp_path/'best/metrics.json').read_text())
     assert metrics['trust']['agreement'] == pytest.approx(runs.agreement[runs.chosen].item())
     assert metrics['trust']['why'] in printed
     assert command(*run)[2].endswith('or choose another folder with --out\n')
-    shutil.rmtree(tmp_path/'best/seed-1')
-    assert command(*run, '--resume')[0] == 0
-    assert before == {name: (tmp_path/'best'/name).read_bytes() for name in files}
 
 
 def test_a_choice_of_settings_by_the_command_line(grid, tmp_path, trained):

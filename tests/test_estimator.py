@@ -12,7 +12,9 @@ from copl.engine import Parts, train
 from copl.has import ATTENTIONS
 from copl.iocnet import Outputs
 from copl.losses import LOSSES
+from copl.runs import data_hash
 from copl.simulation import Simulation, simulate
+from copl.videos import Annotations
 
 from .small_runs import weights
 
@@ -178,6 +180,16 @@ def test_a_stopped_run_resumes_to_the_same(whole, tmp_path, monkeypatch):
     monkeypatch.setattr('copl.estimator.train', None)               # of a finished run: no training
     finished = small().fit(FEW, checkpoint=path, resume=True)
     assert finished.seconds_ == again.seconds_ and finished.log_ == again.log_
+
+
+def test_of_weakly_labelled_videos_the_labels_are_hashed_too():
+    segments = FEW.annotations.segments.sort_values('video')
+    other = Annotations(segments.assign(label=[*segments.label[1:], segments.label.iloc[0]]),
+                        FEW.annotations.videos)
+    relabelled = VideoSet(FEW.names, FEW.streams, annotations=other)
+    for supervision, same in (('none', True), ('weak', False)):
+        config = Config(3, supervision=supervision)
+        assert (data_hash(config, FEW) == data_hash(config, relabelled)) == same
 
 
 def test_checkpoints_of_earlier_versions_load_and_go_on(whole, tmp_path):
