@@ -84,17 +84,14 @@ def _network(path, saved, parts, device):
 
 def _restore(model, path, saved):
     "What a run has left so far; of a finished one the network and its results too."
-    model.videos_ = saved['videos']
-    model.seconds_ = saved['seconds']
-    model.log_ = saved['log']
-    model.rounds_ = pd.DataFrame(saved['rounds'])
-    model.iterations_ = [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
+    iterations = [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
+    vars(model).update(videos_=saved['videos'], widths_=dict(saved['widths']), log_=saved['log'],
+                       seconds_=saved['seconds'], rounds_=pd.DataFrame(saved['rounds']),
+                       iterations_=iterations)
     if saved['state'] is not None: return
-    model.widths_ = dict(saved['widths'])
-    model.network_ = _network(path, saved, model.parts, model.device_)
-    model.names_ = saved['names']
-    for name in saved['arrays'].keys() & {*_ARRAYS}:
-        setattr(model, name, saved['arrays'][name].numpy())
+    arrays = {k: x.numpy() for k, x in saved['arrays'].items()}
+    vars(model).update(arrays, names_=saved['names'],
+                       network_=_network(path, saved, model.parts, model.device_))
 
 # %% ../nbs/23_estimator.ipynb #5e8f25c1
 def _earlier(model, checkpoint, data):
@@ -120,14 +117,11 @@ def _first_state(model, videos, checkpoint, saved):
 def _take(model, r, state, videos, labels):
     "The model's attributes from a finished round."
     config = model.config
-    model.network_ = r.network
-    model.pseudolabels_ = r.y
-    model.confidence_ = r.s
-    model.selected_ = r.selected
-    model.features_ = r.F
-    model.iterations_.append((r.y.copy(), r.s.copy()))
     seen = taking_part(len(videos), config)
-    model.centers_ = np.eye(config.n_classes)[r.y[seen]].T @ state.ahead.F[seen]
+    centers = np.eye(config.n_classes)[r.y[seen]].T @ state.ahead.F[seen]
+    vars(model).update(network_=r.network, pseudolabels_=r.y, confidence_=r.s,
+                       selected_=r.selected, features_=r.F, centers_=centers)
+    model.iterations_.append((r.y.copy(), r.s.copy()))
     if config.supervision == 'weak': model.names_ = videos.annotations.classes
     elif labels is None: model.names_ = cluster_names(config.n_classes)
     else: # by the videos in P (supplement, section 1.2), or by all
@@ -197,17 +191,17 @@ def _others(videos, unseen):
     unseen.check()
     return unseen
 
-def _without_detections(videos, found, still):
-    "Why some videos have no detection; None where all have one."
-    lengths = dict(zip(videos.names, videos.lengths, strict=True))
-    for name in {*found.video}: del lengths[name]
-    if not lengths: return None
-    short = [name for name, n in lengths.items() if n == 1]
-    still = {*still} - {*short}
-    counts = {'have a single snippet': len(short), 'do not change in time': len(still),
-              'have no score above min_score': len(lengths) - len(short) - len(still)}
-    return (f'{len(lengths)} videos have no detection, such as {next(iter(lengths))!r}: '
-            + ', '.join(f'{n} {why}' for why, n in counts.items() if n))
+def _warn_without_detections(videos, found, still):
+    "A warning that says why some videos have no detection, where some have none."
+    missing = ~np.isin(videos.names, found.video)
+    short = missing & (videos.lengths == 1)
+    still = missing & still & ~short
+    counts = {'have a single snippet': short.sum(), 'do not change in time': still.sum(),
+              'have no score above min_score': (missing & ~short & ~still).sum()}
+    reasons = ', '.join(f'{n} {why}' for why, n in counts.items() if n)
+    if reasons:
+        warnings.warn(f'{videos.source}: {missing.sum()} videos have no detection, such as '
+                      f'{videos.names[missing.argmax()]!r}: {reasons}', stacklevel=4)
 
 # %% ../nbs/23_estimator.ipynb #8836db51
 class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
@@ -371,15 +365,15 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
 
     @_on_videos
     def predict(self,
-        videos, # any videos with the features of training
-    )->np.ndarray:       # (N,) the likeliest cluster of each
+        videos         # any videos with the features of training
+    )->np.ndarray:     # (N,) the likeliest cluster of each
         "The cluster of each video by its class scores."
         return self._described(videos).said
 
     @_on_videos
     def transform(self,
-        videos, # any videos with the features of training
-    )->np.ndarray:       # (N, D) global features, unit length
+        videos         # any videos with the features of training
+    )->np.ndarray:     # (N, D) global features, unit length
         "The global feature of each video, by the trained network's attention (Eq. 5)."
         return self._described(videos).F
 
@@ -414,50 +408,46 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     )->pd.DataFrame:           # columns video, start, end (seconds), label, score
         "What happens when (supplement, section 1.2); labels are `names_`."
         found = localize_videos(videos, self._network(videos), self.config, self.names_, everything)
-        still = []             # of equal snippets: what stands out there is padding
-        if not everything:
-            streams = [*videos.streams.values()]
-            still = [name for i, name in enumerate(videos.names)
-                     if all(unchanging(x[i]) for x in streams)]
-        found = found[~found.video.isin(still)].reset_index(drop=True)
-        remark = _without_detections(videos, found, still)
-        if remark: warnings.warn(f'{videos.source}: {remark}', stacklevel=3)
+        if everything: return found
+        # of equal snippets: what stands out there is padding
+        still = np.array([all(map(unchanging, streams)) for streams in videos])
+        found = found[~found.video.isin(np.array(videos.names)[still])].reset_index(drop=True)
+        _warn_without_detections(videos, found, still)
         return found
 
     @_on_videos
     def outputs(self,
-        videos, # any videos with the features of training
-    )->list[Outputs]:    # CAS (T_i, C) and attention (S, T_i) of each, on the CPU
+        videos         # any videos with the features of training
+    )->list[Outputs]:  # CAS (T_i, C) and attention (S, T_i) of each, on the CPU
         "What the trained network says about every snippet."
         outs = (out for _, out in full_length(videos, self._network(videos)))
         return [Outputs(out.cas.cpu(), out.attention.cpu()) for out in outs]
 
     @_on_videos
     def scores(self,
-        videos, # any videos with the features of training
-    )->pd.DataFrame:     # video, start, end (seconds), A_cs, A_ca, attentions, probability of names
+        videos         # any videos with the features of training
+    )->pd.DataFrame:   # video, start, end (seconds), A_cs, A_ca, attentions, probability of names
         "What the trained network says about every snippet, as a table for figures of one's own."
         tables = []
-        outputs = self.outputs(videos)
         labels = [' / '.join(n) if isinstance(n, dict) else n for n in self.names_]
-        for name, out in zip(videos.names, outputs, strict=True):
+        for name, out in zip(videos.names, self.outputs(videos), strict=True):
             edges = videos.grid.edges(np.arange(len(out.cas) + 1))
-            named = zip(self.widths_, out.attention, strict=True)
             columns = {'video': name, 'start': edges[:-1], 'end': edges[1:],
                        'A_cs': class_specific_attention(out.cas),
                        'A_ca': class_agnostic_attention(out.attention)}
-            columns |= {f'attention_{s}': a for s, a in named}
-            columns |= {f'cas_{c}': x for c, x in enumerate(out.cas.T)}
-            p = zip(labels, out.cas.softmax(-1).T, strict=True)
-            columns |= {f'p_{c}_{n}' if n else f'p_{c}': x for c, (n, x) in enumerate(p)}
+            for stream, x in zip(self.widths_, out.attention, strict=True):
+                columns[f'attention_{stream}'] = x
+            for c, x in enumerate(out.cas.T): columns[f'cas_{c}'] = x
+            for c, (label, x) in enumerate(zip(labels, out.cas.softmax(-1).T, strict=True)):
+                columns[f'p_{c}_{label}' if label else f'p_{c}'] = x
             tables.append(pd.DataFrame(columns))
         return pd.concat(tables, ignore_index=True)
 
     @_on_videos
     def agreement(self,
-        videos,                    # the training videos
-        unseen=None,               # others; None: those that `hold_out` left out of training
-    )->float:                      # in [0, 1]
+        videos,      # the training videos
+        unseen=None, # others; None: those that `hold_out` left out of training
+    )->float:        # in [0, 1]
         "How far network and clusters agree on them (18_trust); raises `CoplError` for none."
         network = self._network(videos)
         return unseen_agreement(videos, self.pseudolabels_, _others(videos, unseen), network,
@@ -471,8 +461,8 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         known = vars(self).setdefault('backgrounds_', {}) # found once for each set
         if videos.sha256 not in known:
             F = background_features(videos, self._network(videos), self.config)
-            cluster = self.parts.chosen(self.config).cluster
-            known[videos.sha256] = background(F, self.pseudolabels_, self.config, cluster)
+            known[videos.sha256] = background(F, self.pseudolabels_, self.config,
+                                              self.parts.cluster)
         return known[videos.sha256]
 
     def save(self,

@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['FLOWS', 'write_video', 'moving_shapes', 'UnreadableVideo', 'read_frames', 'frame_at', 'jpeg', 'optical_flow',
-           'scale_flow', 'snippet_frames', 'Recipe', 'find_video_files', 'shared_videos', 'video_streams', 'Extracted',
-           'extract']
+           'snippet_frames', 'Recipe', 'find_video_files', 'shared_videos', 'video_streams', 'Extracted', 'extract']
 
 # %% ../nbs/33_extraction.ipynb #c10eeec9
 import contextlib
@@ -13,6 +12,7 @@ import dataclasses
 import functools
 import glob
 import importlib.metadata
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -121,25 +121,16 @@ def read_frames(
     "What a player would show every 1/fps seconds; raises `UnreadableVideo`."
     rate = Fraction(fps).limit_denominator(10**6)
     k = 0
-    held = size = None
-    def shown(until): # the picture that is held, for each output frame before a time
-        nonlocal k
-        picture = None
-        while k/rate < until:
-            picture = _upright(held, size) if picture is None else picture
-            yield picture
-            k += 1
+    size = None
     with _opened(path) as (container, stream):
-        early = _rounding(stream)
-        for frame, at, lasts in _timed(container, stream):
-            if held is None: size = _size(frame, stream, short_side)
-            else: yield from shown(at - early)
-            held, end = frame, at + lasts
-        if held is None:
-            raise UnreadableVideo(f'{path}: found no picture, '
-                                  'expected a video that can be decoded')
-        yield from shown(end - early)
-        _refuse_cut_off(path, container, stream, end)
+        for frame, until in _timed(container, stream):
+            size = size or _size(frame, stream, short_side)
+            if k/rate >= until: continue             # a picture that comes and goes in between
+            picture = _upright(frame, size)
+            while k/rate < until:
+                yield picture
+                k += 1
+        _refuse_cut_off(path, container, stream, until)
 
 # %% ../nbs/33_extraction.ipynb #8514e2d1
 NO_VIDEO = ('tty', 'image2', 'ansi', 'bin', 'xbin', 'adf', 'idf') # ffmpeg draws these too
@@ -176,20 +167,17 @@ def _begin(container, first, lasts):
     another = first - start > _GAP and _may_jump(container) # clock than the sound's
     return first if another or first - start <= lasts else start
 
-def _rounding(stream):
-    "Seconds by which a time stamp may be late: containers round them."
-    return min(stream.time_base/2, Fraction(1, 1000))
-
 def _may_jump(container):
     "Whether the format allows for a clock that leaps."
     return bool(container.format.flags & need('av').format.Flags.ts_discont.value)
 
 # %% ../nbs/33_extraction.ipynb #4c7d6807
 def _timed(container, stream, begin=None):
-    "(picture, when it appears, how long it lasts), by a clock that only moves forward."
+    "(picture, until when it is shown), by a clock that only moves forward."
     lasts = 1/(stream.average_rate or 25)
     most = _GAP if _may_jump(container) else float('inf')
-    now = None
+    early = min(stream.time_base/2, Fraction(1, 1000))         # containers round time stamps
+    held = now = None
     for frame in container.decode(stream):
         expected = 0 if now is None else now + lasts
         clock = (begin or 0) + expected if frame.pts is None else frame.pts*stream.time_base
@@ -199,9 +187,13 @@ def _timed(container, stream, begin=None):
             begin = clock - expected
             at = expected
         if now is not None and at <= now: continue             # a time stamp that runs backwards
-        now = at
+        if held is not None: yield held, at - early
+        held, now = frame, at
         lasts = frame.duration*stream.time_base or lasts
-        yield frame, now, lasts
+    if held is None:
+        raise UnreadableVideo(f'{container.name}: found no picture, '
+                              'expected a video that can be decoded')
+    yield held, now + lasts - early
 
 # %% ../nbs/33_extraction.ipynb #fe96d59b
 def _refuse_cut_off(path, container, stream, end):
@@ -236,16 +228,12 @@ def frame_at(
     short_side:int=256,   # pixels of the shorter side wanted
 )->np.ndarray:            # (H, W, 3) uint8 RGB
     "What a player would show at a time, or last; raises `UnreadableVideo`."
-    held = None
     with _opened(path) as (container, stream):
         begin = _sought(container, stream, seconds)
-        for frame, at, _ in _timed(container, stream, begin):
-            if held is not None and at - _rounding(stream) > seconds: break
-            held = frame
-        if held is None:
-            raise UnreadableVideo(f'{path}: found no picture at {seconds:.1f} s, '
-                                  'expected a video that can be decoded')
-        return _upright(held, _size(held, stream, short_side))
+        for frame, until in _timed(container, stream, begin):
+            shown = frame
+            if until > seconds: break
+        return _upright(shown, _size(shown, stream, short_side))
 
 def _sought(container, stream, seconds):
     "Go to the last key frame before a time; what the clock reads at 0, None: from the start."
@@ -288,14 +276,6 @@ def _flow(kind):
                         'expected opencv-contrib-python-headless: pip install "copl[video]"')
     return cv2.optflow.DualTVL1OpticalFlow_create()
 
-# %% ../nbs/33_extraction.ipynb #25042095
-def scale_flow(
-    flow:np.ndarray,    # pixels
-    most:float=20.0,    # displacements are cut here
-)->np.ndarray:          # in [-1, 1]
-    "Flow as I3D expects it."
-    return np.clip(flow, -most, most)/most
-
 # %% ../nbs/33_extraction.ipynb #0303d7f8
 def snippet_frames(
     frames:Iterable[np.ndarray],            # as `read_frames` gives them
@@ -303,20 +283,15 @@ def snippet_frames(
     stride:int=16,                          # frames from one snippet to the next
 )->Iterator[tuple[int, list[np.ndarray]]]:  # index of the first frame; window frames, and the next
     "Cut a stream of frames into snippets, holding window + 1 frames at a time."
+    frames = iter(frames)
     held = []
-    first = 0
-    skip = 0
-    for frame in frames:
-        if skip:
-            skip -= 1
-            continue
-        held.append(frame)
-        if len(held) > window:
-            yield first, held[:]
-            first, skip = first + stride, max(0, stride - len(held))
-            del held[:stride]
-    if len(held) == window: yield first, held
-    elif held and first == 0: yield 0, held + held[-1:]*(max(window, 2) - len(held))
+    for first in itertools.count(0, stride):
+        held += itertools.islice(frames, window + 1 - len(held))
+        if len(held) >= window: yield first, held[:]
+        elif held and first == 0: yield 0, held + held[-1:]*(max(window, 2) - len(held))
+        if len(held) <= window: return
+        for _ in range(stride - len(held)): next(frames, None)
+        del held[:stride]
 
 # %% ../nbs/33_extraction.ipynb #a43aceba
 @dataclass(frozen=True)
@@ -363,8 +338,8 @@ def _inputs(frames, recipe, sampled):
         places = np.minimum(sampled, len(window) - 2)
         for i in places:
             if first + i in known: continue
-            flow = scale_flow(optical_flow(window[i], window[i + 1], recipe.flow))
-            known[first + i] = _crop(flow, recipe.crop)
+            flow = optical_flow(window[i], window[i + 1], recipe.flow)
+            known[first + i] = _crop(flow, recipe.crop).clip(-20, 20)/20    # as I3D expects it
         rgb = np.stack([_crop(window[i], recipe.crop) for i in sampled]).transpose(3, 0, 1, 2)
         flow = np.stack([known[first + i] for i in places]).transpose(3, 0, 1, 2)
         yield rgb.astype(np.float32)/127.5 - 1, flow.astype(np.float32)
@@ -429,14 +404,10 @@ def video_streams(
 )->tuple[np.ndarray, ...]:   # (T, D) of each stream, float32
     "The streams of one video; raises `UnreadableVideo`, or `CoplError` for another shape."
     recipe = recipe.completed(backbone)
+    snippets = _seen(read_frames(path, recipe.grid.fps, recipe.short_side), backbone, recipe)
     parts = []
-    waiting = []
-    for snippet in _seen(read_frames(path, recipe.grid.fps, recipe.short_side), backbone, recipe):
-        waiting.append(snippet)
-        if len(waiting) < recipe.batch_size: continue
-        parts.append(_run(backbone, waiting))
-        waiting = []
-    if waiting: parts.append(_run(backbone, waiting))
+    while batch := list(itertools.islice(snippets, recipe.batch_size)):
+        parts.append(_run(backbone, batch))
     return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
 
 def _seen(frames, backbone, recipe):

@@ -13,20 +13,10 @@ import torch
 
 import copl.choice
 from copl import COPL, BestOf, Config, CoplError, VideoSet
-from copl.choice import (
-    AUTO_GRID,
-    Outcome,
-    auto_settings,
-    choice_sentence,
-    combinations,
-    compared,
-    fixed_fields,
-    outcome,
-    plans,
-)
+from copl.choice import AUTO_GRID, auto_settings, choice_sentence, combinations, compared, plans
 from copl.config import config_from_dict, config_to_dict
 from copl.data import save_videos
-from copl.trust import Background, best_run, between_runs, verdict
+from copl.trust import Background, between_runs, verdict
 
 from .small_runs import SMALL, TRAIN, UNSEEN, command, weights
 
@@ -57,18 +47,18 @@ def stub(monkeypatch):
             plan = named[id(model)]
             made.append(plan)
             agreed, y = figures(plan)
-            if y is None: return Outcome({'failure': 'out of memory'})
+            if y is None: return {'failure': 'out of memory'}, None
             model.seconds_ = 60.
             model.pseudolabels_ = y
             model.background = lambda videos: Background(np.nan, 0)
             if after_run is not None: after_run(model, folder)
-            row = {'agreement': agreed, 'n_unseen': 24, 'confidence': .1, 'seconds': 60.}
-            return Outcome(row | {'failure': ''}, model)
+            return {'agreement': agreed, 'n_unseen': 24, 'confidence': .1, 'seconds': 60.,
+                    'failure': ''}, model
         def copied(self, plan, i):
             found = copy(self, plan, i)
             named[id(found)] = plan
             return found
-        monkeypatch.setattr(copl.choice, 'outcome', run)
+        monkeypatch.setattr(copl.choice, '_outcome', run)
         monkeypatch.setattr(BestOf, '_copy', copied)
         return made
     return use
@@ -128,26 +118,25 @@ def test_a_single_run_counts_by_its_agreement_and_one_left_of_several_does_not(s
     best = BestOf(model(), 1).fit(TRAIN, UNSEEN)
     assert best.options_.figure.tolist() == [.95] and best.options_.likeness.isna().all()
     assert best.verdict_ == verdict(.95, 24) and 'nan' not in best.verdict_.why
-    left = {'alpha-0.25_seed-1', 'alpha-0.5_seed-0', 'alpha-0.5_seed-1'}
     stub(lambda plan: (.95 if plan.options['alpha'] == .25 else .6,
-                       SAME if plan.name in left else None))
-    with pytest.warns(UserWarning, match='run alpha-0.25_seed-0 has failed, the others stand'):
+                       None if plan.name == 'alpha-0.25_seed-0' else SAME))
+    with pytest.warns(UserWarning) as caught:
         best = BestOf(model(), 2, {'alpha': (.25, .5)}).fit(TRAIN, UNSEEN)
+    assert [str(w.message) for w in caught] == [
+        'run alpha-0.25_seed-0 has failed, the others stand: out of memory']
     assert best.options_.figure.tolist() == pytest.approx([0, .6])
-    assert best.best_.config.alpha == .5
+    assert best.options_.runs.tolist() == [1, 2] and best.best_.config.alpha == .5
+    assert best.runs_.failure.tolist() == ['out of memory', '', '', '']
 
 
 def test_without_unseen_videos_the_choice_is_by_confidence_and_says_so(stub):
-    made = plans(Config(3), {'': {}}, 3)
     runs = pd.DataFrame({'agreement': [np.nan]*3, 'confidence': [.1, .3, .2]})
+    made = plans(Config(3), {'': {}}, 3)
     assert compared(made, runs, [SAME]*3).figure.tolist() == pytest.approx([.2])
-    assert best_run(runs.agreement, runs.confidence, 0) == 1
     stub(lambda plan: (np.nan, SAME))
-    with pytest.warns(UserWarning,
-                      match='no unseen videos: runs are compared by their confidence alone'):
+    with pytest.warns(UserWarning, match='compared by their confidence alone'):
         BestOf(model(), 1).fit(TRAIN)
-    with warnings.catch_warnings(action='error'):
-        BestOf(model(hold_out=.2), 1).fit(TRAIN)
+    with warnings.catch_warnings(action='error'): BestOf(model(hold_out=.2), 1).fit(TRAIN)
 
 
 # Failures
@@ -159,27 +148,18 @@ def test_without_unseen_videos_the_choice_is_by_confidence_and_says_so(stub):
     (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"), True),
     (MemoryError(), True), (RuntimeError('expected all values to be finite'), True),
     (RuntimeError('mat1 and mat2 shapes cannot be multiplied'), False),
-    (ValueError('no clusters today'), False), (AttributeError('rounds_'), False)], ids=repr)
+    (AttributeError('rounds_'), False)], ids=repr)
 def test_what_can_happen_to_a_run_is_a_failure_and_a_bug_is_not(error, fails):
     def fit(*args, **options): raise error
     given = SimpleNamespace(fit=fit), TRAIN, None, None, None
     if fails:
-        found = outcome(*given)
-        assert found.y is None and found.row['failure'] == (str(error) or 'MemoryError')
+        assert copl.choice._outcome(*given) == ({'failure': str(error) or 'MemoryError'}, None)
     else:
-        with pytest.raises(type(error), match=str(error)): outcome(*given)
+        with pytest.raises(type(error), match=str(error)): copl.choice._outcome(*given)
 
 
-def test_a_run_that_fails_is_told_and_the_others_stand(stub):
-    stub(lambda plan: (.8, None if plan.config.seed == 1 else SAME))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter('always')
-        best = BestOf(model(), 3).fit(TRAIN, UNSEEN)
-    assert [str(w.message) for w in caught] == [
-        'run seed-1 has failed, the others stand: out of memory']
-    assert (best.runs_.failure.tolist() == ['', 'out of memory', ''] and
-            best.best_.config.seed in (0, 2))
-    assert list(best.likeness_) == ['seed-0', 'seed-2'] and best.options_.runs.tolist() == [2]
+def test_where_all_runs_fail_there_is_no_choice(stub):
+    stub(lambda plan: (.8, None))
     with (pytest.warns(UserWarning, match='run seed-1 has failed'),
           pytest.raises(CoplError, match='all 1 runs have failed, seed-1: out of memory')):
         BestOf(model(seed=1), 1).fit(TRAIN, UNSEEN)
@@ -188,20 +168,21 @@ def test_a_run_that_fails_is_told_and_the_others_stand(stub):
 # What is made
 
 
-def test_what_cannot_be_compared_is_refused():
-    for options, message in (({'alhpa': (1,)}, "did you mean 'alpha'?"),
-                             ({'alpha': (2,)}, "'alpha': found 2.0"),
-                             ({'alpha': (1, 1.)}, 'found alpha-1.0 twice'),
-                             ({'alpha': ()}, 'alpha: found no values'),
-                             ({'seed': (1, 2)}, 'found seed among the options')):
-        with pytest.raises(CoplError, match=re.escape(message)): BestOf(model(), 2, options)
-    with pytest.raises(CoplError, match='runs is 0, expected a whole number from 1'):
-        BestOf(model(), 0)
+@pytest.mark.parametrize('given, message', [
+    ((2, {'alhpa': (1,)}), "did you mean 'alpha'?"), ((2, {'alpha': (2,)}), "'alpha': found 2.0"),
+    ((2, {'alpha': (1, 1.)}), 'found alpha-1.0 twice'),
+    ((2, {'alpha': ()}), 'alpha: found no values'),
+    ((2, {'seed': (1, 2)}), 'found seed among the options'),
+    ((0,), 'runs is 0, expected a whole number from 1'),
+    ((2, {}, 0), 'devices is 0, expected a whole number')])
+def test_what_cannot_be_compared_is_refused(given, message):
+    with pytest.raises(CoplError, match=re.escape(message)): BestOf(model(), *given)
+
+
+def test_every_combination_has_a_run_for_each_seed():
     made = BestOf(model(seed=3), 2, {'top_k': (8, 2), 'alpha': (.25,)}).plans
-    assert [plan.name for plan in made] == [
-        f'top_k-{k}_alpha-0.25_seed-{s}' for k in (8, 2) for s in (3, 4)]
-    assert [(p.config.top_k, p.config.alpha, p.config.seed) for p in made] == [
-        (8, .25, 3), (8, .25, 4), (2, .25, 3), (2, .25, 4)]
+    assert [(p.name, p.config.top_k, p.config.alpha, p.config.seed) for p in made] == [
+        (f'top_k-{k}_alpha-0.25_seed-{s}', k, .25, s) for k in (8, 2) for s in (3, 4)]
 
 
 @pytest.fixture(scope='module')
@@ -229,13 +210,12 @@ def test_runs_of_other_data_or_configuration_are_refused_before_any_training(two
                                                                             trained):
     folder = tmp_path/'two'
     shutil.copytree(two[1], folder)
-    for changed, unseen, message in (
-            (model(delta=.1), UNSEEN, r'seed-0/checkpoint.pt: .*delta: 0.0 then, 0.1 now'),
-            (model(), UNSEEN[:5], 'cannot resume with other data')):
+    for changed, unseen, resume, message in (
+            (model(delta=.1), UNSEEN, True, r'seed-0/checkpoint.pt: .*delta: 0.0 then, 0.1 now'),
+            (model(), UNSEEN[:5], True, 'cannot resume with other data'),
+            (model(), UNSEEN, False, 'already holds the run seed-0')):
         with pytest.raises(CoplError, match=message):
-            BestOf(changed, 4).fit(TRAIN, unseen, folder, True)
-    with pytest.raises(CoplError, match='already holds the run seed-0'):
-        BestOf(model(), 2).fit(TRAIN, UNSEEN, folder)
+            BestOf(changed, 4).fit(TRAIN, unseen, folder, resume)
     assert not trained
     seen = []
     three = BestOf(model(), 3).fit(TRAIN, UNSEEN, folder, True, lambda m, own: seen.append(own))
@@ -257,9 +237,6 @@ def test_runs_at_the_same_time_are_those_one_after_the_other(monkeypatch):
     pd.testing.assert_frame_equal(one.runs_.drop(columns='seconds'),
                                   both.runs_.drop(columns='seconds'))
     assert torch.equal(weights(one.best_.network_), weights(both.best_.network_))
-    for devices in (0, 1.5):
-        with pytest.raises(CoplError, match=f'devices is {devices}, expected a whole number'):
-            BestOf(model(), devices=devices)
 
 
 # Settings tried by short runs
@@ -268,44 +245,30 @@ def test_runs_at_the_same_time_are_those_one_after_the_other(monkeypatch):
 def test_the_grid_of_the_package_can_be_tried():
     settings, remark = auto_settings(Config(3), 2)
     assert settings == AUTO_GRID and len(settings) > 1 and remark == ''
-    assert all(re.fullmatch(r'[a-z0-9.-]{1,20}', name) for name in AUTO_GRID)
     for fields in settings.values(): config_from_dict(config_to_dict(Config(3)) | fields)
 
 
-@pytest.mark.parametrize('options, n_streams, given, names, reason', [
-    ({}, 2, (), ['k8', 'k8-one', 'k2', 'k2-plain'], ''),
-    ({}, 1, (), ['top_k-8', 'top_k-2', 'k2-plain'],
-     'auto: with one stream lambda_streams has no effect: 3 of 4 settings are left'),
-    ({'top_k': 6}, 2, (), ['lambda_streams-5.0', 'lambda_streams-1.0',
-                           'losses-cls+asl_shift-0.0_gamma-0.0'],
-     'auto: top_k = 6 is given: 3 of 4 settings are left'),
-    ({'gamma': .9}, 2, (), ['k8', 'k8-one', 'k2'],
-     'auto: gamma = 0.9 is given: 3 of 4 settings are left'),
-    ({'losses': ('cls', 'asl')}, 2, (), ['top_k-8', 'top_k-2', 'top_k-2_shift-0.0_gamma-0.0'],
-     'auto: losses = cls+asl is given; without CI lambda_streams has no effect: '
-     '3 of 4 settings are left'),
-    ({'top_k': 6, 'shift': .1}, 1, (), ['as-given'],
-     'auto: top_k = 6 is given; shift = 0.1 is given; with one stream lambda_streams has no '
-     'effect: 1 of 4 settings are left')])
-def test_what_is_given_or_has_no_effect_is_not_varied(grid, options, n_streams, given, names,
-                                                      reason):
-    config = Config(3, **options)
-    settings, said = auto_settings(config, n_streams, fixed_fields(COPL(config=config), given))
-    assert (list(settings), said) == (names, reason)
-    for name in given: assert all(name not in fields for fields in settings.values())
-
-
-def test_settings_of_two_names_that_become_the_same_are_tried_once(monkeypatch):
-    monkeypatch.setattr(copl.choice, 'AUTO_GRID', {
-        'k8': {'top_k': 8}, 'k8-one': {'top_k': 8, 'lambda_streams': 1.}})
-    assert list(auto_settings(Config(3), 1)[0]) == ['k8']
-    assert list(auto_settings(Config(3), 2)[0]) == ['k8', 'k8-one']
+@pytest.mark.parametrize('options, n_streams, names, reason', [
+    ({}, 2, ['k8', 'k8-one', 'k2', 'k2-plain'], ''),
+    ({}, 1, ['top_k-8', 'top_k-2', 'k2-plain'], 'with one stream lambda_streams has no effect'),
+    ({'top_k': 6}, 2, ['lambda_streams-5.0', 'lambda_streams-1.0',
+                       'losses-cls+asl_shift-0.0_gamma-0.0'], 'top_k = 6 is given'),
+    ({'gamma': .9}, 2, ['k8', 'k8-one', 'k2'], 'gamma = 0.9 is given'),
+    ({'losses': ('cls', 'asl')}, 2, ['top_k-8', 'top_k-2', 'top_k-2_shift-0.0_gamma-0.0'],
+     'losses = cls+asl is given; without CI lambda_streams has no effect'),
+    ({'top_k': 6, 'shift': .1}, 1, ['as-given'], 'top_k = 6 is given; shift = 0.1 is given; '
+     'with one stream lambda_streams has no effect')])
+def test_what_is_given_or_has_no_effect_is_not_varied(grid, options, n_streams, names, reason):
+    fixed = BestOf.auto(COPL(3, **options)).fixed
+    settings, said = auto_settings(Config(3, **options), n_streams, fixed)
+    assert list(settings) == names
+    assert said == (reason and f'auto: {reason}: {len(names)} of 4 settings are left')
 
 
 def test_an_own_function_and_a_named_field_are_fixed():
     def own(F, config): return np.arange(len(F)) % config.n_classes
-    assert 'cluster' in fixed_fields(COPL(3, cluster=own))
-    assert 'losses' in fixed_fields(COPL(3, losses={'cls': own}))
+    best = BestOf.auto(COPL(3, cluster=own, losses={'cls': own}, alpha=.2), fixed=['top_k'])
+    assert best.fixed - {'n_classes'} == {'cluster', 'losses', 'alpha', 'top_k'}
     with pytest.raises(CoplError, match="fixed: found 'topk', .*did you mean 'top_k'?"):
         BestOf.auto(COPL(3), fixed=['topk'])
 
@@ -324,31 +287,26 @@ def by_setting(plan):
 def test_short_runs_of_each_setting_then_full_runs_of_the_best(grid, stub, capsys):
     made = stub(by_setting)
     best = BestOf.auto(model(verbose=True, iteration_num=6), 3).fit(TRAIN, UNSEEN)
-    short = [plan for plan in made if plan.setting]
-    assert [plan.name for plan in short] == [f'{n}_seed-{s}' for n in GRID for s in range(2)]
-    for plan in short:
-        assert plan.config == Config(3, **{**SMALL, 'iteration_num': 2, **GRID[plan.setting],
-                                           'seed': plan.config.seed})
-    assert best.auto_.setting.tolist() == list(GRID)
-    assert best.auto_.agreement.tolist() == pytest.approx([.7, .6, .9, .5])
-    assert best.auto_['product'].tolist() == pytest.approx([.7, .6, 0, .5])
-    assert best.auto_.chosen.tolist() == [True, False, False, False]
-    assert best.auto_.seconds.tolist() == [120]*4
-    full = made[len(short):]
-    assert [plan.name for plan in full] == ['seed-0', 'seed-1', 'seed-2']
-    assert all(plan.config == Config(3, **{**SMALL, 'iteration_num': 6, **GRID['k8'],
-                                           'seed': plan.config.seed}) for plan in full)
+    def expected(seed, rounds, name):
+        return Config(3, **{**SMALL, 'iteration_num': rounds, **GRID[name], 'seed': seed})
+    assert [(p.name, p.config) for p in made] == [
+        *((f'{n}_seed-{s}', expected(s, 2, n)) for n in GRID for s in range(2)),
+        *((f'seed-{s}', expected(s, 6, 'k8')) for s in range(3))]
+    table = best.auto_
+    assert table.setting.tolist() == list(GRID) and table.seconds.tolist() == [120]*4
+    assert table.agreement.tolist() == pytest.approx([.7, .6, .9, .5])
+    assert table['product'].tolist() == pytest.approx([.7, .6, 0, .5])
+    assert table.chosen.tolist() == [True, False, False, False]
     assert best.best_.config.seed == 2 and best.runs_.run.tolist() == ['seed-0', 'seed-1', 'seed-2']
     assert best.choice_ == (
         'Chosen: top_k = 8, lambda_streams = 5: agreement 0.70 x similarity of runs 1.00 = 0.70, '
         'the highest of 4 settings (next: k8-one, 0.60).')
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == ('8 short runs of about 60 s each, then 3 full runs of about 3 min each: '
-                        'about 17 min in all')
-    assert lines[1] == 'short run 1 of 8, k8_seed-0: agreement 0.70, confidence 0.10, 60 s'
-    assert lines[9:11] == [best.choice_,
-                           'run 1 of 3, seed-0: agreement 0.50, confidence 0.10, 60 s']
-    assert sum('in all' in line for line in lines) == 1
+    assert lines[:2] == ['8 short runs of 2 rounds, then 3 full ones of 6',
+                         'short run 1 of 8, k8_seed-0: agreement 0.70, confidence 0.10, 60.0 s']
+    assert lines[9:] == [best.choice_, *(
+        f'run {i + 1} of 3, seed-{i}: agreement 0.{5 + i}0, confidence 0.10, 60.0 s'
+        for i in range(3))]
 
 
 def test_without_unseen_videos_a_fifth_is_held_out_and_that_is_said(grid, stub):
@@ -364,17 +322,16 @@ def test_without_unseen_videos_a_fifth_is_held_out_and_that_is_said(grid, stub):
     assert [plan.config.hold_out for plan in made] == [.3]*9 + [0]*9
 
 
-@pytest.mark.parametrize('n, options, fixed, unseen, message', [
-    (2, {}, (), None, 'sees: hold_out = 0.2 leaves out 0 of 2 videos, expected at least 1'),
-    (3, {}, (), None, r'leaves out 1 of 3 videos, .* 3 \(n_classes\) to train on, or a test'),
-    (20, {'hold_out': .9}, (), None, 'hold_out = 0.9 leaves out 18 of 20 videos'),
-    (20, {}, ['hold_out'], None, 'found no test subset and hold_out = 0, expected one of them'),
-    (2, {}, (), UNSEEN, '3 classes asked for and only 2 videos found')])
-def test_too_few_videos_are_one_error_before_any_run(grid, stub, n, options, fixed, unseen,
-                                                     message):
+@pytest.mark.usefixtures('grid')
+@pytest.mark.parametrize('C, n, options, fixed, unseen, message', [
+    (2, 2, {}, (), None, 'sees: hold_out = 0.2 leaves out 0 of 2 videos, expected at least 1'),
+    (3, 3, {}, (), None, r'leaves out 1 of 3 videos, .* 3 \(n_classes\) to train on, or a test'),
+    (3, 20, {'hold_out': .9}, (), None, 'hold_out = 0.9 leaves out 18 of 20 videos'),
+    (3, 20, {}, ['hold_out'], None, 'found no test subset and hold_out = 0, expected one of them'),
+    (3, 2, {}, (), UNSEEN, '3 classes asked for and only 2 videos found')])
+def test_too_few_videos_are_one_error_before_any_run(stub, C, n, options, fixed, unseen, message):
     made = stub(by_setting)
-    chooser = BestOf.auto(COPL(3 if n > 2 or unseen else 2, **SMALL | options, device='cpu'),
-                          fixed=fixed)
+    chooser = BestOf.auto(COPL(C, **SMALL | options, device='cpu'), fixed=fixed)
     with warnings.catch_warnings(action='error'), pytest.raises(CoplError, match=message):
         chooser.fit(TRAIN[:n], unseen)
     assert not made
@@ -399,41 +356,32 @@ def test_the_sentence_tells_equals_failures_and_single_runs():
         'Chosen: losses = cls+asl: agreement 0.88; all other settings failed.')
 
 
-@pytest.fixture(scope='module')
-def whole(tmp_path_factory):
-    "A finished choice in a folder, of two settings with two short runs each."
-    folder = tmp_path_factory.mktemp('auto')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(copl.choice, 'AUTO_GRID', GRID)
-        return quick_auto().fit(TRAIN, UNSEEN, folder), folder
-
-
-def quick_auto():
-    "A choice between the two values of top_k."
-    return BestOf.auto(model(epoch_num=1, hidden=8), 1, ['lambda_streams', 'losses'])
-
-
-def test_a_choice_goes_on_where_it_was_stopped(grid, whole, tmp_path, monkeypatch, trained):
+def test_a_choice_goes_on_where_it_was_stopped(grid, tmp_path, monkeypatch, trained):
+    def auto():                            # between two values of top_k, two short runs of each
+        return BestOf.auto(model(epoch_num=1, hidden=8), 1, ['lambda_streams', 'losses'])
+    whole = auto().fit(TRAIN, UNSEEN)
+    assert len(trained) == 5
+    trained.clear()
     real = copl.estimator.train
     def stopped(videos, config, *args, **options):
         if len(trained) == 3: raise KeyboardInterrupt
         return real(videos, config, *args, **options)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr('copl.estimator.train', stopped)
-        quick_auto().fit(TRAIN, UNSEEN, tmp_path)
+        auto().fit(TRAIN, UNSEEN, tmp_path)
     assert len(trained) == 3 and not (tmp_path/'auto.csv').exists()
     with pytest.raises(CoplError, match='already holds the run top_k-8_seed-0: resume'):
-        quick_auto().fit(TRAIN, UNSEEN, tmp_path)
-    found = quick_auto().fit(TRAIN, UNSEEN, tmp_path, resume=True)
+        auto().fit(TRAIN, UNSEEN, tmp_path)
+    found = auto().fit(TRAIN, UNSEEN, tmp_path, resume=True)
     assert [(c.iteration_num, c.top_k) for c in trained[3:]] == [
         (2, 2), (3, found.best_.config.top_k)]
     table = pd.read_csv(tmp_path/'auto.csv')
     assert list(table) == ['setting', 'agreement', 'similarity', 'product', 'seconds', 'chosen']
     for other in (table, found.auto_):
         pd.testing.assert_frame_equal(other.drop(columns='seconds'),
-                                      whole[0].auto_.drop(columns='seconds'))
-    assert found.choice_ == whole[0].choice_
-    assert torch.equal(weights(found.best_.network_), weights(whole[0].best_.network_))
+                                      whole.auto_.drop(columns='seconds'))
+    assert found.choice_ == whole.choice_
+    assert torch.equal(weights(found.best_.network_), weights(whole.best_.network_))
 
 
 # By the command line
@@ -466,15 +414,11 @@ def test_several_runs_by_the_command_line(small_data, tmp_path, monkeypatch):
     assert chosen == runs.run[runs.agreement.argmax()] and 'purity' in runs
     for name in ('detections.json', 'rounds.csv', 'pseudolabels.csv', 'config.yaml'):
         assert (tmp_path/'best'/name).read_bytes() == (tmp_path/'best'/chosen/name).read_bytes()
-    assert {p.name for p in (tmp_path/'best').glob('*.*g')} == {'likeness.png'}
-    assert command(*run)[2].endswith('or choose another folder with --out\n')
-    before = (tmp_path/'best/rounds.csv').read_bytes()
-    shutil.rmtree(tmp_path/'best/seed-1')
-    assert command(*run, '--resume')[0] == 0
-    assert (tmp_path/'best/rounds.csv').read_bytes() == before
+    assert (tmp_path/'best/likeness.png').exists()
     metrics = json.loads((tmp_path/'best/metrics.json').read_text())
     assert metrics['trust']['agreement'] == pytest.approx(runs.agreement[runs.chosen].item())
     assert metrics['trust']['why'] in printed
+    assert command(*run)[2].endswith('or choose another folder with --out\n')
 
 
 def test_a_choice_of_settings_by_the_command_line(grid, tmp_path, trained):
@@ -490,7 +434,6 @@ def test_a_choice_of_settings_by_the_command_line(grid, tmp_path, trained):
     fields = auto_settings(Config(3), 2, {'lambda_streams'})[0]
     assert choice == choice_sentence(table, fields[table.setting[table.chosen].item()])
     assert printed.splitlines()[0].split() == list(table) and choice in err
-    assert re.search(r'6 short runs of about [\d.]+ s each, then 1 full run of about', err)
     for name in ('pseudolabels.csv', 'rounds.csv'):
         assert (tmp_path/'run'/name).read_bytes() == (tmp_path/'run/seed-0'/name).read_bytes()
     shutil.rmtree(tmp_path/'run/seed-0')

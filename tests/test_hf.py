@@ -10,7 +10,6 @@ import torch
 
 from copl import CoplError, load_videos
 from copl.backbones import HFBackbone, backbone_by_name
-from copl.cli import main
 from copl.extraction import extract, moving_shapes, read_frames
 from copl.files import read_yaml
 
@@ -49,9 +48,9 @@ def models(hf, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def clips(tmp_path_factory):
-    "Six videos of two seconds."
+    "Two videos of two seconds."
     folder = tmp_path_factory.mktemp('clips')
-    moving_shapes(folder, n=6, seconds=2)
+    moving_shapes(folder, n=2, seconds=2)
     return folder
 
 
@@ -105,21 +104,15 @@ def test_pictures_are_resized_cropped_and_normalised_as_the_model_says(models):
                                atol=1e-5)
 
 
-def test_one_stream_from_videos_to_the_page(models, clips, tmp_path, capsys):
-    status = main(['run', str(clips), '--out', str(tmp_path), '--backbone',
-                   f'hf:{models/"dinov2"}', '--device', 'cpu', '--hidden', '8', '--snippets', '4',
-                   '--epoch-num', '1', '--iteration-num', '2', '--n-classes', '2',
-                   '--preset', 'conventional'])
-    assert status == 0, capsys.readouterr().err
-    assert load_videos(tmp_path/'features').widths == {'rgb': 16}
-    assert (tmp_path/'run/report.html').exists()
-    assert main(['inspect', str(tmp_path/'features')]) == 0
-    capsys.readouterr()
-    again = ['extract', str(clips), '--out', str(tmp_path/'features'), '--device', 'cpu']
-    assert main([*again, '--backbone', f'hf:{models/"clip"}']) == 1
-    assert "backbone: found 'hf:dinov2', expected 'hf:clip'" in capsys.readouterr().err
-    assert main([*again, '--backbone', f'hf:{models/"dinov2"}', '--crop', '28']) == 1
-    assert 'crop is 28, expected none with hf:dinov2' in capsys.readouterr().err
+def test_a_folder_holds_the_features_of_one_model(models, clips, tmp_path):
+    def made(kind, **options):
+        return extract(clips, tmp_path, f'hf:{models/kind}', device='cpu', **options)
+    made('dinov2')
+    assert load_videos(tmp_path).widths == {'rgb': 16}
+    for kind, options, message in (
+            ('clip', {}, "backbone: found 'hf:dinov2', expected 'hf:clip'"),
+            ('dinov2', {'crop': 28}, 'crop is 28, expected none with hf:dinov2')):
+        with pytest.raises(CoplError, match=message): made(kind, **options)
 
 
 def test_what_is_wrong_with_a_model_is_named(models, tmp_path, monkeypatch):
