@@ -11,7 +11,9 @@ import functools
 import hashlib
 import importlib.util
 import json
+import pickle
 import warnings
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -151,7 +153,8 @@ def load_weights(
         module.load_state_dict(torch.load(path, map_location='cpu', weights_only=True))
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
-    except Exception as e: # PyTorch raises many kinds; no code of copl runs in these lines
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError,
+            AttributeError, zipfile.BadZipFile) as e:
         reason = ' '.join(str(e).split())[:300] or type(e).__name__
         raise CoplError(f'{path}: not readable as weights: found {reason}, expected the '
                         f'parameters of {type(module).__name__}') from e

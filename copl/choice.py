@@ -246,6 +246,10 @@ def choice_sentence(
             f'(next: {second.setting}, {second["product"]:.2f}).')
 
 # %% ../nbs/24_choice.ipynb #0fccbbd8
+def _duration(seconds):
+    "As a person says it."
+    return f'{seconds/60:.0f} min' if seconds > 90 else f'{seconds:.2g} s'
+
 def _write_table(table, path, index=False):
     atomic_write(path, lambda p: table.to_csv(p, index=index))
 
@@ -319,9 +323,10 @@ class BestOf:
             made = plans(replace(config, iteration_num=rounds), settings, AUTO_RUNS)
             inside = None if folder is None else folder/'auto'
             self._check_folder(made, given, inside, resume)
-            self._tell(f'{len(made)} short runs of {rounds} rounds, then {self.runs} full ones of '
-                       f'{config.iteration_num}')
-            runs, _, ys = self._train(made, 'short run', given, inside)
+            def estimate(model, _):
+                if model.config == made[0].config:
+                    self._tell(self._time(model.seconds_, len(made), config.iteration_num/rounds))
+            runs, _, ys = self._train(made, 'short run', given, inside, estimate)
             self.auto_ = auto_table(made, runs, ys)
         fields = settings[self.auto_.setting[self.auto_.chosen.argmax()]]
         self.choice_ = choice_sentence(self.auto_, fields)
@@ -344,7 +349,14 @@ class BestOf:
         "A line to whoever watches."
         if self.model.verbose and text: print(text, file=sys.stderr)
 
-    def _train(self, made, what, given, folder, after_run=None):
+    def _time(self, seconds, short, longer):
+        "A line about how long it takes, by the first short run; longer: a full run by a short one."
+        whole = -(-short//self.devices) + -(-self.runs//self.devices)*longer
+        return (f'{short} short runs of about {_duration(seconds)} each, then {self.runs} full '
+                f'run{"s"*(self.runs > 1)} of about {_duration(seconds*longer)} each: '
+                f'about {_duration(seconds*whole)} in all')
+
+    def _train(self, made, what, given, folder, after_run):
         "(a row for each run, its fitted model, its clusters); raises `CoplError` if all fail."
         n = min(self.devices, len(made))
         models = [self._copy(plan, i) for i, plan in enumerate(made)]
@@ -353,7 +365,7 @@ class BestOf:
             row, model = _outcome(models[i], *given, own, after_run)
             said = f' failed: {row["failure"]}' if model is None else (
                 f': agreement {row["agreement"]:.2f}, confidence {row["confidence"]:.2f}, '
-                f'{row["seconds"]:.1f} s')
+                f'{_duration(row["seconds"])}')
             self._tell(f'{what} {i + 1} of {len(made)}, {made[i].name}{said}')
             plan = {'run': made[i].name, **_columns(made[i]), 'seed': made[i].config.seed}
             return plan | row, model

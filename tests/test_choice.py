@@ -302,10 +302,11 @@ def test_short_runs_of_each_setting_then_full_runs_of_the_best(grid, stub, capsy
         'Chosen: top_k = 8, lambda_streams = 5: agreement 0.70 x similarity of runs 1.00 = 0.70, '
         'the highest of 4 settings (next: k8-one, 0.60).')
     lines = capsys.readouterr().err.splitlines()
-    assert lines[:2] == ['8 short runs of 2 rounds, then 3 full ones of 6',
-                         'short run 1 of 8, k8_seed-0: agreement 0.70, confidence 0.10, 60.0 s']
+    assert lines[0] == ('8 short runs of about 60 s each, then 3 full runs of about 3 min each: '
+                        'about 17 min in all')
+    assert lines[1] == 'short run 1 of 8, k8_seed-0: agreement 0.70, confidence 0.10, 60 s'
     assert lines[9:] == [best.choice_, *(
-        f'run {i + 1} of 3, seed-{i}: agreement 0.{5 + i}0, confidence 0.10, 60.0 s'
+        f'run {i + 1} of 3, seed-{i}: agreement 0.{5 + i}0, confidence 0.10, 60 s'
         for i in range(3))]
 
 
