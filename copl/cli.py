@@ -109,7 +109,7 @@ class Train:
         again:str='', # what to type to go on; default: the same with --resume
     )->tuple[Path, VideoSet, str]: # the results folder, all videos, a summary
         "Train, localize, write the results folder; raises `CoplError`."
-        from copl.devices import fixed_threads, launch
+        from copl.engine import fixed_threads, launch
         from copl.estimator import COPL
         from copl.runs import one_run
         self._check()
@@ -480,7 +480,7 @@ class Demo:
 
     def __call__(self):
         "Train both, print the rounds, write results and pictures."
-        from copl.devices import fixed_threads
+        from copl.engine import fixed_threads
         from copl.estimator import COPL
         from copl.runs import one_run
         out = self.out or Path('runs')/f'demo-{self.seed}'
@@ -547,7 +547,7 @@ class Reproduce:
 
     def __call__(self):
         "Measure, or go on measuring, and write the page."
-        from copl.devices import fixed_threads
+        from copl.engine import fixed_threads
         from copl.reproduction import reproduce
         videos = self.opening.open(self.data)
         remark_on(videos)
@@ -622,7 +622,7 @@ def _stop(text):
     which = f' (process {rank})' if rank else ''
     print(f'copl: error: {text}{which}', file=sys.stderr)
     if processes > 1:
-        from copl.devices import end_processes
+        from copl.engine import end_processes
         end_processes()
     return 1
 

@@ -159,7 +159,7 @@ class Method(Config):
         videos:VideoSet,
     )->Config:
         "The configuration for these videos; raises `CoplError`."
-        from copl.devices import from_first
+        from copl.engine import from_first
         n_classes = self.n_classes
         if n_classes is None and data.startswith('sim:'):
             n_classes = len(videos.annotations.classes)

@@ -458,7 +458,7 @@ def test_the_number_of_threads_is_that_of_the_run_and_not_of_the_machine():
 SCRIPT = '''
 import sys, torch
 from copl import Config, tiny
-from copl.devices import launch
+from copl.engine import launch
 from copl.engine import train
 from copl.files import world
 def run(devices):

@@ -4,8 +4,7 @@ import numpy as np
 import torch
 
 from copl.config import Config
-from copl.devices import launch, matmul_dtype
-from copl.engine import Batches, new_state, train_epoch
+from copl.engine import Batches, launch, matmul_dtype, new_state, train_epoch
 from copl.iocnet import Outputs
 from copl.losses import LOSSES, chosen_losses, total_loss
 from copl.videos import VideoSet, sample_snippets
