@@ -31,10 +31,17 @@ from copl.iocnet import (
     update_teacher,
 )
 from copl.losses import LOSSES, Minibatch, total_loss
-from copl.plri import CLUSTERINGS, SELECTIONS, match_clusters
+from copl.plri import (
+    CLUSTERINGS,
+    SELECTIONS,
+    confidence_scores,
+    match_clusters,
+    rbf_affinity,
+)
 from copl.simulation import Simulation, simulate
 from copl.videos import VideoSet
 
+from .reference import clustering
 from .reference import training as reference
 from .small_runs import weights
 
@@ -122,6 +129,24 @@ def test_has_equals_the_plain_version(length, alpha):                # kills d, 
 
 
 # Clusters
+
+
+def random_features(seed, n=40, dims=6):
+    rng = np.random.default_rng(seed)
+    F = rng.normal(size=(n, dims)) + 2*np.eye(dims)[rng.integers(dims, size=n)]
+    return F/np.linalg.norm(F, axis=1, keepdims=True), rng.integers(0, 5, n)
+
+
+def test_affinity_and_confidence_equal_the_double_loops():
+    F, y = random_features(0)
+    y[0] = 9  # alone in its cluster
+    for given in (F, F.astype(np.float32), np.concatenate([F, F[:5]])):
+        np.testing.assert_allclose(rbf_affinity(given), clustering.rbf_affinity(given), atol=1e-6)
+    np.testing.assert_allclose(rbf_affinity(F, .7), clustering.rbf_affinity(F, .7), atol=1e-12)
+    for given in (F, -abs(F), F.astype(np.float32), np.where(y[:, None] == 1, 0, F)):
+        np.testing.assert_allclose(confidence_scores(given, y),
+                                   clustering.confidence_scores(given, y), rtol=0,
+                                   atol=1e-6 if given.dtype == 'f4' else 1e-12)
 
 
 def ring(n=60, seed=3):
