@@ -59,9 +59,8 @@ def some_videos(n=12, streams=2, seed=2):
 # The losses
 
 
-@pytest.mark.parametrize('supervision', ['none', 'weak'])
-@pytest.mark.parametrize('kernel', [1, 3])
-@pytest.mark.parametrize('streams', [1, 2, 3])
+@pytest.mark.parametrize('streams, kernel, supervision', [
+    (1, 3, 'none'), (2, 1, 'none'), (2, 3, 'weak'), (3, 1, 'weak')])
 def test_losses_and_gradients_equal_the_plain_ones(streams, kernel, supervision):  # kills i, p, q
     torch.manual_seed(streams)
     config = Config(n_classes=4, hidden=16, lambda1=.7, lambda2=1.3, top_k=5, q=.6,
@@ -111,16 +110,16 @@ def test_a_group_that_is_empty_leaves_its_video_out():
 # High actionness snippets, and features
 
 
-@pytest.mark.parametrize('alpha', [.05, .07, .25, .5, 1])
 @pytest.mark.parametrize('length', [1, 2, 9, 100])
-def test_has_equals_the_plain_version(length, alpha):                # kills d, h, i
+def test_has_equals_the_plain_version(length):                       # kills d, h, i
     torch.manual_seed(length)
     cas = torch.randn(length, 3)
     attention = torch.rand(2, length)
-    expected = reference.has(cas, list(attention), alpha)
-    np.testing.assert_allclose(has_attention(cas, attention, alpha), expected, atol=1e-6)
-    np.testing.assert_allclose(ATTENTIONS['has'](cas, attention, Config(3, alpha=alpha)), expected,
-                               atol=1e-6)
+    for alpha in (.05, .07, .25, .5, 1):
+        expected = reference.has(cas, list(attention), alpha)
+        for found in (has_attention(cas, attention, alpha),
+                      ATTENTIONS['has'](cas, attention, Config(3, alpha=alpha))):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
     torch.testing.assert_close(ATTENTIONS['class_agnostic'](cas, attention, Config(3)),
                                (attention[0] + attention[1])/2)             # hears every stream
     x = [torch.rand(length, 4), torch.rand(length, 5)]
@@ -268,6 +267,7 @@ def test_videos_one_behind_the_other_do_not_see_each_other(kernel):    # kills t
     network = IOCNet(videos.widths, 3, hidden=8, kernel=kernel).eval()
     plain = reference.Network.like(network)
     together = list(full_length(videos, network, 100))
+    pieces = list(full_length(videos, network, 7))               # of at most 7 snippets
     positions = [np.arange(n) for n in videos.lengths[:4]]
     still = [shifted_channels(d, 0) for d in videos.widths.values()]
     X = sampled(videos, range(4), [np.resize(p, 60) if len(p) < 60 else p for p in positions],
@@ -277,6 +277,8 @@ def test_videos_one_behind_the_other_do_not_see_each_other(kernel):    # kills t
             cas, attention, _ = plain(torch.cat([torch.tensor(x) for x in streams], -1)[None])
         torch.testing.assert_close(out.cas, cas[0], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(out.attention, torch.cat(attention), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(pieces[i][1][:2], out[:2], atol=1e-5, rtol=1e-5)
+        assert all(map(torch.equal, pieces[i][0], map(torch.tensor, streams)))
         if i < 4:
             with torch.no_grad(): again = at_rows(network(*X.original), X.rows)
             torch.testing.assert_close(again.cas[i][:len(cas[0])], cas[0], atol=1e-5, rtol=1e-5)
@@ -307,8 +309,8 @@ def same_weights(found, expected):
     assert (difference < 1e-6).float().mean() > .999 and difference.max() < 1e-4, difference.max()
 
 
-@pytest.mark.parametrize('run, streams', [('COPL', 2), ('COPL', 1), ('COPL', 3),
-                                          ('conventional', 2), ('everything else', 2)])
+@pytest.mark.parametrize('run, streams', [('COPL', 1), ('COPL', 3), ('conventional', 2),
+                                          ('everything else', 2)])
 def test_both_loops_reach_the_weights_of_an_independent_one(run, streams, monkeypatch):
     videos = some_videos(streams=streams)
     config = Config(n_classes=3, **SMALL | RUNS[run])
@@ -343,20 +345,6 @@ def test_weak_supervision_is_the_same_in_both_loops_and_rounds_keep_their_networ
         torch.testing.assert_close(other[4], weights(one.network), atol=1e-6, rtol=0)
         torch.testing.assert_close(other[5], weights(one.student), atol=1e-6, rtol=0)
     assert (weights(plain[0].network) - weights(plain[-1].network)).abs().max() > 1e-4
-
-
-@pytest.mark.parametrize('kernel', [1, 3])
-@pytest.mark.parametrize('together', [1, 7])
-def test_a_long_video_in_pieces_is_the_same(kernel, together):
-    rng = np.random.default_rng(0)
-    videos = VideoSet(['short', 'long', 'one', 'longer'],
-                      [rng.random((n, 6), np.float32) for n in (3, 9, 1, 23)])
-    config = Config(n_classes=3, hidden=8, kernel=kernel)
-    network = build_network(videos.widths, config).eval()
-    for (x, whole), (x_, pieces) in zip(full_length(videos, network),
-                                        full_length(videos, network, together), strict=True):
-        assert torch.equal(x[0], x_[0])
-        torch.testing.assert_close(pieces[:2], whole[:2])
 
 
 def test_a_run_goes_on_from_a_finished_one(tmp_path):
@@ -418,10 +406,9 @@ class OneDevice(TorchDispatchMode):
         return operation(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize('kernel', [1, 3])
-def test_a_step_keeps_to_the_device_of_its_network(kernel):
+def test_a_step_keeps_to_the_device_of_its_network():
     # meta stands for a GPU: shapes and devices without numbers
-    config = Config(4, hidden=16, kernel=kernel)
+    config = Config(4, hidden=16, kernel=3)
     device = torch.device('meta')
     with device:
         student, teacher = (build_network({'a': 60, 'b': 50}, config) for _ in range(2))
@@ -478,6 +465,18 @@ def test_the_number_of_threads_is_that_of_the_run_and_not_of_the_machine():
     for threads in (-1, 1.5):
         with pytest.raises(CoplError, match='threads is .*, expected a whole number from 0'):
             COPL(6, threads=threads).fit(videos)
+
+
+def test_a_resume_on_another_number_of_threads_warns(tmp_path):
+    videos = tiny().subset('train')[:12]
+    small = dict(hidden=8, snippets=16, iteration_num=2, epoch_num=1, device='cpu')
+    path = tmp_path/'c.pt'
+    def stop(model): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        COPL(6, **small).fit(videos, checkpoint=path, after_round=stop)
+    with pytest.warns(UserWarning, match='1 CPU threads then, 2 now'):
+        model = COPL(6, **small, threads=2).fit(videos, checkpoint=path, resume=True)
+    assert model.threads_ == COPL.load(path).threads_ == 2
 
 
 SCRIPT = '''
