@@ -340,11 +340,12 @@ def run(videos, config, cluster=spectral):
 
 class Step:
     """A training step as the public code of this field has it: every sampled position goes through
-    the convolutions, torch's own dropout and AdamW."""
-    def __init__(self, like, config, precision=torch.float32, losses=losses):
+    the convolutions, torch's own dropout and AdamW. Alone: without a teacher and the shift."""
+    def __init__(self, like, config, precision=torch.float32, losses=losses, alone=False):
         self.config = config
         self.precision = precision
         self.losses = losses
+        self.alone = alone
         self.student = Network.like(like)
         self.teacher = copy.deepcopy(self.student)
         self.optimizer = torch.optim.AdamW(self.student.parameters(), lr=config.lr,
@@ -360,10 +361,12 @@ class Step:
         drop = nn.Dropout(self.config.input_dropout)
         unit = nn.Dropout(self.config.dropout)
         with torch.autocast('cpu', torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            with torch.no_grad(): teacher = self.teacher(torch.cat(batch, -1))
-            augmented = torch.cat([drop(shifted(x, m))
-                                   for x, m in zip(batch, moved, strict=True)], -1)
+            if not self.alone:
+                with torch.no_grad(): teacher = self.teacher(torch.cat(batch, -1))
+                batch = [shifted(x, m) for x, m in zip(batch, moved, strict=True)]
+            augmented = torch.cat([drop(x) for x in batch], -1)
             student = self.student(augmented, [unit]*len(self.student.branches))
+            if self.alone: teacher = student
         terms = self.losses(*((cas.float(), [a.float() for a in A], [h.float() for h in hidden])
                               for cas, A, hidden in (student, teacher)),
                             targets, selected, self.config)
@@ -374,5 +377,5 @@ class Step:
         momentum = min(self.config.gamma, 1 - 1/self.t)
         with torch.no_grad():
             for p, q in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
-                p.copy_(momentum*p + (1 - momentum)*q)
+                if not self.alone: p.copy_(momentum*p + (1 - momentum)*q)
         return {name: float(value.detach()) for name, value in terms.items()}
