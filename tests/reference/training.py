@@ -62,31 +62,17 @@ class Network(nn.Module):
         return (cas.permute(0, 2, 1), [a.sigmoid()[:, 0] for a, _ in others],
                 [h.permute(0, 2, 1) for h in (hidden, *(h for _, h in others))])
 
-    def weights(self):
-        "All of them, in the order and the form of copl.IOCNet."
-        flat = []
-        for b in self.branches:
-            flat += [b.first.weight.permute(0, 2, 1), b.first.bias, b.last.weight, b.last.bias]
-        return torch.cat([w.flatten() for w in flat])
-
-    def gradients(self):
-        "Likewise."
-        flat = []
-        for b in self.branches:
-            flat += [b.first.weight.grad.permute(0, 2, 1), b.first.bias.grad,
-                     b.last.weight.grad, b.last.bias.grad]
-        return torch.cat([w.flatten() for w in flat])
-
-
-def lower_median(values):
-    "Of a list of numbers: of an even number of them the lower of the two in the middle."
-    return sorted(values)[(len(values) - 1)//2]
+    def weights(self, of=lambda parameter: parameter):
+        "All of them, or their gradients, in the order and the form of copl.IOCNet."
+        return torch.cat([part.flatten() for b in self.branches for part in (
+            of(b.first.weight).permute(0, 2, 1), of(b.first.bias), of(b.last.weight),
+            of(b.last.bias))])
 
 
 def high(A):
-    "[T] whether each snippet is at or above the median."
+    "[T] whether each snippet is at or above the median, the lower one of two in the middle."
     A = A.tolist()
-    return [a >= lower_median(A) for a in A]
+    return [a >= sorted(A)[(len(A) - 1)//2] for a in A]
 
 
 def actionness(cas, attention):
