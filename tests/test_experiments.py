@@ -27,7 +27,7 @@ from copl.experiments import (
 from copl.losses import loss_ci
 from copl.plri import confidence_scores
 from copl.reproduction import _ROWS, known_set, reproduce
-from copl.simulation import Simulation
+from copl.simulation import Simulation, simulated
 from copl.statistics import best_of
 
 from . import timelines
@@ -66,17 +66,18 @@ def test_large_sets_are_written_once_into_the_cache(tmp_path, monkeypatch):
     assert len([*tmp_path.rglob('*.npy')]) == 4
 
 
-def test_full_size_sets_have_the_sizes_of_the_real_ones():
-    videos = thumos_like(dim=1)
-    train, test = videos.split()
-    assert (len(train), len(test), len(videos.annotations.classes)) == (200, 210, 20)
-    doubled = videos.annotations.segments.groupby(['video', 'start', 'end']).label.agg(set)
+def test_full_size_sets_have_the_sizes_of_the_real_ones(monkeypatch):
+    monkeypatch.setattr('copl.simulation.simulate', lambda spec, *args: spec)
+    *_, truth = simulated(thumos_like(dim=1))             # without making their features
+    counts = truth.videos.subset.value_counts()
+    assert (counts.train, counts.test, len(truth.classes)) == (200, 210, 20)
+    doubled = truth.segments.groupby(['video', 'start', 'end']).label.agg(set)
     assert any(labels == {'sim_CliffDiving', 'sim_Diving'} for labels in doubled)
 
 
 def test_channels_change_nothing_about_time():
-    one, other = (simulate(Simulation(dim=d), seed=5) for d in (1, 8))
-    pd.testing.assert_frame_equal(one.annotations.segments, other.annotations.segments)
+    one, other = (simulated(Simulation(dim=d), seed=5)[-1].segments for d in (1, 8))
+    pd.testing.assert_frame_equal(one, other)
 
 
 def test_a_broken_cache_is_an_error_that_names_the_file(tmp_path):
