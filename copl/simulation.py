@@ -20,7 +20,7 @@ from .files import CoplError, generator
 from .videos import Annotations, TimeGrid, VideoSet
 
 # %% ../nbs/04_simulation.ipynb #2b275b78
-_TIMELINES = json.loads((files('copl')/'timelines.json').read_text(encoding='utf-8'))
+TIMELINES = json.loads((files('copl')/'timelines.json').read_text(encoding='utf-8'))
 
 # %% ../nbs/04_simulation.ipynb #827a9a22
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Simulation(Checked):
 
     def __post_init__(self):
         super().__post_init__()
-        known = len(_TIMELINES[self.timelines]['classes'])
+        known = len(TIMELINES[self.timelines]['classes'])
         if self.n_classes > known:
             raise CoplError(f'simulation: n_classes is {self.n_classes}, expected at most the '
                             f'{known} of {self.timelines}')
@@ -92,7 +92,7 @@ class _World:
         self.spec = spec
         self.seed = seed
         self.grid = TimeGrid()
-        self.stats = _TIMELINES[spec.timelines]
+        self.stats = TIMELINES[spec.timelines]
         self.names = list(self.stats['classes'])[:spec.n_classes]
         self.tables = [self.stats['classes'][n] for n in self.names]
         rng = generator(seed, 'simulated look')

@@ -482,64 +482,69 @@ def test_a_resume_on_another_number_of_threads_warns(tmp_path):
 
 SCRIPT = '''
 import sys, torch
+import copl.engine
+import copl.runs
 from copl import Config, tiny
-from copl.engine import launch
-from copl.engine import train
-from copl.files import world
+from copl.cli import main
+from copl.files import CoplError, world
 def run(devices):
-    fabric = launch(torch.device('cpu'), devices=devices, precision='float32')
+    fabric = copl.engine.launch(torch.device('cpu'), devices, 1, 'float32')
     config = Config(6, hidden=16, snippets=24, dropout=0, input_dropout=0, iteration_num=2, \
 epoch_num=2, batch_size=7, precision='float32', hold_out=.1)
+    videos = tiny().subset('train')[:49]
     return [(r.y, r.selected, r.F, r.losses.to_dict('list'), r.agreement) \
-for r in train(tiny().subset('train')[:49], config, fabric=fabric)]
-if len(sys.argv) > 2:
-    rounds = run(int(sys.argv[1]))
-    if world()[0] == 0: torch.save(rounds, sys.argv[2])
+for r in copl.engine.train(videos, config, fabric=fabric)]
+def failing(own, rank):
+    def method(*args, **options):
+        if world()[0] == rank: raise CoplError("video 'x': found it torn")
+        return own(*args, **options)
+    return method
+if len(sys.argv) > 1:
+    devices, module, name, rank = sys.argv[1:]
+    rounds = run(3) if devices == '3' else None
+    module = getattr(copl, module)
+    if world()[0] == 0 and rounds: torch.save(rounds, 'rounds.pt')
+    setattr(module, name, failing(getattr(module, name), int(rank)))
+    sys.exit(main(['train', 'sim:tiny', '--devices', devices, '--device', 'cpu', '--epoch-num', \
+'1', '--iteration-num', '1', '--hidden', '8', '--snippets', '16', '--precision', 'float32', \
+'--out', 'run']))
 '''
 
 
-def test_three_processes_reach_the_clusters_and_losses_of_one(tmp_path, monkeypatch):
+@pytest.fixture(scope='module')
+def processes(tmp_path_factory):
+    "A function that runs the script in several, and gives its folder and what it complained about."
+    @functools.cache
+    def started(*args):
+        folder = tmp_path_factory.mktemp('processes')
+        (folder/'run.py').write_text(SCRIPT)
+        done = subprocess.run([sys.executable, 'run.py', *args], cwd=folder, timeout=300,
+                              env=os.environ | {'OMP_NUM_THREADS': '1'}, capture_output=True,
+                              text=True)
+        assert done.returncode != 0
+        return folder, done.stderr
+    return started
+
+
+# between two gradients of three processes, after a whole run; as if on a full disk
+STOPS = [('3', 'engine', 'total_loss', '1'), ('2', 'runs', 'atomic_write', '0')]
+
+
+def test_three_processes_reach_the_clusters_and_losses_of_one(processes, monkeypatch):
     # 44 videos in batches of 7: the last holds 2, so that one of 3 processes has none
-    (tmp_path/'run.py').write_text(SCRIPT)
-    subprocess.run([sys.executable, 'run.py', '3', '3.pt'], cwd=tmp_path, check=True,
-                   env=os.environ | {'OMP_NUM_THREADS': '1'}, timeout=300)
     monkeypatch.setattr(sys, 'argv', ['run.py'])
     alone = {}
     exec(SCRIPT, alone)
-    together = torch.load(tmp_path/'3.pt', weights_only=False)
+    together = torch.load(processes(*STOPS[0])[0]/'rounds.pt', weights_only=False)
     for one, three in zip(alone['run'](1), together, strict=True):
         assert (one[0] == three[0]).all() and (one[1] == three[1]).all() and one[4] == three[4]
         np.testing.assert_allclose(three[2], one[2], atol=1e-5)
         for name in one[3]: np.testing.assert_allclose(three[3][name], one[3][name], atol=1e-4)
 
 
-FAILING = '''
-import sys
-import copl.engine
-import copl.runs
-from copl.cli import main
-from copl.files import CoplError, world
-def failing(own, rank):
-    def method(*args, **options):
-        if world()[0] == rank: raise CoplError("video 'x': found it torn")
-        return own(*args, **options)
-    return method
-module = getattr(copl, sys.argv[1])
-setattr(module, sys.argv[2], failing(getattr(module, sys.argv[2]), int(sys.argv[3])))
-sys.exit(main(['train', 'sim:tiny', '--devices', '2', '--device', 'cpu', '--epoch-num', '1',
-               '--iteration-num', '1', '--hidden', '8', '--snippets', '16', '--out', 'run']))
-'''
-
-
-@pytest.mark.parametrize('where, rank', [('engine total_loss', 1), ('runs atomic_write', 0)])
-def test_where_one_process_stops_the_others_end_too_and_no_file_is_half_written(tmp_path, where,
-                                                                               rank):
-    # between two gradients; as if on a full disk
-    (tmp_path/'run.py').write_text(FAILING)
-    done = subprocess.run([sys.executable, 'run.py', *where.split(), str(rank)], cwd=tmp_path,
-                          env=os.environ | {'OMP_NUM_THREADS': '1'}, timeout=120,
-                          capture_output=True, text=True)
-    assert done.returncode != 0
-    assert done.stderr.count("copl: error: video 'x': found it torn") == 1, done.stderr
-    assert 'Traceback' not in done.stderr
-    assert not [*tmp_path.glob('run/*.pt'), *tmp_path.glob('run/.*.pt')]
+@pytest.mark.parametrize('where', STOPS, ids=lambda s: s[2])
+def test_where_one_process_stops_the_others_end_too_and_no_file_is_half_written(processes, where):
+    folder, complaints = processes(*where)
+    assert complaints.count("copl: error: video 'x': found it torn") == 1, complaints
+    assert 'Traceback' not in complaints
+    assert not [*folder.glob('run/*.pt'), *folder.glob('run/.*.pt')]
