@@ -81,8 +81,8 @@ def test_each_detection_takes_what_is_free_and_overlaps_most_by_hand():
     ('soft', [{'golf': 1., 'dive': .5, 'run': .5}, None, {'golf': 1.}, None])])
 def test_names_of_clusters_by_hand(method, expected):
     "One cluster holds no labelled video, one no video at all."
-    labels = ['golf']*4 + ['dive']*2 + ['jump']*1 + ['run']*2 + [None]*3 + ['golf']*4 + ['dive']
-    found = map_clusters([0]*9 + [1]*3 + [2]*5, labels, 4, method)
+    labels = ['golf']*6 + ['dive']*3 + ['jump']*2 + ['run']*3 + [None]*3 + ['golf']*8 + ['dive']
+    found = map_clusters([0]*14 + [1]*3 + [2]*9, labels, 4, method)
     assert found == expected and (method != 'soft' or list(found[0]) == ['golf', 'dive', 'run'])
 
 

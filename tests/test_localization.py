@@ -70,7 +70,8 @@ def test_detections_are_those_of_the_loops(case):
         out = [x.double().numpy() for x in (out.cas, out.attention)]
         expected = reference.localize(*out, config, grid, duration, weights)
         same(found[found.video == name], expected)
-        same(localize(Outputs(*out), config, grid, duration, names), expected)
+        cut = reference.localize(*out, config, grid, .8*duration, weights)  # the video ends earlier
+        same(localize(Outputs(*out), config, grid, .8*duration, names), cut)
         same(whole[whole.video == name], reference.whole_video(*out, config, duration, weights))
 
 
