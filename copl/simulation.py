@@ -168,20 +168,19 @@ class _World:
         n = rng.poisson(0.5*(T - lengths.sum())/lengths.mean()) if spec.ambiguity else 0
         imitations = [(s, s + d, label, 0.6*spec.ambiguity)
                       for s, d in zip(rng.uniform(0, T, n), rng.choice(lengths, n), strict=True)]
+        actions = [(*span, c, 1.0) for span, c in zip(segments, classes, strict=True)] + imitations
         activities = self.background(T, segments, others) if spec.activities else []
         for stream, strength in (('rgb', 0.7), ('flow', 1.0)):
             # nobody throws quite like anybody else
             own = spec.own*normal()
-            for s, e, c, much in [(*span, c, 1.0)
-                                  for span, c in zip(segments, classes, strict=True)] + imitations:
+            theirs = {k: spec.own*normal(rng=others) for k in sorted({k for *_, k in activities})}
+            shown = [(s, e, much, self.action[stream][c], own) for s, e, c, much in actions]
+            shown += [(s, e, spec.activities, self.activity[stream][k], theirs[k])
+                      for s, e, k in activities]
+            for s, e, much, look, manner in shown:
                 where, height, phase = _envelope(s, e, 0.5*spec.ambiguity, T)
                 x[stream][where] += (np.float32(spec.action*strength*much)*height*
-                                     (self.action[stream][c, phase] + own))
-            theirs = {k: spec.own*normal(rng=others) for k in sorted({k for *_, k in activities})}
-            for s, e, k in activities:
-                where, height, phase = _envelope(s, e, 0.5*spec.ambiguity, T)
-                x[stream][where] += (np.float32(spec.action*strength*spec.activities)*height*
-                                     (self.activity[stream][k, phase] + theirs[k]))
+                                     (look[phase] + manner))
             x[stream] = np.maximum(
                 (x[stream] + spec.noise*_smooth(normal(T))) @ self.projection[stream] - 1, 0)
         return x['rgb'], x['flow']
