@@ -10,11 +10,10 @@ __all__ = ['HELD', 'matmul_dtype', 'fixed_threads', 'launch', 'end_processes', '
 import atexit
 import contextlib
 import functools
-import importlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -82,8 +81,7 @@ def launch(
     precision:str='auto',  # 'auto', 'float32' or 'bfloat16'
 ): # a `lightning_fabric.Fabric`
     "The devices of a run, all its processes started; raises `CoplError` where they cannot be had."
-    # imported here, since nothing else in copl has to wait for it
-    lightning = importlib.import_module('lightning_fabric')
+    import lightning_fabric as lightning         # slow, and nothing else in copl waits for it
     logging.getLogger('lightning_fabric').setLevel(logging.WARNING)
     if int(os.environ.get('WORLD_SIZE', 1)) > 1 and 'LOCAL_WORLD_SIZE' in os.environ: # torchrun
         devices = int(os.environ['LOCAL_WORLD_SIZE'])
@@ -356,8 +354,8 @@ def state_to_dict(
     state:State,
 )->dict: # tensors and plain values only
     "What a checkpoint holds of a run."
-    arrays = {k: getattr(state, k) for k in _ARRAYS}
-    arrays = {k: None if x is None else torch.from_numpy(np.asarray(x)) for k, x in arrays.items()}
+    arrays = {k: None if x is None else torch.from_numpy(np.asarray(x))
+              for k, x in vars(state).items() if k in _ARRAYS}
     modules = {k: getattr(state, k).state_dict() for k in ('student', 'teacher', 'optimizer')}
     return {**modules, **arrays, 'n': state.n, 'm': state.m, 't': state.t, 'log': state.log}
 
@@ -374,7 +372,6 @@ def state_from_dict(
     for k in ('student', 'teacher'): restore_weights(getattr(state, k), saved[k])
     options = state.optimizer.state_dict()                     # those of `config`
     state.optimizer.load_state_dict(options | {'state': saved['optimizer']['state']})
-    for k in _ARRAYS: setattr(state, k, None if saved[k] is None else saved[k].numpy())
-    for k in ('n', 'm', 't'): setattr(state, k, saved[k])
-    state.log = list(saved['log'])
-    return state
+    arrays = {k: None if saved[k] is None else saved[k].numpy() for k in _ARRAYS}
+    return replace(state, **arrays, n=saved['n'], m=saved['m'], t=saved['t'],
+                   log=list(saved['log']))

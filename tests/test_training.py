@@ -27,7 +27,6 @@ from copl.iocnet import (
     full_length,
     shift,
     shifted_channels,
-    temporal_feature_shift,
     update_teacher,
 )
 from copl.losses import LOSSES, Minibatch, total_loss
@@ -131,9 +130,9 @@ def test_has_equals_the_plain_version(length):                       # kills d, 
 # Clusters
 
 
-def random_features(seed, n=40, dims=6):
+def random_features(seed, n=40, dims=6, apart=2):
     rng = np.random.default_rng(seed)
-    F = rng.normal(size=(n, dims)) + 2*np.eye(dims)[rng.integers(dims, size=n)]
+    F = rng.normal(size=(n, dims)) + apart*np.eye(dims)[rng.integers(dims, size=n)]
     return F/np.linalg.norm(F, axis=1, keepdims=True), rng.integers(0, 5, n)
 
 
@@ -149,15 +148,8 @@ def test_affinity_and_confidence_equal_the_double_loops():
                                    atol=1e-6 if given.dtype == 'f4' else 1e-12)
 
 
-def ring(n=60, seed=3):
-    "Unit vectors whose clusters depend on how far a video looks."
-    rng = np.random.default_rng(seed)
-    F = rng.normal(size=(n, 5)) + np.eye(5)[rng.integers(4, size=n)]
-    return F/np.linalg.norm(F, axis=1, keepdims=True)
-
-
 def test_a_configuration_says_which_affinity_and_how_wide():        # kills d
-    F = ring()
+    F, _ = random_features(3, 60, 5, apart=1)
     found = {}
     for options in ({}, dict(beta=.2), dict(beta=2.), dict(affinity='cosine'),
                     dict(affinity='neighbors')):
@@ -192,13 +184,6 @@ def test_nobody_alone_in_a_cluster_is_in_P():                        # kills r
 
 
 # One step
-
-
-def test_the_shift_equals_the_plain_one():
-    x = torch.rand(3, 7, 9)
-    moved = torch.randperm(9, generator=torch.Generator().manual_seed(5))[:round(.5*9)]
-    assert torch.equal(temporal_feature_shift(x, .5, torch.Generator().manual_seed(5)),
-                       reference.shifted(x, moved))
 
 
 @pytest.mark.parametrize('held', [0, 2**31])
