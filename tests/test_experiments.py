@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from copl import CoplError, anet_like, save_videos, simulate, thumos_like
+from copl import CoplError, anet_like, save_videos, simulate, thumos_like, tiny
 from copl.data import stored_simulation
 from copl.experiments import (
     SETS,
@@ -68,6 +68,8 @@ def test_large_sets_are_written_once_into_the_cache(tmp_path, monkeypatch):
 
 def test_full_size_sets_have_the_sizes_of_the_real_ones(monkeypatch):
     monkeypatch.setattr('copl.simulation.simulate', lambda spec, *args: spec)
+    spec = tiny()
+    assert (spec.n_train, spec.n_test, spec.n_classes) == (72, 36, 6)
     *_, truth = simulated(thumos_like(dim=1))             # without making their features
     counts = truth.videos.subset.value_counts()
     assert (counts.train, counts.test, len(truth.classes)) == (200, 210, 20)
