@@ -265,8 +265,8 @@ def localize_outputs(
     "Detections in several videos (supplement, section 1.2), the best first in each."
     rows = []
     for video, (out, duration) in enumerate(zip(outs, durations, strict=True)):
-        out, p, weights = _classes(out, config, names)
-        sequences = score_sequences(out, config.score).numpy()
+        out, h, p, weights = _classes(out, config, names)
+        sequences = h if config.score == 'h_cs' else score_sequences(out, config.score).numpy()
         for c in localized_classes(p, weights, config.class_threshold):
             segments, scores = class_proposals(sequences[:, c], p[c], config, grid, duration)
             rows += [(video, label, segments, weight*scores)
@@ -275,10 +275,11 @@ def localize_outputs(
 
 # %% ../nbs/15_localization.ipynb #76d3abc7
 def _classes(out, config, names):
-    "(outputs on the CPU, probability of each class, weights of its names) of a video."
+    "(outputs on the CPU, h_cs, probability of each class, weights of its names) of a video."
     out = Outputs(*(torch.as_tensor(x).detach().cpu() for x in (out.cas, out.attention)))
-    p = video_probabilities(out.cas.numpy(), h_cs(out).numpy(), config.top_k)
-    return out, p, name_weights(names, len(p))
+    h = h_cs(out).numpy()
+    p = video_probabilities(out.cas.numpy(), h, config.top_k)
+    return out, h, p, name_weights(names, len(p))
 
 def _table(rows):
     "Rows of (video, label, segments, scores) as a table with a row for each segment."
@@ -313,7 +314,7 @@ def whole_videos(
     "The whole of each video as its likeliest class: the heaviest name of the cluster."
     rows = []
     for video, (out, duration) in enumerate(zip(outs, durations, strict=True)):
-        out, p, weights = _classes(out, config, names)
+        _, _, p, weights = _classes(out, config, names)
         for c in localized_classes(p, weights, 1.0)[:1]:
             label, weight = next(iter(weights[c].items()))
             rows.append((video, label, np.array([[0.0, duration]]), weight*p[[c]]))
