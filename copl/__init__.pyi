@@ -8,7 +8,6 @@ from . import choice as choice
 from . import cli as cli
 from . import config as config
 from . import data as data
-from . import devices as devices
 from . import engine as engine
 from . import estimator as estimator
 from . import evaluation as evaluation

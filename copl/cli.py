@@ -84,7 +84,7 @@ class Train:
         first = os.environ.get('RANK', os.environ.get('LOCAL_RANK', '0')) == '0'
         videos = self.opening.open(self.data) if first and not simulated else None
         # loading PyTorch takes seconds: what is wrong so far has been said before
-        from copl.devices import fixed_threads, launch
+        from copl.engine import fixed_threads, launch
         from copl.estimator import COPL
         from copl.runs import one_run
         processes = (1, 1) if self._several else (self.devices, self.num_nodes)
@@ -412,7 +412,7 @@ class Demo:
 
     def __call__(self):
         "Train both, print the rounds, write results and pictures."
-        from copl.devices import fixed_threads
+        from copl.engine import fixed_threads
         from copl.estimator import COPL
         from copl.runs import one_run
         out = self.out or Path('runs')/f'demo-{self.seed}'
@@ -474,7 +474,7 @@ class Reproduce:
 
     def __call__(self):
         "Measure, or go on measuring, and write the page."
-        from copl.devices import fixed_threads
+        from copl.engine import fixed_threads
         from copl.reproduction import reproduce
         videos = self.opening.open(self.data)
         remark_on(videos)
@@ -528,7 +528,7 @@ def _stop(text):
     which = f' (process {rank})' if rank else ''
     print(f'copl: error: {text}{which}', file=sys.stderr)
     if processes > 1:
-        from copl.devices import end_processes
+        from copl.engine import end_processes
         end_processes()
     return 1
 

@@ -23,8 +23,8 @@ from sklearn.exceptions import NotFittedError
 
 from .algorithm import Description, describe, taking_part
 from .config import Config, config_from_dict, config_to_dict, nearest
-from .devices import fixed_threads, launch
-from .engine import Parts, new_state, state_from_dict, state_to_dict, train
+from .engine import (
+    Parts, fixed_threads, launch, new_state, state_from_dict, state_to_dict, train)
 from .evaluation import clustering_scores, map_clusters
 from .files import CoplError, find_device, progress, shown
 from .has import class_agnostic_attention, class_specific_attention
@@ -67,7 +67,7 @@ def _contents(model, state=None, data=None):
     arrays = {k: torch.from_numpy(vars(model)[k]) for k in _ARRAYS if k in vars(model)}
     return {'config': config_to_dict(model.config), 'parts': qualified_names(vars(model.parts)),
             'videos': model.videos_, 'widths': model.widths_, 'data_sha256': data,
-            'seconds': model.seconds_, 'log': model.log_,
+            'threads': model.threads_, 'seconds': model.seconds_, 'log': model.log_,
             'rounds': model.rounds_.to_dict('records'),
             'iterations': [tuple(map(torch.from_numpy, pair)) for pair in model.iterations_],
             'state': None if state is None else state_to_dict(state),
@@ -87,7 +87,8 @@ def _restore(model, path, saved):
     iterations = [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
     vars(model).update(videos_=saved['videos'], widths_=dict(saved['widths']), log_=saved['log'],
                        seconds_=saved['seconds'], rounds_=pd.DataFrame(saved['rounds']),
-                       iterations_=iterations)
+                       iterations_=iterations,
+                       threads_=saved.get('threads')) # None: saved by an earlier version
     if saved['state'] is not None: return
     arrays = {k: x.numpy() for k, x in saved['arrays'].items()}
     vars(model).update(arrays, names_=saved['names'],
@@ -100,6 +101,10 @@ def _earlier(model, checkpoint, data):
         warnings.warn(f'no checkpoint {checkpoint}: beginning at the beginning', stacklevel=4)
         return None
     saved = same_run(model.config, vars(model.parts), data, checkpoint)
+    threads = saved.get('threads', model.threads_)
+    if saved['state'] is not None and threads != model.threads_:
+        warnings.warn(f'{checkpoint}: {threads} CPU threads then, {model.threads_} now: the result '
+                      'may differ from that of an uninterrupted run', stacklevel=4)
     _restore(model, checkpoint, saved)
     if saved['state'] is None: write_checkpoint(checkpoint, _contents(model, data=data), model.log_)
     return saved
@@ -309,8 +314,9 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
             data = None if checkpoint is None else data_hash(config, videos, unseen)
             for name in [k for k in vars(self) if k.endswith('_')]: delattr(self, name)
             vars(self).update(device_=fabric.device, n_classes_=config.n_classes, seconds_=0.0,
-                              iterations_=[], log_=[], rounds_=pd.DataFrame(),
-                              videos_=list(videos.names), widths_=videos.widths)
+                              threads_=torch.get_num_threads(), iterations_=[], log_=[],
+                              rounds_=pd.DataFrame(), videos_=list(videos.names),
+                              widths_=videos.widths)
             saved = _earlier(self, checkpoint, data) if resume else None
             if saved and saved['state'] is None: return self
             state = _first_state(self, videos, checkpoint, saved)

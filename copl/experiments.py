@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['THRESHOLDS', 'SETS', 'TODAY', 'DataSet', 'measuring', 'shown_sets', 'action_snippets', 'attention_auc',
-           'fixed_videos', 'behaviour_numbers', 'behaviour_changes', 'behaviour', 'run', 'measure', 'table_rows',
-           'kept']
+           'fixed_videos', 'behaviour_numbers', 'behaviour_changes', 'behaviour', 'run', 'fitted_models', 'measure',
+           'table_rows', 'kept']
 
 # %% ../nbs/50_experiments.ipynb #634ca8d6
 import functools
@@ -17,7 +17,7 @@ import platform
 import subprocess
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
@@ -35,7 +35,7 @@ from .config import PRESETS, Config, config_to_dict
 from .data import anet_like, load_videos
 from .estimator import COPL
 from .evaluation import TIOU, mean_average_precision
-from .files import CoplError, atomic_write, cache_folder, generator, progress
+from .files import CoplError, atomic_write, cache_folder, progress
 from .has import ATTENTIONS, class_agnostic_attention, class_specific_attention
 from .iocnet import full_length
 from .losses import LOSSES
@@ -95,18 +95,7 @@ def _set2(seed):
         raise CoplError("data set 'set2' is for the final table: only COPL_MEASURE=set2 opens it")
     return _clips('set2', seed)
 
-def _quarter(seed):
-    "sparse1 with a quarter of its training videos and half a standard deviation of noise."
-    videos = _clips('sparse1', seed)
-    rng = generator(seed, 'quarter')
-    train, test = (set(part.names) for part in videos.split())
-    kept_train = set(rng.permutation(sorted(train))[:len(train)//4])
-    videos = videos[[i for i, n in enumerate(videos.names) if n in test | kept_train]]
-    streams = {}
-    for stream, arrays in videos.streams.items():
-        spread = .5*np.concatenate(arrays).std(0, dtype=float)
-        streams[stream] = [np.float32(x + spread*rng.standard_normal(x.shape)) for x in arrays]
-    return VideoSet(videos.names, streams, videos.grid, videos.annotations, 'sparse1, a quarter')
+
 
 def _small_anet(seed): # 20 of 100 classes, half the videos of each
     return simulate(Simulation('anet12', 480, 240, 20, 128, 3000, **HARD), seed, 'small-anet')
@@ -116,7 +105,6 @@ SETS = {data.name: data for data in (
     DataSet('set2', 'real clips of other actions, composed', _set2, _CLIPS),
     DataSet('set1', 'real clips, composed', partial(_clips, 'set1'), _CLIPS),
     DataSet('sparse1', 'real clips, composed, sparse', partial(_clips, 'sparse1'), _CLIPS),
-    DataSet('quarter', 'sparse1 with a quarter of its training videos, noisier', _quarter, _CLIPS),
     DataSet('small', "THUMOS'14-like, simulated", partial(thumos_like, dim=128),
             dict(hidden=128, snippets=128, stream_norm=True)),
     DataSet('small-anet', 'ActivityNet-like, simulated', _small_anet,
@@ -173,6 +161,11 @@ def _figures(train, test, model):
     "AUCs after a round; nothing else measured there uses the test videos' labels."
     auc = {f'auc_{k}': v for k, v in attention_auc(train, model.network_).items()}
     return auc | {f'auc_{k}_unseen': v for k, v in attention_auc(test, model.network_).items()}
+
+def _mean_ap(model, test, tiou):
+    "(mAP at each threshold, that of the whole-video baseline) on test videos."
+    return [mean_average_precision(model.localize(test, everything), test.annotations, tiou)
+            for everything in (False, True)]
 
 # %% ../nbs/50_experiments.ipynb #6dbba267
 def fixed_videos()->VideoSet: # 20 for training, 10 for test
@@ -231,12 +224,10 @@ def _probed(train, test, config):
     columns = ('confidence', 'fraction_P', 'agreement', 'auc_cs', 'auc_ca_unseen')
     numbers |= {c: last[c] for c in last.index if c.startswith('loss_') or c in columns}
     found = model.localize(test)
+    mAP, whole = _mean_ap(model, test, (.1, .3, .5))
     numbers |= {f'feature {i}': model.features_[0, i] for i in range(3)}
-    return numbers | {
-        'score': found.score.mean(), 'seconds': (found.end - found.start).mean(),
-        'mAP': mean_average_precision(found, test.annotations, (.1, .3, .5)).mean(),
-        'mAP_whole': mean_average_precision(model.localize(test, everything=True),
-                                            test.annotations, (.1, .3, .5)).mean()}
+    return numbers | {'score': found.score.mean(), 'seconds': (found.end - found.start).mean(),
+                      'mAP': mAP.mean(), 'mAP_whole': whole.mean()}
 
 # %% ../nbs/50_experiments.ipynb #3a24ee54
 _STORED = json.loads((files('copl')/'behaviour.json').read_text(encoding='utf-8'))
@@ -313,26 +304,32 @@ def run(
     "Train, localize and evaluate, or remember it; of several processes wanting a run one makes it."
     folder = cache_folder()/'runs'/_key(train, test, config, tiou)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder/'.wanted.lock'): return _run(folder, train, test, config, tiou)
-
-def _run(folder, train, test, config, tiou):
     done, checkpoint = folder/'result.json', folder/'checkpoint.pt'
-    if done.exists():
-        return json.loads(done.read_text(encoding='utf-8')), COPL.load(checkpoint)
-    model = COPL(config=config)
-    model.fit(train, checkpoint=checkpoint, resume=checkpoint.exists(),
-              after_round=partial(_figures, train, test), unseen=test)
-    trained = time.perf_counter()
-    mAP = mean_average_precision(model.localize(test), test.annotations, tiou)
-    whole = mean_average_precision(model.localize(test, everything=True), test.annotations, tiou)
-    rows = model.rounds_.to_dict('records')
-    rows[-1] |= {f'mAP@{t:.2f}': v for t, v in mAP.items()} | {
-        'mAP': mAP.mean(), 'mAP_whole': whole.mean()}
-    made = _stamp(train, test) | {'seconds': model.seconds_,
-                                  'localize_seconds': time.perf_counter() - trained}
-    rows = [row | made for row in rows]
-    atomic_write(done, lambda p: p.write_text(json.dumps(rows, default=float), encoding='utf-8'))
-    return rows, model
+    with FileLock(folder/'.wanted.lock'):
+        if done.exists():
+            return json.loads(done.read_text(encoding='utf-8')), COPL.load(checkpoint)
+        model = COPL(config=config)
+        model.fit(train, checkpoint=checkpoint, resume=checkpoint.exists(),
+                  after_round=partial(_figures, train, test), unseen=test)
+        trained = time.perf_counter()
+        mAP, whole = _mean_ap(model, test, tiou)
+        rows = model.rounds_.to_dict('records')
+        rows[-1] |= {f'mAP@{t:.2f}': v for t, v in mAP.items()} | {
+            'mAP': mAP.mean(), 'mAP_whole': whole.mean()}
+        made = _stamp(train, test) | {'seconds': model.seconds_,
+                                      'localize_seconds': time.perf_counter() - trained}
+        text = json.dumps([row | made for row in rows], default=float)
+        atomic_write(done, lambda p: p.write_text(text, encoding='utf-8'))
+        return json.loads(text), model
+
+def fitted_models(
+    data:DataSet,
+)->Iterator[tuple[int, VideoSet, COPL]]: # (seed, training videos, fitted model)
+    "COPL's run of each seed of a data set."
+    for seed in data.seeds:
+        train, test = data.load(seed).split()
+        _, model = run(train, test, data.config(train, seed), data.tiou)
+        yield seed, train, model
 
 # %% ../nbs/50_experiments.ipynb #acc66386
 def _identity(data, method, fields):
@@ -398,8 +395,8 @@ def table_rows(
     if measuring(data.name): return measure(data, methods, None, folder, verbose=True)
     path = folder/f'rows-{data.name}.csv'
     rows = _read_rows(path)
-    found = [_matching(rows, **_identity(data, name, fields)) for name, fields in methods.items()]
-    found = pd.concat(found, ignore_index=True)
+    found = pd.concat([_matching(rows, **_identity(data, name, fields))
+                       for name, fields in methods.items()], ignore_index=True)
     if found.empty:
         raise CoplError(f'{path}: no rows of {", ".join(methods)} with these options, expected '
                         f'some (COPL_MEASURE={data.name} measures them)')

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 # %% ../nbs/53_figure_a.ipynb #8d07a5a3
 from .evaluation import map_clusters
-from .experiments import DataSet, run
+from .experiments import DataSet, fitted_models
 
 # %% ../nbs/53_figure_a.ipynb #65b7f7fc
 _BINS = np.linspace(-1, 1, 201)
@@ -25,9 +25,7 @@ def confidence_counts(
 )->pd.DataFrame:                   # columns seed, round, low (of the bin), n, right
     "How many pseudolabels of each run and round lie in each bin, and how many of these are right."
     rows = []
-    for seed in data.seeds:
-        train, test = data.load(seed).split()
-        _, model = run(train, test, data.config(train, seed), data.tiou)
+    for seed, train, model in fitted_models(data):
         for n, (y, s) in enumerate(model.iterations_):
             names = map_clusters(y, train.labels(), model.config.n_classes)
             right = np.array([names[c] == x for c, x in zip(y, train.labels(), strict=True)])

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 # %% ../nbs/54_figure_b.ipynb #544b7bb4
 from .algorithm import describe
-from .experiments import DataSet, run
+from .experiments import DataSet, fitted_models
 from .has import ATTENTIONS, class_agnostic_attention, class_specific_attention
 from .statistics import as_text, t_interval
 
@@ -33,9 +33,7 @@ def feature_spaces(
 )->pd.DataFrame: # silhouettes of every seed; x and y of each video of six classes for the first
     "What the features of whole videos look like, of COPL on a data set."
     rows = []
-    for seed in data.seeds:
-        train, test = data.load(seed).split()
-        _, model = run(train, test, data.config(train, seed), data.tiou)
+    for seed, train, model in fitted_models(data):
         for name, attention in KINDS.items():
             F = describe(train, model.network_, attention, model.config).F
             rows += [{'seed': seed, 'attention': name} | row

@@ -6,7 +6,7 @@
 __all__ = ['TOLERANCE', 'ClusterName', 'NEARLY_WHOLE', 'score_sequences', 'video_probabilities', 'finer', 'segments_above',
            'outer_inner_contrast', 'class_proposals', 'nms', 'soft_nms', 'cluster_names', 'name_weights',
            'localized_classes', 'round_ties', 'suppress', 'localize_outputs', 'localize', 'whole_videos',
-           'is_low_in_most', 'warn_of_nearly_whole', 'localize_videos']
+           'is_low_in_most', 'localize_videos']
 
 # %% ../nbs/15_localization.ipynb #c3c88938
 import warnings
@@ -196,23 +196,18 @@ def name_weights(
     names = cluster_names(n) if names is None else list(names)
     if len(names) != n:
         raise CoplError(f'{len(names)} class names given, expected one for each of the {n} classes')
-    return [_weights(c, name) for c, name in enumerate(names)]
-
-# %% ../nbs/15_localization.ipynb #be1ed94a
-def _weights(c, name):
-    "{class name: weight} of cluster c, the heaviest first; raises `CoplError`."
-    if name is None: return {}
-    if isinstance(name, str): return {name: 1.0}
-    if not isinstance(name, Mapping):
-        raise CoplError(f'name of cluster {c} is {shown(name)}, expected a class name, None or '
-                        'class names with their weights')
-    for label, weight in name.items():
-        number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-        if not number or not 0 < weight < np.inf:
-            raise CoplError(f'name of cluster {c}: weight of {label!r} is {shown(weight)}, '
-                            'expected a number above 0')
-    heaviest_first = sorted(name.items(), key=lambda item: -item[1])
-    return {label: float(weight) for label, weight in heaviest_first}
+    weights = []
+    for c, name in enumerate(names):
+        named = {name: 1.0} if isinstance(name, str) else {} if name is None else name
+        if not isinstance(named, Mapping):
+            raise CoplError(f'name of cluster {c} is {shown(name)}, expected a class name, None '
+                            'or class names with their weights')
+        for label, weight in named.items():
+            if not isinstance(weight, int | float) or not 0 < weight < np.inf:
+                raise CoplError(f'name of cluster {c}: weight of {label!r} is {shown(weight)}, '
+                                'expected a number above 0')
+        weights.append(dict(sorted(named.items(), key=lambda item: -item[1])))
+    return weights
 
 # %% ../nbs/15_localization.ipynb #22461aa3
 def localized_classes(
@@ -269,14 +264,9 @@ def localize_outputs(
 )->pd.DataFrame:                           # columns video (its number), start, end, label, score
     "Detections in several videos (supplement, section 1.2), the best first in each."
     rows = []
-    weights = None
     for video, (out, duration) in enumerate(zip(outs, durations, strict=True)):
-        out = _on_cpu(out)
-        h = h_cs(out)
-        p = video_probabilities(out.cas.numpy(), h.numpy(), config.top_k)
-        weights = weights or name_weights(names, len(p))
-        sequences = h if config.score == 'h_cs' else score_sequences(out, config.score)
-        sequences = sequences.numpy()
+        out, h, p, weights = _classes(out, config, names)
+        sequences = h if config.score == 'h_cs' else score_sequences(out, config.score).numpy()
         for c in localized_classes(p, weights, config.class_threshold):
             segments, scores = class_proposals(sequences[:, c], p[c], config, grid, duration)
             rows += [(video, label, segments, weight*scores)
@@ -284,9 +274,12 @@ def localize_outputs(
     return suppress(_table(rows), config)
 
 # %% ../nbs/15_localization.ipynb #76d3abc7
-def _on_cpu(out):
-    "Outputs as tensors on the CPU, in the precision of the network."
-    return Outputs(*(torch.as_tensor(x).detach().cpu() for x in (out.cas, out.attention)))
+def _classes(out, config, names):
+    "(outputs on the CPU, h_cs, probability of each class, weights of its names) of a video."
+    out = Outputs(*(torch.as_tensor(x).detach().cpu() for x in (out.cas, out.attention)))
+    h = h_cs(out).numpy()
+    p = video_probabilities(out.cas.numpy(), h, config.top_k)
+    return out, h, p, name_weights(names, len(p))
 
 def _table(rows):
     "Rows of (video, label, segments, scores) as a table with a row for each segment."
@@ -321,9 +314,7 @@ def whole_videos(
     "The whole of each video as its likeliest class: the heaviest name of the cluster."
     rows = []
     for video, (out, duration) in enumerate(zip(outs, durations, strict=True)):
-        out = _on_cpu(out)
-        p = video_probabilities(out.cas.numpy(), h_cs(out).numpy(), config.top_k)
-        weights = name_weights(names, len(p))
+        _, _, p, weights = _classes(out, config, names)
         for c in localized_classes(p, weights, 1.0)[:1]:
             label, weight = next(iter(weights[c].items()))
             rows.append((video, label, np.array([[0.0, duration]]), weight*p[[c]]))
@@ -339,21 +330,20 @@ def is_low_in_most(
     high = A_ca > (A_ca.min() + A_ca.max())/2
     return bool(0 < high.double().mean() < 0.5)
 
-def warn_of_nearly_whole(
-    videos:VideoSet,
-    names:Sequence[str], # videos whose best detection is nearly the whole, of low attention
-    score:str,           # the score sequence that gave it
-):
+def _warn_of_nearly_whole(videos, found, low, durations, score):
     "One warning with how many there are, the first, and what to try; none of what stands still."
-    number = {name: i for i, name in enumerate(videos.names)}
+    best = found.drop_duplicates('video')
+    covers = (best.end - best.start).to_numpy() > NEARLY_WHOLE*durations[best.video]
     streams = list(videos.streams.values())
-    names = [v for v in names if not all(unchanging(x[number[v]]) for x in streams)]
-    if not names: return
+    nearly_whole = [i for i in best.video[covers & np.array(low)[best.video]]
+                    if not all(unchanging(x[i]) for x in streams)]
+    if not nearly_whole: return
     better = "score='product'" if score == 'h_cs' else "score='h_cs'"
-    warnings.warn(f'{videos.source}: the best detection is nearly the whole video in {len(names)} '
-                  f'of {len(videos)} videos, such as {names[0]!r}, though their attention is low '
-                  f'in most of it: score={score!r} is too flat there; try {better}, or train '
-                  'on more videos', stacklevel=3)
+    warnings.warn(f'{videos.source}: the best detection is nearly the whole video in '
+                  f'{len(nearly_whole)} of {len(videos)} videos, such as '
+                  f'{videos.names[nearly_whole[0]]!r}, though their attention is low in most of '
+                  f'it: score={score!r} is too flat there; try {better}, or train on more videos',
+                  stacklevel=3)
 
 # %% ../nbs/15_localization.ipynb #6fa6ab32
 def localize_videos(
@@ -373,8 +363,5 @@ def localize_videos(
     if everything: found = whole_videos(outputs(), config, durations, names)
     else:
         found = localize_outputs(outputs(), config, videos.grid, durations, names)
-        best = found.drop_duplicates('video')
-        covers = (best.end - best.start).to_numpy() > NEARLY_WHOLE*durations[best.video]
-        nearly_whole = best.video[covers & np.array(low)[best.video]]
-        warn_of_nearly_whole(videos, [videos.names[i] for i in nearly_whole], config.score)
+        _warn_of_nearly_whole(videos, found, low, durations, config.score)
     return found.assign(video=np.array(videos.names, object)[found.video])

@@ -172,7 +172,7 @@ class Method(Config):
         "The configuration for these videos; raises `CoplError`."
         if self.n_classes is None: return self._with(len(videos.annotations.classes))
         if self.n_classes != 'auto': return self._with(self.n_classes)
-        from copl.devices import from_first
+        from copl.engine import from_first
         return self._with(from_first(lambda: _estimated(videos, self.stream_norm, self.seed)))
 
     def _with(self, n_classes):

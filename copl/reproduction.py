@@ -8,11 +8,11 @@ __all__ = ['known_set', 'reproduce']
 # %% ../nbs/58_reproduction.ipynb #5bbee94a
 import base64
 import io
-import json
+
 import warnings
 from functools import partial
 from html import escape
-from importlib.resources import files
+
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +25,7 @@ from .experiments import THRESHOLDS, DataSet, kept, measure
 from .figure_a import confidence_counts, confidence_facts, confidence_figure
 from .figure_b import feature_spaces, silhouettes_table, spaces_figure
 from .files import CoplError, atomic_write
+from .simulation import TIMELINES
 from .statistics import contrasts, contrasts_table, forest_plot
 from .table_a import (
     METHODS, PART_METHODS, PARTS, PUBLISHED_A, ceiling, clusters_table, localization_table,
@@ -42,10 +43,9 @@ def known_set(
         raise CoplError(f'{videos.source}: no ground truth there, expected annotations, which '
                         'measure what comes out')
     found = set(map(plain, videos.annotations.classes))
-    timelines = json.loads((files('copl')/'timelines.json').read_text(encoding='utf-8'))
     known:dict[Literal['thumos', 'anet'], str] = {'thumos': 'thumos14', 'anet': 'anet12'}
     for key, name in known.items():
-        if found and found <= set(map(plain, timelines[name]['classes'])): return key
+        if found and found <= set(map(plain, TIMELINES[name]['classes'])): return key
     raise CoplError(f'{videos.source}: {len(found)} classes, among them '
                     f'{", ".join(map(repr, videos.annotations.classes[:3]))}; expected those of '
                     "THUMOS'14 or ActivityNet v1.2, or to be told which thresholds to use")

@@ -99,7 +99,7 @@ def _card(model, train, test, opened):
                 'test_sha256': None if test is None else test.sha256} | opened,
             'annotations': None if truth is None else _origin(truth),
             'start': None if start is None else _absolute(str(start)),
-            'device': str(model.device_),
+            'device': str(model.device_), 'threads': model.threads_,
             'processor': platform.processor() or platform.machine(),
             'versions': versions | {'python': platform.python_version()},
             'seconds': round(model.seconds_, 1)}

@@ -8,49 +8,44 @@ __all__ = ['EXAMPLE', 'HARD', 'Simulation', 'simulated', 'simulate', 'tiny', 'th
 # %% ../nbs/04_simulation.ipynb #a2612cc3
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from .config import Checked, within
 from .files import CoplError, generator
 from .videos import Annotations, TimeGrid, VideoSet
 
 # %% ../nbs/04_simulation.ipynb #2b275b78
-_TIMELINES = json.loads((files('copl')/'timelines.json').read_text(encoding='utf-8'))
+TIMELINES = json.loads((files('copl')/'timelines.json').read_text(encoding='utf-8'))
 
 # %% ../nbs/04_simulation.ipynb #827a9a22
 @dataclass(frozen=True)
-class Simulation:
+class Simulation(Checked):
     "What kind of videos to simulate; raises `CoplError` on impossible values."
     timelines:Literal['thumos14', 'anet12']='thumos14' # whose videos, in time
-    n_train:int=72                    # videos in subset 'train'
-    n_test:int=36                     # videos in subset 'test'
-    n_classes:int=6                   # action classes: the first ones of the data set
-    dim:int=64                        # channels of each stream
-    max_length:int=120                # snippets; longer videos end here
-    action:float=0.67                 # strength of the action, the first difficulty knob
-    ambiguity:float=1.15  # how gradual and how often imitated the action is, the second; 0: neither
-    scene:float=1.5                   # strength of the scene
-    context:float=0.5                 # strength of class-related context
-    noise:float=1.0                   # strength of what varies from snippet to snippet
-    activities:float=0.0              # strength of background activities, of the action's; 0: none
-    own:float=0.8                     # how differently two videos show an action or an activity
-    crowding:float=0.0                # how much a few scenes hold most videos: Zipf's exponent
-    spread:float=0.0                  # how unequal scenes are in strength: deviation of its log
+    n_train:int=within('[1, inf)', 72)    # videos in subset 'train'
+    n_test:int=within('[0, inf)', 36)     # videos in subset 'test'
+    n_classes:int=within('[1, inf)', 6)   # action classes: the first ones of the data set
+    dim:int=within('[1, inf)', 64)        # channels of each stream
+    max_length:int=within('[1, inf)', 120) # snippets; longer videos end here
+    action:float=within('[0, inf)', 0.67) # strength of the action, the first difficulty knob
+    ambiguity:float=within('[0, inf)', 1.15) # how gradual and how often imitated the action is,
+                                          # the second; 0: neither
+    scene:float=within('[0, inf)', 1.5)   # strength of the scene
+    context:float=within('[0, inf)', 0.5) # strength of class-related context
+    noise:float=within('[0, inf)', 1.0)   # strength of what varies from snippet to snippet
+    activities:float=within('[0, inf)', 0.0) # strength of background activities, of the action's
+    own:float=within('[0, inf)', 0.8)     # how differently two videos show an action or an activity
+    crowding:float=within('[0, inf)', 0.0) # how much a few scenes hold most videos: Zipf's exponent
+    spread:float=within('[0, inf)', 0.0)  # how unequal scenes are in strength: deviation of its log
 
     def __post_init__(self):
-        if self.timelines not in _TIMELINES:
-            raise CoplError(f'simulation: timelines is {self.timelines!r}, expected one of '
-                            f'{", ".join(_TIMELINES)}')
-        for name, value in asdict(self).items():
-            if name == 'timelines': continue
-            low = 1 if name in ('n_train', 'n_classes', 'dim', 'max_length') else 0
-            if not low <= value:
-                raise CoplError(f'simulation: {name} is {value}, expected at least {low}')
-        known = len(_TIMELINES[self.timelines]['classes'])
+        super().__post_init__()
+        known = len(TIMELINES[self.timelines]['classes'])
         if self.n_classes > known:
             raise CoplError(f'simulation: n_classes is {self.n_classes}, expected at most the '
                             f'{known} of {self.timelines}')
@@ -97,7 +92,7 @@ class _World:
         self.spec = spec
         self.seed = seed
         self.grid = TimeGrid()
-        self.stats = _TIMELINES[spec.timelines]
+        self.stats = TIMELINES[spec.timelines]
         self.names = list(self.stats['classes'])[:spec.n_classes]
         self.tables = [self.stats['classes'][n] for n in self.names]
         rng = generator(seed, 'simulated look')
@@ -173,20 +168,19 @@ class _World:
         n = rng.poisson(0.5*(T - lengths.sum())/lengths.mean()) if spec.ambiguity else 0
         imitations = [(s, s + d, label, 0.6*spec.ambiguity)
                       for s, d in zip(rng.uniform(0, T, n), rng.choice(lengths, n), strict=True)]
+        actions = [(*span, c, 1.0) for span, c in zip(segments, classes, strict=True)] + imitations
         activities = self.background(T, segments, others) if spec.activities else []
         for stream, strength in (('rgb', 0.7), ('flow', 1.0)):
             # nobody throws quite like anybody else
             own = spec.own*normal()
-            for s, e, c, much in [(*span, c, 1.0)
-                                  for span, c in zip(segments, classes, strict=True)] + imitations:
+            theirs = {k: spec.own*normal(rng=others) for k in sorted({k for *_, k in activities})}
+            shown = [(s, e, much, self.action[stream][c], own) for s, e, c, much in actions]
+            shown += [(s, e, spec.activities, self.activity[stream][k], theirs[k])
+                      for s, e, k in activities]
+            for s, e, much, look, manner in shown:
                 where, height, phase = _envelope(s, e, 0.5*spec.ambiguity, T)
                 x[stream][where] += (np.float32(spec.action*strength*much)*height*
-                                     (self.action[stream][c, phase] + own))
-            theirs = {k: spec.own*normal(rng=others) for k in sorted({k for *_, k in activities})}
-            for s, e, k in activities:
-                where, height, phase = _envelope(s, e, 0.5*spec.ambiguity, T)
-                x[stream][where] += (np.float32(spec.action*strength*spec.activities)*height*
-                                     (self.activity[stream][k, phase] + theirs[k]))
+                                     (look[phase] + manner))
             x[stream] = np.maximum(
                 (x[stream] + spec.noise*_smooth(normal(T))) @ self.projection[stream] - 1, 0)
         return x['rgb'], x['flow']
@@ -209,20 +203,14 @@ def simulated(
     lengths = [T for T, _, _ in times]
     features = (world.features(i, c, *time)
                 for i, (c, time) in enumerate(zip(labels, times, strict=True)))
-    return (names, lengths, features, world.grid,
-            _truth(world, names, parts, labels, times, f'sim:{name}'))
-
-# %% ../nbs/04_simulation.ipynb #22edd133
-def _truth(world, names, parts, labels, times, source):
-    "Ground truth of all videos."
     rows = [row for v, c, (_, segments, classes) in zip(names, labels, times, strict=True)
             for row in world.truth(v, c, segments, classes)]
     segments = pd.DataFrame(rows, columns=['video', 'start', 'end', 'label'])
-    durations = [world.grid.duration(T) for T, _, _ in times]
-    return Annotations(segments,
-                       pd.DataFrame({'video': names, 'subset': parts, 'duration': durations}),
-                       source)
+    durations = [world.grid.duration(T) for T in lengths]
+    videos = pd.DataFrame({'video': names, 'subset': parts, 'duration': durations})
+    return names, lengths, features, world.grid, Annotations(segments, videos, f'sim:{name}')
 
+# %% ../nbs/04_simulation.ipynb #22edd133
 def simulate(
     spec:Simulation,            # what kind of videos
     seed:int=0,                 # everything random follows from it

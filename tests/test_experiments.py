@@ -10,13 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from copl import (
-    CoplError,
-    anet_like,
-    save_videos,
-    simulate,
-    thumos_like,
-)
+from copl import CoplError, anet_like, save_videos, simulate, thumos_like, tiny
 from copl.data import stored_simulation
 from copl.experiments import (
     SETS,
@@ -32,8 +26,8 @@ from copl.experiments import (
 )
 from copl.losses import loss_ci
 from copl.plri import confidence_scores
-from copl.reproduction import known_set, reproduce
-from copl.simulation import Simulation
+from copl.reproduction import _ROWS, known_set, reproduce
+from copl.simulation import Simulation, simulated
 from copl.statistics import best_of
 
 from . import timelines
@@ -72,17 +66,20 @@ def test_large_sets_are_written_once_into_the_cache(tmp_path, monkeypatch):
     assert len([*tmp_path.rglob('*.npy')]) == 4
 
 
-def test_full_size_sets_have_the_sizes_of_the_real_ones():
-    videos = thumos_like(dim=1)
-    train, test = videos.split()
-    assert (len(train), len(test), len(videos.annotations.classes)) == (200, 210, 20)
-    doubled = videos.annotations.segments.groupby(['video', 'start', 'end']).label.agg(set)
+def test_full_size_sets_have_the_sizes_of_the_real_ones(monkeypatch):
+    monkeypatch.setattr('copl.simulation.simulate', lambda spec, *args: spec)
+    spec = tiny()
+    assert (spec.n_train, spec.n_test, spec.n_classes) == (72, 36, 6)
+    *_, truth = simulated(thumos_like(dim=1))             # without making their features
+    counts = truth.videos.subset.value_counts()
+    assert (counts.train, counts.test, len(truth.classes)) == (200, 210, 20)
+    doubled = truth.segments.groupby(['video', 'start', 'end']).label.agg(set)
     assert any(labels == {'sim_CliffDiving', 'sim_Diving'} for labels in doubled)
 
 
 def test_channels_change_nothing_about_time():
-    one, other = (simulate(Simulation(dim=d), seed=5) for d in (1, 8))
-    pd.testing.assert_frame_equal(one.annotations.segments, other.annotations.segments)
+    one, other = (simulated(Simulation(dim=d), seed=5)[-1].segments for d in (1, 8))
+    pd.testing.assert_frame_equal(one, other)
 
 
 def test_a_broken_cache_is_an_error_that_names_the_file(tmp_path):
@@ -231,13 +228,16 @@ def test_a_data_set_is_known_by_its_classes():
 
 
 @pytest.mark.filterwarnings('ignore')
-def test_reproduction_is_a_page_of_all_tables_and_figures(beside):
+def test_reproduction_is_a_page_of_all_tables_and_figures(beside, monkeypatch):
+    assert len(_ROWS) == 16
+    some = {k: _ROWS[k] for k in ('COPL', 'conventional', 'w/o PLRI', 'weak supervision')}
+    monkeypatch.setattr('copl.reproduction._ROWS', some)
     out = reproduce(few(), beside/'out', seeds=1, hidden=4, snippets=8, epoch_num=1,
                     iteration_num=2)
     page = out.read_text()
     assert 'SIMULATED' in page and 'Published' in page and page.count('<img') == 5
     rows = pd.read_csv(beside/'out/rows-thumos.csv')
-    assert rows.groupby('method').seed.nunique().eq(1).all() and rows.method.nunique() == 16
+    assert set(rows.method) == {*some} and rows.groupby('method').seed.nunique().eq(1).all()
 
 
 def test_reproduce_from_the_command_line(beside, monkeypatch):

@@ -42,9 +42,21 @@ def runs(seeds=8, **purity):
     return pd.DataFrame(rows)
 
 
-@pytest.mark.parametrize('n', [3, 5, 10])
+def annotated(features, labels, n_train, span=(0, 1)):
+    "Videos with one instance each, in these snippets; the first n_train are for training."
+    grid = TimeGrid()
+    names = [f'v{i}' for i in range(len(features))]
+    parts = ['train']*n_train + ['test']*(len(names) - n_train)
+    start, end = map(grid.edges, span)
+    truth = Annotations(
+        pd.DataFrame({'video': names, 'start': start, 'end': end, 'label': labels}),
+        pd.DataFrame({'video': names, 'subset': parts, 'duration': grid.duration(20)}))
+    return VideoSet(names, features, grid, truth)
+
+
+@pytest.mark.parametrize('n', [3, 10])
 def test_the_interval_holds_the_mean_as_often_as_it_says(n):
-    samples = np.random.default_rng(n).normal(.04, .06, (1000, n))
+    samples = np.random.default_rng(n).normal(.04, .06, (500, n))
     held = [low <= .04 <= high for _, low, high, _ in map(t_interval, samples)]
     assert np.mean(held) == pytest.approx(.95, abs=.025)
 
@@ -139,24 +151,15 @@ def test_mean_pooling_is_the_first_round_of_copl_in_table_a():
 def test_the_ceiling_pools_annotated_action_alone():
     rng = np.random.default_rng(0)
     looks = np.eye(8, dtype=np.float32)
-    names = [f'v{i}' for i in range(24)]
     features = []
     for i in range(24):                                    # 16 of 20 snippets show a scene
         x = np.repeat(5*looks[4 + i//2 % 2][None], 20, 0)
         x[8:12] = looks[i % 2]
         features.append(x + .1*rng.standard_normal(x.shape).astype(np.float32))
-    grid = TimeGrid()
-    truth = Annotations(
-        pd.DataFrame({'video': names, 'start': grid.edges(8), 'end': grid.edges(12),
-                      'label': ['a', 'b']*12}),
-        pd.DataFrame({'video': names, 'subset': ['train']*20 + ['test']*4,
-                      'duration': grid.duration(20)}))
-    videos = VideoSet(names, features, grid, truth)
+    videos = annotated(features, list('ab'*12), 20, (8, 12))
     rows = ceiling(DataSet('x', '', lambda seed: videos, {}, range(2)))
     assert rows.purity.tolist() == [1, 1] and rows.seed.tolist() == [0, 1]
-    pooled = np.stack([x.mean(0) for x in features[:20]])
-    y = CLUSTERINGS['spectral'](pooled, SimpleNamespace(n_classes=2, seed=0, affinity='rbf',
-                                                        beta=None))
+    y = CLUSTERINGS['spectral'](np.stack([x.mean(0) for x in features[:20]]), Config(2))
     assert clustering_scores(y, videos.labels()[:20])['purity'] < .7
 
 
@@ -186,27 +189,21 @@ def test_facts_of_figure_a_on_four_videos():
     assert confidence_moves(part).tolist() == pytest.approx([.305 - .005, -.105 + .005])
 
 
-def four_videos(seed):
-    "Two training videos of each class, one for test."
-    names = [f'v{i}' for i in range(5)]
-    truth = Annotations(
-        pd.DataFrame({'video': names, 'start': 0., 'end': 1., 'label': list('aabba')}),
-        pd.DataFrame({'video': names, 'subset': ['train']*4 + ['test'], 'duration': 9.}))
-    return VideoSet(names, [np.ones((5, 2), np.float32)]*5, annotations=truth)
-
-
-FOUR = DataSet('x', '', four_videos, {}, (1, 2))
+FOUR = DataSet('x', '', None, {}, (1, 2))                  # two videos of each class
 
 
 @pytest.fixture
 def fitted(monkeypatch):
     "In place of runs: what Figures A and B look at."
-    def run(train, test, config, tiou):
-        rounds = [(np.array([1, 1, 0, 1]), np.array([.201, .209, .305, -.095])),
-                  (np.array([0, 0, 1, 1]), np.full(4, .505) + [0, 0, 0, config.seed/10])]
-        return [], SimpleNamespace(iterations_=rounds, config=config, network_=None)
-    monkeypatch.setattr('copl.figure_a.run', run)
-    monkeypatch.setattr('copl.figure_b.run', run)
+    train = annotated([np.ones((5, 2), np.float32)]*4, list('aabb'), 4)
+    def models(data):
+        for seed in data.seeds:
+            rounds = [(np.array([1, 1, 0, 1]), np.array([.201, .209, .305, -.095])),
+                      (np.array([0, 0, 1, 1]), np.full(4, .505) + [0, 0, 0, seed/10])]
+            yield seed, train, SimpleNamespace(iterations_=rounds, config=Config(2),
+                                               network_=None)
+    monkeypatch.setattr('copl.figure_a.fitted_models', models)
+    monkeypatch.setattr('copl.figure_b.fitted_models', models)
 
 
 def test_figure_a_counts_videos_in_bins_and_those_that_are_right(fitted):
@@ -255,11 +252,7 @@ def test_reproduction_takes_the_settings_of_the_data_set(which, preset, tmp_path
     asked = []
     monkeypatch.setattr('copl.reproduction.measure', lambda data, *_, **__: asked.append(data))
     monkeypatch.setattr('copl.reproduction._page', lambda *_: None)
-    names = ['a', 'b']
-    truth = Annotations(pd.DataFrame({'video': names, 'start': 0., 'end': 1., 'label': 'x'}),
-                        pd.DataFrame({'video': names, 'subset': ['train', 'test'],
-                                      'duration': 9.}))
-    videos = VideoSet(names, [np.ones((5, 2), np.float32)]*2, annotations=truth)
+    videos = annotated([np.ones((5, 2), np.float32)]*2, 'x', 1)
     reproduce(videos, tmp_path, which, epoch_num=3)
     [data] = asked
     assert data.options == {**preset, 'epoch_num': 3} and data.tiou == THRESHOLDS[which]
@@ -269,11 +262,7 @@ def test_the_two_kinds_of_attention_have_an_auc_each(monkeypatch):
     action = torch.tensor([0., 0, 1, 1, 0, 0])
     out = SimpleNamespace(cas=torch.stack([action, action], -1), attention=(1 - action)[None])
     monkeypatch.setattr('copl.experiments.full_length', lambda videos, network: [(None, out)])
-    grid = TimeGrid()
-    truth = Annotations(pd.DataFrame({'video': ['a'], 'start': [grid.edges(2)],
-                                      'end': [grid.edges(4)], 'label': ['x']}),
-                        pd.DataFrame({'video': ['a'], 'subset': ['train'], 'duration': [9.]}))
-    videos = VideoSet(['a'], [np.ones((6, 2), np.float32)], grid, truth)
+    videos = annotated([np.ones((6, 2), np.float32)], 'x', 1, (2, 4))
     assert attention_auc(videos, None) == {'cs': 1, 'ca': 0}
 
 

@@ -20,13 +20,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from threadpoolctl import threadpool_info
 
 from copl.files import atomic_write
 
 STATUS = Path('/proc/self/status')
 CPUINFO = Path('/proc/cpuinfo')
-CLEAR = Path('/proc/self/clear_refs')
+PACKAGES = ('copl', 'numpy', 'scipy', 'scikit-learn', 'pandas', 'torch')
 
 
 def seconds(call):
@@ -59,73 +58,39 @@ def compare(name, reference, ours, repeats=5, check=None, **sizes):
 def measure(name, ours, repeats=1, **figures):
     """A row without a reference: wall time and the highest resident memory (GiB, of the whole
     process), and what `figures` functions say of the result."""
-    times = []
-    reset_peak()
-    for _ in range(repeats):
-        taken, result = seconds(ours)
-        times.append(taken)
-    peak = peak_memory()
-    return {'name': name, 'repeats': repeats, 'seconds': spread(times), 'peak_gib': peak,
-            **{k: f(result) if callable(f) else f for k, f in figures.items()}}
-
-
-def reset_peak():
-    "Start `peak_memory` anew, where the system (Linux) can."
-    with contextlib.suppress(OSError): CLEAR.write_text('5')
-
-
-def peak_memory():
-    "Highest resident memory of the process since `reset_peak`, in GiB; None where it is unknown."
-    if not STATUS.exists(): return None
-    return next(int(line.split()[1])/2**20 for line in STATUS.read_text().splitlines()
-                if line.startswith('VmHWM'))
+    with contextlib.suppress(OSError): Path('/proc/self/clear_refs').write_text('5') # a new peak
+    times, results = zip(*(seconds(ours) for _ in range(repeats)), strict=True)
+    lines = STATUS.read_text().splitlines() if STATUS.exists() else []
+    peak = [int(line.split()[1])/2**20 for line in lines if line.startswith('VmHWM')]
+    return {'name': name, 'repeats': repeats, 'seconds': spread(times),
+            'peak_gib': peak[0] if peak else None,
+            **{k: f(results[-1]) if callable(f) else f for k, f in figures.items()}}
 
 
 def machine():
-    "What the figures depend on: processor, cores, threads, memory, load, device."
-    info = (dict(line.split(':', 1) for line in CPUINFO.read_text().splitlines() if ':' in line)
-            if CPUINFO.exists() else {})
-    info = {k.strip(): v.strip() for k, v in info.items()}
-    flags = info.get('flags', '').split()
+    "What the numbers depend on: processor, cores, memory, load, device, versions."
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
+    info = {k.strip(): v.strip() for k, _, v in (line.partition(':') for line in lines)}
+    flags = {'avx2', 'avx512f', 'avx512_bf16', 'amx_bf16'} & {*info.get('flags', '').split()}
     return {'processor': info.get('model name') or platform.processor() or platform.machine(),
-            'family_model': [info.get('cpu family'), info.get('model')],
-            'instructions': [f for f in ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
-                             if f in flags],
-            'cores': os.cpu_count(),
-            'threads': max([torch.get_num_threads(),
-                            *(p['num_threads'] for p in threadpool_info())]),
+            'instructions': sorted(flags), 'cores': os.cpu_count(),
+            'threads': torch.get_num_threads(), 'load': os.getloadavg()[0],
             'memory_gib': round(os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')/2**30, 1),
-            'load': os.getloadavg()[0],
             'device': torch.cuda.get_device_name() if torch.cuda.is_available() else None,
             'date': datetime.date.today().isoformat()}
 
 
-def versions():
-    "Of Python and of every package that the time depends on."
-    return {'python': platform.python_version(),
-            **{p: version(p)
-               for p in ('copl', 'numpy', 'scipy', 'scikit-learn', 'pandas', 'torch')}}
-
-
 def line(row):
-    "One row of the table, as text."
-    def show(s, unit=''): return f"{s['median']:.3g}{unit} [{s['min']:.3g}, {s['max']:.3g}]"
+    "One row of the table, as text: times are median [lowest, highest]."
     parts = [f"{row['name']:<44}"]
-    if 'ratio' in row:
-        parts += [f"{show(row['ratio'], 'x'):<24}",
-                  f"reference {show(row['reference_seconds'], ' s')}"]
-    parts.append(f"copl {show(row['seconds'], ' s')}")
-    if row.get('peak_gib') is not None: parts.append(f"{row['peak_gib']:.2f} GiB")
-    known = {'name', 'repeats', 'checked', 'reference_seconds', 'seconds', 'ratio', 'peak_gib'}
+    for name, title, unit in (('ratio', '', 'x'), ('reference_seconds', 'reference ', ' s'),
+                              ('seconds', 'copl ', ' s')):
+        if name not in row: continue
+        median, low, high = row[name].values()
+        parts.append(f'{title}{median:.3g}{unit} [{low:.3g}, {high:.3g}]')
+    others = {k: v for k, v in row.items() if k != 'name' and not isinstance(v, dict)}
     return '  '.join(parts + [f'{k} {v:.4g}' if isinstance(v, float) else f'{k} {v}'
-                              for k, v in row.items() if k not in known])
-
-
-def write(path, size, rows):
-    "JSON with machine, versions and rows."
-    note = {'size': size, 'machine': machine(), 'versions': versions(), 'rows': rows}
-    return atomic_write(path, lambda p: p.write_text(json.dumps(note, indent=1) + '\n',
-                                                     encoding='utf-8'))
+                              for k, v in others.items()])
 
 
 def main(benchmark, sizes=('tiny', 'thumos', 'anet')):
@@ -139,4 +104,8 @@ def main(benchmark, sizes=('tiny', 'thumos', 'anet')):
     for row in benchmark(args.size, args.repeats):
         rows.append(row)
         print(line(row), flush=True)
-    if args.out: write(args.out, args.size, rows)
+    if not args.out: return
+    versions = {'python': platform.python_version(), **{p: version(p) for p in PACKAGES}}
+    note = {'size': args.size, 'machine': machine(), 'versions': versions, 'rows': rows}
+    text = json.dumps(note, indent=1) + '\n'
+    atomic_write(args.out, lambda p: p.write_text(text, encoding='utf-8'))

@@ -44,7 +44,8 @@ def benchmark(size, repeats):
 
         def check(rows, table):
             scores = np.array([score for *_, score in rows])
-            np.testing.assert_allclose(np.sort(table.score), np.sort(scores), rtol=0, atol=3e-5)
+            # the loops have float64: a chain of nearly equal scores may be rounded otherwise
+            np.testing.assert_allclose(np.sort(table.score), np.sort(scores), rtol=0, atol=2e-4)
 
         yield compare(f'localization, {nms} NMS', loops, ours, repeats, check, videos=len(outs),
                       snippets=sum(len(o.cas) for o in outs), classes=len(names))

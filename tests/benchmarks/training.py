@@ -1,13 +1,15 @@
 """A training step at batch 16, T = 750, and D = 2048 but for tiny: the public code's way
-(tests/reference) and copl's, in both precisions."""
+(tests/reference) and copl's, in both precisions; and ASL's own step (one network, two losses)."""
+import dataclasses
+import functools
+
 import numpy as np
 import torch
 
 from copl.config import Config
-from copl.devices import launch, matmul_dtype
-from copl.engine import Batches, new_state, train_epoch
+from copl.engine import Batches, launch, matmul_dtype, new_state, train_epoch
 from copl.iocnet import Outputs
-from copl.losses import LOSSES, chosen_losses, total_loss
+from copl.losses import chosen_losses, total_loss
 from copl.videos import VideoSet, sample_snippets
 from tests.benchmarks import compare, main
 from tests.reference.training import Step
@@ -22,7 +24,7 @@ def all_at_once(student, teacher, targets, selected, config):
     which nobody would train with."""
     student, teacher = (Outputs(cas, torch.stack(attention), tuple(hidden))
                         for cas, attention, hidden in (student, teacher))
-    return total_loss(student, teacher, targets, selected, config, LOSSES)
+    return total_loss(student, teacher, targets, selected, config, chosen_losses(config))
 
 
 def benchmark(size, repeats):
@@ -49,22 +51,25 @@ def benchmark(size, repeats):
             student = fabric.setup_module(state.student)
             read = Batches(videos, fabric.device, dtype)
             losses = chosen_losses(config)
-            step = Step(state.student, config, dtype, all_at_once)
+            two = dataclasses.replace(config, losses=('cls', 'asl'))
+            steps = {'training': Step(state.student, config, dtype, all_at_once),
+                     'ASL': Step(state.student, two, dtype, all_at_once, alone=True)}
 
-            def plain(config=config, step=step):
+            def plain(step):
                 for part in np.split(rng.permutation(len(videos)), len(videos)//16):
-                    positions = [sample_snippets(t, config.snippets, rng)
+                    positions = [sample_snippets(t, s['snippets'], rng)
                                  for t in videos.lengths[part]]
-                    moved = [torch.randperm(s['dim'])[:round(config.shift*s['dim'])]
-                             for _ in range(2)]
+                    moved = [torch.randperm(s['dim'])[:s['dim']//4] for _ in range(2)]
                     step(videos, part, positions, moved, targets[part], selected[part])
 
             def ours(config=config, state=state, read=read, losses=losses, fabric=fabric,
                      student=student):
                 return train_epoch(state, read, config, losses, fabric, student)
 
-            yield compare(f'training, {precision}, kernel {kernel}', plain, ours, repeats,
-                          steps=len(videos)//16, **s)
+            for name, step in steps.items():
+                yield compare(f'{name}, {precision}, kernel {kernel}',
+                              functools.partial(plain, step), ours, repeats,
+                              steps=len(videos)//16, **s)
 
 
 if __name__ == '__main__': main(benchmark)

@@ -1,4 +1,4 @@
-"mAP written out plainly, one detection at a time: the oracle for copl.evaluate."
+"mAP written out plainly, one detection at a time: the oracle for copl.evaluation."
 import numpy as np
 import pandas as pd
 
@@ -8,31 +8,6 @@ def tiou(a, b):
     shared = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
     union = (a[1] - a[0]) + (b[1] - b[0]) - shared
     return shared/union if union > 0 else 0.0
-
-
-def average_precision(detections, truth, threshold):
-    "AP of one class; detections are (video, start, end, score), truth is (video, start, end)."
-    taken = set()
-    precision = []
-    recall = []
-    hits = 0
-    for rank, (video, start, end, _) in enumerate(sorted(detections, key=lambda d: -d[3]), 1):
-        pairs = [i for i, t in enumerate(truth) if t[0] == video]
-        overlaps = [tiou((start, end), truth[i][1:]) for i in pairs]
-        # of equal overlaps the one that heapsort puts last
-        for k in np.argsort(overlaps, kind='heapsort')[::-1]:
-            if pairs[k] in taken: continue
-            if overlaps[k] >= threshold:
-                taken.add(pairs[k])
-                hits += 1
-            break
-        precision.append(hits/rank)
-        recall.append(hits/len(truth))
-    area, before = 0.0, 0.0
-    for i, r in enumerate(recall):
-        if r > before: area += (r - before)*max(precision[i:])
-        before = r
-    return area
 
 
 def toolkit_average_precision(detections, truth, tiou):

@@ -62,31 +62,17 @@ class Network(nn.Module):
         return (cas.permute(0, 2, 1), [a.sigmoid()[:, 0] for a, _ in others],
                 [h.permute(0, 2, 1) for h in (hidden, *(h for _, h in others))])
 
-    def weights(self):
-        "All of them, in the order and the form of copl.IOCNet."
-        flat = []
-        for b in self.branches:
-            flat += [b.first.weight.permute(0, 2, 1), b.first.bias, b.last.weight, b.last.bias]
-        return torch.cat([w.flatten() for w in flat])
-
-    def gradients(self):
-        "Likewise."
-        flat = []
-        for b in self.branches:
-            flat += [b.first.weight.grad.permute(0, 2, 1), b.first.bias.grad,
-                     b.last.weight.grad, b.last.bias.grad]
-        return torch.cat([w.flatten() for w in flat])
-
-
-def lower_median(values):
-    "Of a list of numbers: of an even number of them the lower of the two in the middle."
-    return sorted(values)[(len(values) - 1)//2]
+    def weights(self, of=lambda parameter: parameter):
+        "All of them, or their gradients, in the order and the form of copl.IOCNet."
+        return torch.cat([part.flatten() for b in self.branches for part in (
+            of(b.first.weight).permute(0, 2, 1), of(b.first.bias), of(b.last.weight),
+            of(b.last.bias))])
 
 
 def high(A):
-    "[T] whether each snippet is at or above the median."
+    "[T] whether each snippet is at or above the median, the lower one of two in the middle."
     A = A.tolist()
-    return [a >= lower_median(A) for a in A]
+    return [a >= sorted(A)[(len(A) - 1)//2] for a in A]
 
 
 def actionness(cas, attention):
@@ -340,11 +326,12 @@ def run(videos, config, cluster=spectral):
 
 class Step:
     """A training step as the public code of this field has it: every sampled position goes through
-    the convolutions, torch's own dropout and AdamW."""
-    def __init__(self, like, config, precision=torch.float32, losses=losses):
+    the convolutions, torch's own dropout and AdamW. Alone: without a teacher and the shift."""
+    def __init__(self, like, config, precision=torch.float32, losses=losses, alone=False):
         self.config = config
         self.precision = precision
         self.losses = losses
+        self.alone = alone
         self.student = Network.like(like)
         self.teacher = copy.deepcopy(self.student)
         self.optimizer = torch.optim.AdamW(self.student.parameters(), lr=config.lr,
@@ -360,10 +347,12 @@ class Step:
         drop = nn.Dropout(self.config.input_dropout)
         unit = nn.Dropout(self.config.dropout)
         with torch.autocast('cpu', torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            with torch.no_grad(): teacher = self.teacher(torch.cat(batch, -1))
-            augmented = torch.cat([drop(shifted(x, m))
-                                   for x, m in zip(batch, moved, strict=True)], -1)
+            if not self.alone:
+                with torch.no_grad(): teacher = self.teacher(torch.cat(batch, -1))
+                batch = [shifted(x, m) for x, m in zip(batch, moved, strict=True)]
+            augmented = torch.cat([drop(x) for x in batch], -1)
             student = self.student(augmented, [unit]*len(self.student.branches))
+            if self.alone: teacher = student
         terms = self.losses(*((cas.float(), [a.float() for a in A], [h.float() for h in hidden])
                               for cas, A, hidden in (student, teacher)),
                             targets, selected, self.config)
@@ -374,5 +363,5 @@ class Step:
         momentum = min(self.config.gamma, 1 - 1/self.t)
         with torch.no_grad():
             for p, q in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
-                p.copy_(momentum*p + (1 - momentum)*q)
+                if not self.alone: p.copy_(momentum*p + (1 - momentum)*q)
         return {name: float(value.detach()) for name, value in terms.items()}
