@@ -265,14 +265,14 @@ def sampled(
 )->Sample:
     "T snippets of each video of a mini-batch; only they and the snippets next to them are read."
     moving = any(len(moved) for pair in channels for moved in pair)
-    beside = (-1, 0, 1) if moving else (0,)
+    offsets = (-1, 0, 1) if moving else (0,)
     original = []
     augmented = []
     inverse = []
     for i, p in zip(indices, positions, strict=True):
         distinct, again = np.unique(p, return_inverse=True)
         arrays = [stream[i] for stream in videos.streams.values()]
-        around = np.unique(np.add.outer(beside, distinct).clip(0, len(arrays[0]) - 1))
+        around = np.unique(np.add.outer(offsets, distinct).clip(0, len(arrays[0]) - 1))
         streams = [torch.from_numpy(np.asarray(x[around], np.float32)) for x in arrays]
         at = np.searchsorted(around, distinct)
         original.append([x[at] for x in streams])

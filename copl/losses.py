@@ -118,7 +118,7 @@ def sure_and_unsure(
 class Members(NamedTuple):
     "The snippets that represent a group in each of B videos."
     indices:torch.Tensor # (B, k_C) in time
-    there:torch.Tensor   # (B, k_C) False: the group has fewer members
+    valid:torch.Tensor   # (B, k_C) False: the group has fewer members
 
 def best_members(
     group:torch.Tensor, # (B, T) True: in the group
@@ -134,14 +134,14 @@ def info_nce(
     anchor:torch.Tensor,    # (..., H) of unit length
     positive:torch.Tensor,  # (..., H) of unit length
     negatives:torch.Tensor, # (..., k, H) of unit length
-    there:torch.Tensor,     # (..., k) False: no such negative
+    valid:torch.Tensor,     # (..., k) False: no such negative
     tau:float=0.1,          # temperature
 )->torch.Tensor:            # (...,) at least 0
     """Contrastive loss: small where an anchor is more similar to its positive than to its
     negatives (van den Oord et al., 2018)."""
     near = (anchor*positive).sum(-1, keepdim=True)                             # (..., 1)
     far = (negatives @ anchor[..., None])[..., 0]                              # (..., k)
-    logits = torch.cat([near, far.masked_fill(~there, -torch.inf)], -1)/tau
+    logits = torch.cat([near, far.masked_fill(~valid, -torch.inf)], -1)/tau
     return -logits.log_softmax(-1)[..., 0]
 
 # %% ../nbs/13_losses.ipynb #5e26634e
@@ -159,23 +159,23 @@ def loss_c(
                best_members(groups.unsure, A_cs, k_C),                # IA
                best_members(groups.unsure, -A_cs, k_C)]               # IB
     indices = torch.stack([m.indices for m in members], 1)            # (B, 4, k_C)
-    there = torch.stack([m.there for m in members], 1)                # (B, 4, k_C)
-    every_group = there.any(-1).all(-1)                               # (B,) none is empty
-    return sum(_contrast(h, indices, there, tau) for h in out.hidden)*every_group
+    valid = torch.stack([m.valid for m in members], 1)                # (B, 4, k_C)
+    every_group = valid.any(-1).all(-1)                               # (B,) none is empty
+    return sum(_contrast(h, indices, valid, tau) for h in out.hidden)*every_group
 
 # %% ../nbs/13_losses.ipynb #087c1099
 _CA, _CB, _IA, _IB = range(4)
 _TRIPLES = [(_IA, _CA, _CB), (_IB, _CB, _CA), (_CA, _IA, _CB), (_CB, _IB, _CA)]
 
-def _contrast(hidden, indices, there, tau):
+def _contrast(hidden, indices, valid, tau):
     "(B,) the four triples in the space of one branch, (B, T, H)."
     anchors, positives, negatives = map(list, zip(*_TRIPLES, strict=True))
     rows = indices.flatten(1)[..., None].expand(-1, -1, hidden.shape[-1])
     chosen = hidden.gather(1, rows).unflatten(1, indices.shape[1:])            # (B, 4, k_C, H)
-    mean = Fn.normalize((chosen*there[..., None]).sum(2), dim=-1)              # (B, 4, H)
+    mean = Fn.normalize((chosen*valid[..., None]).sum(2), dim=-1)              # (B, 4, H)
     single = Fn.normalize(chosen, dim=-1)
     terms = info_nce(mean[:, anchors], mean[:, positives], single[:, negatives],
-                     there[:, negatives], tau)
+                     valid[:, negatives], tau)
     return terms.sum(-1)
 
 # %% ../nbs/13_losses.ipynb #48b36d01
