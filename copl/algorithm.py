@@ -270,11 +270,11 @@ def sampled(
     augmented = []
     inverse = []
     for i, p in zip(indices, positions, strict=True):
-        distinct, again = np.unique(p, return_inverse=True)
+        distinct, again = np.unique(p, return_inverse=True)            # each snippet once
         arrays = [stream[i] for stream in videos.streams.values()]
-        around = np.unique(np.add.outer(offsets, distinct).clip(0, len(arrays[0]) - 1))
+        around = np.unique(np.add.outer(offsets, distinct).clip(0, len(arrays[0]) - 1)) # read
         streams = [torch.from_numpy(np.asarray(x[around], np.float32)) for x in arrays]
-        at = np.searchsorted(around, distinct)
+        at = np.searchsorted(around, distinct)                         # where they were read to
         original.append([x[at] for x in streams])
         augmented.append([shift(x, *c)[at] for x, c in zip(streams, channels, strict=True)])
         inverse.append(again)
