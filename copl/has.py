@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Attention', 'ATTENTIONS', 'class_specific_attention', 'class_agnostic_attention', 'above_median', 'has_attention',
-           'attention_has', 'attention_class_agnostic', 'attention_uniform', 'global_features']
+           'global_features', 'attention_has', 'attention_class_agnostic', 'attention_uniform']
 
 # %% ../nbs/10_has.ipynb #ca2d048d
 import math
@@ -55,6 +55,17 @@ def has_attention(
     A_has[kept] = A[kept]
     return A_has
 
+# %% ../nbs/10_has.ipynb #cf8459b6
+def global_features(
+    streams:Sequence[torch.Tensor], # (T, D) of each stream, of one video
+    attention:torch.Tensor,         # (T,) weights of the snippets
+    stream_norm:bool=False,         # normalise each stream by itself first
+)->torch.Tensor:                    # (sum of D,) F of unit length, Eq. 5
+    "One feature for a whole video, L2Norm(X^T A) (supplement, Algorithm 1 line 10)."
+    pooled = [attention @ x for x in streams]
+    if stream_norm: pooled = [Fn.normalize(f, dim=-1) for f in pooled]
+    return Fn.normalize(torch.cat(pooled), dim=-1)
+
 # %% ../nbs/10_has.ipynb #dd9823a7
 def attention_has(
     cas:torch.Tensor,       # (T, C) class activation sequence of one video
@@ -76,14 +87,3 @@ Attention = Callable[[torch.Tensor, torch.Tensor, Config], torch.Tensor]
 
 ATTENTIONS:dict[str, Attention] = {
     'has': attention_has, 'class_agnostic': attention_class_agnostic, 'uniform': attention_uniform}
-
-# %% ../nbs/10_has.ipynb #cf8459b6
-def global_features(
-    streams:Sequence[torch.Tensor], # (T, D) of each stream, of one video
-    attention:torch.Tensor,         # (T,) weights of the snippets
-    stream_norm:bool=False,         # normalise each stream by itself first
-)->torch.Tensor:                    # (sum of D,) F of unit length, Eq. 5
-    "One feature for a whole video, L2Norm(X^T A) (supplement, Algorithm 1 line 10)."
-    pooled = [attention @ x for x in streams]
-    if stream_norm: pooled = [Fn.normalize(f, dim=-1) for f in pooled]
-    return Fn.normalize(torch.cat(pooled), dim=-1)

@@ -129,10 +129,11 @@ def shifted_channels(
     earlier, later = selected.tensor_split(2)
     return earlier, later
 
+# %% ../nbs/12_iocnet.ipynb #aca87f73
 def shift(
     x:torch.Tensor,       # (..., T, D) features of a whole video
-    earlier:torch.Tensor, # channels that move one snippet earlier
-    later:torch.Tensor,   # channels that move one snippet later
+    earlier:torch.Tensor, # channels that move one snippet earlier (D_left)
+    later:torch.Tensor,   # channels that move one snippet later (D_right)
 )->torch.Tensor:          # (..., T, D)
     "Features with some channels moved in time, zeros at the ends."
     out = x.clone()
@@ -159,11 +160,12 @@ def teacher_of(
     "A copy of the student that only ever follows it."
     return copy.deepcopy(student).eval().requires_grad_(False)
 
+# %% ../nbs/12_iocnet.ipynb #d440955a
 @torch.no_grad()
 def update_teacher(
     teacher:nn.Module, # theta, changed in place
     student:nn.Module, # theta*
-    step:int,          # k, the number of this update, counted from 1
+    step:int,          # u, the number of this update, counted from 1
     gamma:float=0.99,  # momentum, in [0, 1)
 ):
     "Exponential moving average of the student's weights (supplement, Algorithm 1 line 26)."
@@ -194,6 +196,7 @@ def reach_of(
     "How many neighbours on either side of a snippet a network sees."
     return getattr(network, 'reach', 1)
 
+# %% ../nbs/12_iocnet.ipynb #b0e71677
 def full_length(
     videos:VideoSet,
     network:nn.Module,

@@ -27,9 +27,10 @@ def h_cs(
     softmax:torch.Tensor|None=None, # of the CAS, where it is known already
 )->torch.Tensor:                    # (..., T, C) in (0, 1], Eq. 14 (inferred)
     "The score of each snippet for each class: its class probability and its attentions, averaged."
-    softmax = out.cas.softmax(-1) if softmax is None else softmax
+    softmax = out.cas.softmax(-1) if softmax is None else softmax           # p_tc
     return (softmax + out.attention.sum(0)[..., None])/(1 + len(out.attention))
 
+# %% ../nbs/13_losses.ipynb #77dcf96b
 def top_snippets(
     out:Outputs,    # of one video or of a batch
     top_k:int=4,    # T // top_k snippets are taken, at least one
@@ -38,6 +39,7 @@ def top_snippets(
     scores = h_cs(out).detach()
     return scores.topk(max(1, scores.shape[-2]//top_k), dim=-2).indices
 
+# %% ../nbs/13_losses.ipynb #6037e1be
 def class_scores(
     out:Outputs,         # of one video or of a batch
     top:torch.Tensor,    # (..., k, C) as `top_snippets` gives
@@ -54,6 +56,7 @@ def loss_cls(
     "Cross-entropy of the video's label against its class scores."
     return -(targets*class_scores(out, top).log_softmax(-1)).sum(-1)
 
+# %% ../nbs/13_losses.ipynb #6ec1276c
 def loss_asl(
     out:Outputs,          # of a batch of B videos
     top:torch.Tensor,     # (B, k, C) snippets that represent each class
@@ -72,6 +75,7 @@ def _generalised(p, mask, q):
     "(S, B) mean over the masked snippets of (1 - p**q)/q."
     return (mask*(1 - p.clamp_min(1e-6)**q)/q).sum(-1)/mask.sum(-1).clamp_min(1)
 
+# %% ../nbs/13_losses.ipynb #d95046fe
 def ramp(
     rounds:float,  # rounds of training done, with fractions
     ramp_up:float, # rounds after which the weight is 1; 0: from the start
@@ -110,15 +114,16 @@ def sure_and_unsure(
     M_ca = above_median(A_ca)
     return Groups(M_cs & M_ca, ~M_cs & ~M_ca, M_cs ^ M_ca)
 
+# %% ../nbs/13_losses.ipynb #8ef85e84
 class Members(NamedTuple):
     "The snippets that represent a group in each of B videos."
-    indices:torch.Tensor # (B, k) in time
-    there:torch.Tensor   # (B, k) False: the group has fewer members
+    indices:torch.Tensor # (B, k_C) in time
+    valid:torch.Tensor   # (B, k_C) False: the group has fewer members
 
 def best_members(
     group:torch.Tensor, # (B, T) True: in the group
     score:torch.Tensor, # (B, T) what ranks its members
-    k:int,              # members at most
+    k:int,              # k_C, members at most
 )->Members:
     "The k members of highest score."
     best = score.masked_fill(~group, -torch.inf).topk(k, dim=-1)
@@ -129,14 +134,14 @@ def info_nce(
     anchor:torch.Tensor,    # (..., H) of unit length
     positive:torch.Tensor,  # (..., H) of unit length
     negatives:torch.Tensor, # (..., k, H) of unit length
-    there:torch.Tensor,     # (..., k) False: no such negative
+    valid:torch.Tensor,     # (..., k) False: no such negative
     tau:float=0.1,          # temperature
 )->torch.Tensor:            # (...,) at least 0
     """Contrastive loss: small where an anchor is more similar to its positive than to its
     negatives (van den Oord et al., 2018)."""
     near = (anchor*positive).sum(-1, keepdim=True)                             # (..., 1)
     far = (negatives @ anchor[..., None])[..., 0]                              # (..., k)
-    logits = torch.cat([near, far.masked_fill(~there, -torch.inf)], -1)/tau
+    logits = torch.cat([near, far.masked_fill(~valid, -torch.inf)], -1)/tau
     return -logits.log_softmax(-1)[..., 0]
 
 # %% ../nbs/13_losses.ipynb #5e26634e
@@ -148,26 +153,29 @@ def loss_c(
     A_cs = class_specific_attention(out.cas).detach()
     A_ca = class_agnostic_attention(out.attention).detach()
     groups = sure_and_unsure(A_cs, A_ca)
-    k = max(1, A_cs.shape[-1]//20)
-    members = [best_members(groups.sure_action, A_cs, k),
-               best_members(groups.sure_background, -A_cs, k),
-               best_members(groups.unsure, A_cs, k),                  # unsure action
-               best_members(groups.unsure, -A_cs, k)]                 # unsure background
-    indices = torch.stack([m.indices for m in members], 1)            # (B, 4, k)
-    there = torch.stack([m.there for m in members], 1)                # (B, 4, k)
-    every_group = there.any(-1).all(-1)                               # (B,) none is empty
-    return sum(_contrast(h, indices, there, tau) for h in out.hidden)*every_group
+    k_C = max(1, A_cs.shape[-1]//20)
+    members = [best_members(groups.sure_action, A_cs, k_C),           # CA
+               best_members(groups.sure_background, -A_cs, k_C),      # CB
+               best_members(groups.unsure, A_cs, k_C),                # IA
+               best_members(groups.unsure, -A_cs, k_C)]               # IB
+    indices = torch.stack([m.indices for m in members], 1)            # (B, 4, k_C)
+    valid = torch.stack([m.valid for m in members], 1)                # (B, 4, k_C)
+    every_group = valid.any(-1).all(-1)                               # (B,) none is empty
+    return sum(_contrast(h, indices, valid, tau) for h in out.hidden)*every_group
 
-_ANCHORS, _POSITIVES, _NEGATIVES = [2, 3, 0, 1], [0, 1, 2, 3], [1, 0, 1, 0]   # the four triples
+# %% ../nbs/13_losses.ipynb #087c1099
+_CA, _CB, _IA, _IB = range(4)
+_TRIPLES = [(_IA, _CA, _CB), (_IB, _CB, _CA), (_CA, _IA, _CB), (_CB, _IB, _CA)]
 
-def _contrast(hidden, indices, there, tau):
+def _contrast(hidden, indices, valid, tau):
     "(B,) the four triples in the space of one branch, (B, T, H)."
+    anchors, positives, negatives = map(list, zip(*_TRIPLES, strict=True))
     rows = indices.flatten(1)[..., None].expand(-1, -1, hidden.shape[-1])
-    chosen = hidden.gather(1, rows).unflatten(1, indices.shape[1:])            # (B, 4, k, H)
-    mean = Fn.normalize((chosen*there[..., None]).sum(2), dim=-1)              # (B, 4, H)
+    chosen = hidden.gather(1, rows).unflatten(1, indices.shape[1:])            # (B, 4, k_C, H)
+    mean = Fn.normalize((chosen*valid[..., None]).sum(2), dim=-1)              # (B, 4, H)
     single = Fn.normalize(chosen, dim=-1)
-    terms = info_nce(mean[:, _ANCHORS], mean[:, _POSITIVES], single[:, _NEGATIVES],
-                     there[:, _NEGATIVES], tau)
+    terms = info_nce(mean[:, anchors], mean[:, positives], single[:, negatives],
+                     valid[:, negatives], tau)
     return terms.sum(-1)
 
 # %% ../nbs/13_losses.ipynb #48b36d01
@@ -179,8 +187,8 @@ def loss_co(
     "Outer consistency of student and teacher: squared error of attention (Eq. 13, inferred)."
     difference = ((student.attention - teacher.attention.detach())**2).mean(0)
     if classes:
-        p, q = student.cas.softmax(-1), teacher.cas.softmax(-1).detach()
-        difference = difference + ((p - q)**2).sum(-1)
+        change = student.cas.softmax(-1) - teacher.cas.softmax(-1).detach()
+        difference = difference + (change**2).sum(-1)
     return difference.mean(-1)
 
 # %% ../nbs/13_losses.ipynb #e49b9ee9
@@ -239,8 +247,8 @@ def chosen_losses(
     losses:Mapping[str, Loss]|None=None, # instead of those that the configuration names
 )->dict[str, Loss]:
     "The terms of a configuration; raises `CoplError` for an unknown one."
-    return (dict(losses) if losses is not None
-            else {n: named(LOSSES, n, 'losses') for n in config.losses})
+    if losses is not None: return dict(losses)
+    return {name: named(LOSSES, name, 'losses') for name in config.losses}
 
 # %% ../nbs/13_losses.ipynb #2f29d155
 def total_loss(

@@ -37,6 +37,7 @@ def rbf_affinity(
                         'there is nothing to cluster')
     return np.exp(-(distances/beta)**2/2)
 
+# %% ../nbs/11_plri.ipynb #55fd3a49
 def affinity_matrix(
     F:np.ndarray,           # (N, D) video features
     kind:Literal['rbf', 'cosine', 'neighbors']='rbf', # which similarity
@@ -96,6 +97,7 @@ def cluster_spectral(
     "Spectral clustering, with the configuration's affinity."
     return spectral_clusters(F, config.n_classes, config.seed, config.beta, config.affinity)
 
+# %% ../nbs/11_plri.ipynb #a8938948
 def cluster_kmeans(F:np.ndarray, config:ClusterConfig)->np.ndarray:
     "k-means on the features; raises `CoplError` for more clusters than videos."
     check_enough(F, config.n_classes)
@@ -170,6 +172,7 @@ def select_delta(
     "The paper's split at the configuration's delta."
     return split_pseudolabels(s, config.delta, y)
 
+# %% ../nbs/11_plri.ipynb #d65a0af2
 def select_quota(s:np.ndarray, y:np.ndarray, n:int, config:ClusterConfig)->np.ndarray:
     "The configuration's quota for this round, of each cluster."
     return best_of_each_cluster(s, y, config.quota[min(n, len(config.quota) - 1)])
