@@ -347,6 +347,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
                                   'copl.experiments._mean_ap': ('experiments.html#_mean_ap', 'copl/experiments.py'),
                                   'copl.experiments._own_parts': ('experiments.html#_own_parts', 'copl/experiments.py'),
                                   'copl.experiments._probed': ('experiments.html#_probed', 'copl/experiments.py'),
+                                  'copl.experiments._quarter': ('experiments.html#_quarter', 'copl/experiments.py'),
                                   'copl.experiments._read_rows': ('experiments.html#_read_rows', 'copl/experiments.py'),
                                   'copl.experiments._set2': ('experiments.html#_set2', 'copl/experiments.py'),
                                   'copl.experiments._small_anet': ('experiments.html#_small_anet', 'copl/experiments.py'),

@@ -35,7 +35,7 @@ from .config import PRESETS, Config, config_to_dict
 from .data import anet_like, load_videos
 from .estimator import COPL
 from .evaluation import TIOU, mean_average_precision
-from .files import CoplError, atomic_write, cache_folder, progress
+from .files import CoplError, atomic_write, cache_folder, generator, progress
 from .has import ATTENTIONS, class_agnostic_attention, class_specific_attention
 from .iocnet import full_length
 from .losses import LOSSES
@@ -97,6 +97,19 @@ def _set2(seed):
 
 
 
+def _quarter(seed):
+    "sparse1 with a quarter of its training videos and half a standard deviation of noise."
+    videos = _clips('sparse1', seed)
+    rng = generator(seed, 'quarter')
+    train, test = (set(part.names) for part in videos.split())
+    kept_train = set(rng.permutation(sorted(train))[:len(train)//4])
+    videos = videos[[i for i, n in enumerate(videos.names) if n in test | kept_train]]
+    streams = {}
+    for stream, arrays in videos.streams.items():
+        spread = .5*np.concatenate(arrays).std(0, dtype=float)
+        streams[stream] = [np.float32(x + spread*rng.standard_normal(x.shape)) for x in arrays]
+    return VideoSet(videos.names, streams, videos.grid, videos.annotations, 'sparse1, a quarter')
+
 def _small_anet(seed): # 20 of 100 classes, half the videos of each
     return simulate(Simulation('anet12', 480, 240, 20, 128, 3000, **HARD), seed, 'small-anet')
 
@@ -105,6 +118,7 @@ SETS = {data.name: data for data in (
     DataSet('set2', 'real clips of other actions, composed', _set2, _CLIPS),
     DataSet('set1', 'real clips, composed', partial(_clips, 'set1'), _CLIPS),
     DataSet('sparse1', 'real clips, composed, sparse', partial(_clips, 'sparse1'), _CLIPS),
+    DataSet('quarter', 'sparse1 with a quarter of its training videos, noisier', _quarter, _CLIPS),
     DataSet('small', "THUMOS'14-like, simulated", partial(thumos_like, dim=128),
             dict(hidden=128, snippets=128, stream_norm=True)),
     DataSet('small-anet', 'ActivityNet-like, simulated', _small_anet,
