@@ -441,17 +441,19 @@ class Demo:
 def _tested(test, model, everything=False):
     "What the demo shows of a round beside `COPL.rounds_`."
     from copl.evaluation import mean_average_precision
-    mAP = 100*mean_average_precision(model.localize(test, everything), test.annotations)
+    with warnings.catch_warnings(action='ignore'): # said once, when results are written
+        mAP = 100*mean_average_precision(model.localize(test, everything), test.annotations)
     return {'mAP@0.5': mAP[0.5], 'mAP avg': mAP.mean()}
 
 def _demo_figures(models, test, out):
-    "Rounds of both methods; the timeline of the first test video."
+    "Rounds of both methods; the timeline of the test video with the most actions."
     from copl.figures import plot_rounds, plot_timeline
     def rounds(*axes):
         for ax, (name, model) in zip(axes, models.items(), strict=True):
             plot_rounds(model.rounds_, ax=ax).set_title(f'{name} (simulated videos)')
     def timeline(ax):
-        one = test[[0]]
+        busiest = test.annotations.segments.video.value_counts().idxmax()
+        one = test[[test.names.index(busiest)]]
         scores = models['COPL'].scores(one)
         t = (scores.start + scores.end)/2
         curves = {'$A_{cs}$': (t, scores.A_cs), '$A_{ca}$': (t, scores.A_ca)}

@@ -12,7 +12,8 @@ from .conftest import ROOT
 
 README = (ROOT/'README.md').read_text(encoding='utf-8')
 FENCES = re.findall(r'```(\w*)\n(.*?)```', README, re.S)
-SHOWN = ('mean pooling', 'conventional', 'conventional, T/2', 'COPL', 'asl-weak')
+SHOWN = ('mean pooling', 'conventional', 'conventional, T/2', 'conventional + IOCNet', 'COPL',
+         'asl-weak')
 
 
 def expected(name):
