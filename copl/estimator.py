@@ -87,11 +87,11 @@ def _restore(model, path, saved):
     iterations = [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
     vars(model).update(videos_=saved['videos'], widths_=dict(saved['widths']), log_=saved['log'],
                        seconds_=saved['seconds'], rounds_=pd.DataFrame(saved['rounds']),
-                       iterations_=iterations,
-                       threads_=saved.get('threads')) # None: saved by an earlier version
+                       iterations_=iterations)
     if saved['state'] is not None: return
     arrays = {k: x.numpy() for k, x in saved['arrays'].items()}
     vars(model).update(arrays, names_=saved['names'],
+                       threads_=saved.get('threads'), # None: saved by an earlier version
                        network_=_network(path, saved, model.parts, model.device_))
 
 # %% ../nbs/23_estimator.ipynb #5e8f25c1
