@@ -76,8 +76,9 @@ def algorithm_1(
         for m in range(config.epoch_num):                                              # line 20
             total = dict.fromkeys(losses, 0.0)
             with seeded(config.seed, 'dropout', n, m):
-                for i, *drawn in epoch(videos, config, n, m):                          # line 21
-                    X = sampled(videos, i, *drawn, config.input_dropout, reach_of(theta))
+                for i, positions, channels in epoch(videos, config, n, m):             # line 21
+                    X = sampled(videos, i, positions, channels, config.input_dropout,
+                                reach_of(theta))
                     with torch.no_grad(): teacher = at_rows(theta(*X.original), X.rows)
                     student = at_rows(theta_star.train()(*X.augmented), X.rows)        # line 22
                     labels = P_o.targets[i]
@@ -139,12 +140,13 @@ class Description(NamedTuple):
 
 def describe(
     videos:VideoSet,
-    network:nn.Module,   # the teacher
-    attention:Attention, # what weighs the snippets
+    network:nn.Module,        # the teacher
+    attention:Attention|None, # what weighs the snippets; None: what the configuration names
     config:Config,
 )->Description:
     """All videos at full length (supplement, Algorithm 1 lines 7-11); raises `CoplError` for
-    attention of the wrong shape."""
+    attention of the wrong shape, or of an unknown name."""
+    attention = attention or named(ATTENTIONS, config.attention, 'attention')
     F = []
     scores = []
     for streams, out in full_length(videos, network):
@@ -257,7 +259,7 @@ class Sample(NamedTuple):
 # %% ../nbs/14_algorithm.ipynb #80708f12
 def sampled(
     videos:VideoSet,
-    indices:Sequence[int],         # B videos
+    indices:np.ndarray,            # B videos
     positions:Sequence[np.ndarray],# (T,) of each: which of its snippets are seen, ascending
     channels:Sequence[tuple],      # of each stream: those that are shifted (`shifted_channels`)
     input_dropout:float=0.5,       # fraction of the student's features that are dropped

@@ -399,7 +399,7 @@ def save_detections(
         return atomic_write(path, write)
     names = list(dict.fromkeys([*videos, *detections.video]))
     if ending in FILE_PER_VIDEO: return _save_per_video(detections, path, names or [''])
-    results = {name: [] for name in names}
+    results:dict[str, list] = {name: [] for name in names}
     for row in detections.itertuples(index=False):
         results[row.video].append({'label': row.label, 'score': float(row.score),
                                    'segment': [float(row.start), float(row.end)]})
@@ -432,7 +432,7 @@ def matched_names(
     "Videos that two sides spell differently; warns of names that could mean several videos."
     sides = [dict.fromkeys(names), dict.fromkeys(known)]
     matched = {n: n for n in sides[0] if n in sides[1]}
-    groups = {}                                 # bare name: the names of either side
+    groups:dict[str, tuple[list, list]] = {}    # bare name: the names of either side
     for i, side in enumerate(sides):
         for n in side:
             if n not in matched: groups.setdefault(_bare_name(n), ([], []))[i].append(n)

@@ -58,7 +58,7 @@ def pad_same(
     stride:tuple[int, ...],
 )->torch.Tensor:
     "Zeros by TensorFlow's rule: ceil(n / stride) outputs of n inputs, the odd zero behind."
-    sides = []
+    sides:list[int] = []
     for n, k, s in zip(x.shape[2:], kernel, stride, strict=True):
         zeros = max(0, (-(-n//s) - 1)*s + k - n)
         sides = [zeros//2, zeros - zeros//2, *sides]                    # the last axis first
@@ -361,10 +361,10 @@ class HFBackbone(Backbone):
         return y.unflatten(0, (len(x), -1))
 
     def forward(self,
-        x:torch.Tensor,  # (B, 3, F, h, w), from `prepare`
+        *seen:torch.Tensor,    # one: (B, 3, F, h, w), from `prepare`
     )->list[torch.Tensor]: # (B, D) of each stream
         "The mean of the sequence; how much it changes from each to the next, on average."
-        parts = self._sequence(x)
+        parts = self._sequence(*seen)
         changes = [parts.diff(dim=1).abs().mean(1)] if len(self.streams) > 1 else []
         return [parts.mean(1), *changes]
 

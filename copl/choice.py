@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -128,11 +128,11 @@ def compared(
     means = [k for k in ('agreement', 'confidence', 'purity') if k in runs]
     for setting in dict.fromkeys(plan.setting for plan in made):
         places = [i for i, plan in enumerate(made) if plan.setting == setting]
-        inside = [i for i in places if ys[i] is not None]
-        alike = likeness(between_runs([ys[i] for i in inside])) if inside else np.nan
+        inside = {i: y for i in places if (y := ys[i]) is not None}
+        alike = likeness(between_runs([*inside.values()])) if inside else np.nan
         factor = max(alike, 0.) if len(inside) > 1 else len(places) == 1 # not 1 left of several
         row = _columns(made[places[0]]) | {'runs': len(inside)}
-        row |= runs.iloc[inside][means].mean().to_dict() | {'likeness': alike}
+        row |= runs.iloc[[*inside]][means].mean().to_dict() | {'likeness': alike}
         rows[setting] = row | {'figure': row[by]*factor}
     table = pd.DataFrame.from_dict(rows, 'index')
     return table.assign(chosen=np.arange(len(table)) == table.figure.fillna(-1).argmax())
@@ -143,7 +143,7 @@ _NO_CONSISTENCY = {k: _LOOP[k] for k in ('losses', 'shift', 'gamma')}     # no L
 _RAMP = {'ramp_up': 1.0, 'lr': 2e-3}
 _NO_RAMP = {'ramp_up': 0.0, 'lr': 1e-3}
 
-AUTO_GRID = { # name of a setting: fields of `Config`; of equals the first is chosen
+AUTO_GRID:dict[str, dict[str, Any]] = { # setting: fields; of equals the first is chosen
     'ramp-k4': {'top_k': 4, 'lambda_streams': 5.0, **_RAMP},
     'k8-streams1': {'top_k': 8, 'lambda_streams': 1.0, **_NO_RAMP},
     'k8-plain': {'top_k': 8, **_NO_RAMP, **_NO_CONSISTENCY},
@@ -305,9 +305,9 @@ class BestOf:
                               'which says less; give unseen videos or hold_out', stacklevel=2)
             self._check_folder(self.plans, given, folder, resume)
             self.runs_, models, ys = self._train(self.plans, 'run', given, folder, after_run)
-            best = self._choose(ys)
+            best, first = self._choose(ys)
             self.best_ = models[best]
-            self.verdict_ = self.verdict_.doubted(self.best_.background(videos).doubt)
+            self.verdict_ = first.doubted(self.best_.background(videos).doubt)
             if folder is not None: self._write(folder, self.plans[best])
         return self
 
@@ -392,7 +392,7 @@ class BestOf:
         return model
 
     def _choose(self, ys):
-        "The place of the best run among those of the chosen setting; tables and words."
+        "(place of the best run among those of the chosen setting, its verdict); leaves tables."
         self.options_ = compared(self.plans, self.runs_, ys)
         setting = self.options_.index[self.options_.chosen.argmax()]
         self.options_ = self.options_.reset_index(drop=True)
@@ -403,9 +403,8 @@ class BestOf:
         self.runs_['chosen'] = self.runs_.index == best
         alike = between_runs([ys[i] for i in inside])
         self.likeness_ = pd.DataFrame(alike, inner.run.tolist(), inner.run.tolist())
-        self.verdict_ = verdict(self.runs_.agreement[best], int(self.runs_.n_unseen[best]),
-                                likeness(alike) if len(inside) > 1 else None)
-        return best
+        return best, verdict(self.runs_.agreement[best], int(self.runs_.n_unseen[best]),
+                             likeness(alike) if len(inside) > 1 else None)
 
     def _write(self, folder, plan):
         "The chosen run's files where those of a single run would be, and tables beside them."

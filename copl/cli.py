@@ -564,4 +564,4 @@ def main(
             if world()[1] == 1: raise
             return _stop(f'{e}: one of the other processes may have stopped')
         except KeyboardInterrupt: return 130
-        except SystemExit as e: return e.code or 0
+        except SystemExit as e: return int(e.code or 0)

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -232,7 +232,7 @@ _NO_TEACHER = {'shift': 0.0, 'gamma': 0.0}
 _AS_PUBLISHED = {'ramp_up': 0.0, **_NO_TEACHER}
 _AICL = ('cls', 'asl', 'CI', 'C')
 
-PRESETS = { # name: fields that differ from the defaults
+PRESETS:dict[str, dict[str, Any]] = { # name: fields that differ from the defaults
     'conventional': {'attention': 'class_agnostic', 'select': 'all', 'losses': ('cls', 'asl'),
                      **_NO_TEACHER},
     'feel': {'alpha': 0.05, 'cluster': 'kmeans', 'select': 'quota', 'carry_weights': False,

@@ -304,7 +304,8 @@ def stored_simulation(
             save_rest(new, grid, widths, truth, simulated=True)
     videos = load_videos(folder)
     videos.source = f'sim:{name}'
-    videos.annotations = replace(videos.annotations, source=f'sim:{name}', sha256='')
+    videos.annotations = videos.annotations and replace(
+        videos.annotations, source=f'sim:{name}', sha256='')
     return videos
 
 def anet_like(

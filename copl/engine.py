@@ -14,6 +14,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,8 @@ from threadpoolctl import ThreadpoolController
 from torch import nn
 
 from .algorithm import (
-    Description, Pseudolabels, Round, Sample, at_rows, describe, epoch, given_labels, new_learner,
-    pseudolabels, sampled, seeded, taking_part)
+    Description, Round, Sample, at_rows, describe, epoch, given_labels, new_learner, pseudolabels,
+    sampled, seeded, taking_part)
 from .config import Config, named
 from .files import CoplError, shown, world
 from .has import ATTENTIONS, Attention, attention_uniform
@@ -44,9 +45,8 @@ def matmul_dtype(
     if device.type == 'cuda':
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = device.type == 'cpu' and any(
-            getattr(torch.cpu, 'get_capabilities', dict)().get(k)
-            for k in ('avx512_bf16', 'amx_bf16'))
+        able:dict = getattr(torch.cpu, 'get_capabilities', dict)()
+        native = device.type == 'cpu' and any(map(able.get, ('avx512_bf16', 'amx_bf16')))
     return torch.bfloat16 if native else torch.float32
 
 # %% ../nbs/22_engine.ipynb #f8cf6141
@@ -71,7 +71,7 @@ def fixed_threads(
     finally: torch.set_num_threads(before)
 
 # %% ../nbs/22_engine.ipynb #3b6d0131
-_STARTED = [] # processes
+_STARTED:list = [] # processes
 
 @functools.cache
 def launch(
@@ -87,11 +87,11 @@ def launch(
         devices = int(os.environ['LOCAL_WORLD_SIZE'])
         num_nodes = int(os.environ['WORLD_SIZE'])//devices
     several = (devices, num_nodes) != (1, 1)
-    dtype = {torch.bfloat16: 'bf16-mixed',
-             torch.float32: '32-true'}[matmul_dtype(precision, device)]
+    bf16 = matmul_dtype(precision, device) == torch.bfloat16
     try:
         fabric = lightning.Fabric(
-            accelerator=device.type, num_nodes=num_nodes, precision=dtype,
+            accelerator=device.type, num_nodes=num_nodes,
+            precision='bf16-mixed' if bf16 else '32-true',
             devices=devices if several or device.index is None else [device.index],
             strategy=lightning.strategies.DDPStrategy(find_unused_parameters=True)
             if several else 'auto')
@@ -263,7 +263,7 @@ def train_epoch(
     processes = fabric.world_size
     targets = torch.from_numpy(state.targets).to(read.device)
     selected = torch.from_numpy(state.selected).float().to(read.device)
-    totals = dict.fromkeys(losses, 0.0)
+    totals:dict[str, float|torch.Tensor] = dict.fromkeys(losses, 0.0)
     place = state.n, state.m
     student.train()
     with seeded(config.seed, 'dropout', *place, *([rank] if rank else [])):
@@ -301,6 +301,7 @@ def train(
 )->Iterator[Round]:
     "COPL's training (supplement, Algorithm 1); raises `CoplError` where videos cannot be used."
     parts = parts.chosen(config)
+    losses = chosen_losses(config, parts.losses)
     fabric = fabric or launch(torch.device('cpu'), precision=config.precision)
     videos.check()                                              # NaN and Inf, before training
     truth = given_labels(videos, config) if config.supervision == 'weak' else None
@@ -313,9 +314,11 @@ def train(
         if state.m == 0: _begin_round(videos, state, config, parts, truth)           # lines 7-18
         student = fabric.setup_module(state.student)
         while state.m < config.epoch_num:                                            # line 20
-            state.log.append(train_epoch(state, read, config, parts.losses, fabric, student))
+            state.log.append(train_epoch(state, read, config, losses, fabric, student))
             state.m += 1
             if after_epoch is not None: after_epoch(state)
+        assert state.F is not None and state.y is not None       # since `_begin_round`
+        assert state.s is not None and state.selected is not None
         state.ahead = described(videos)
         agreed = np.nan
         if unseen is not None or config.hold_out:
@@ -335,7 +338,7 @@ def _begin_round(videos, state, config, parts, truth):
     state.F = from_first(features) if state.ahead is None else state.ahead.F
     def labels():
         return pseudolabels(state.F, state.y, state.n, config, parts.cluster, parts.select)
-    P_o:Pseudolabels = truth or from_first(labels)
+    P_o = truth or from_first(labels)
     state.y = P_o.y
     state.s = P_o.s
     state.selected = P_o.selected
@@ -372,6 +375,6 @@ def state_from_dict(
     for k in ('student', 'teacher'): restore_weights(getattr(state, k), saved[k])
     options = state.optimizer.state_dict()                     # those of `config`
     state.optimizer.load_state_dict(options | {'state': saved['optimizer']['state']})
-    arrays = {k: None if saved[k] is None else saved[k].numpy() for k in _ARRAYS}
+    arrays:dict[str, Any] = {k: None if saved[k] is None else saved[k].numpy() for k in _ARRAYS}
     return replace(state, **arrays, n=saved['n'], m=saved['m'], t=saved['t'],
                    log=list(saved['log']))

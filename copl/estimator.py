@@ -150,7 +150,7 @@ def _with_fields(init:_Method)->_Method:
     fields = [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default,
                                 annotation=f.type)
               for f in dataclasses.fields(Config) if f.name != 'n_classes']
-    init.__signature__ = inspect.Signature([*own, *fields])
+    vars(init)['__signature__'] = inspect.Signature([*own, *fields])
     return init
 
 def _checked_names(given, known):
@@ -209,7 +209,8 @@ def _warn_without_detections(videos, found, still):
                       f'{videos.names[missing.argmax()]!r}: {reasons}', stacklevel=4)
 
 # %% ../nbs/23_estimator.ipynb #8836db51
-class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class COPL( # type: ignore[call-arg] # scikit-learn has no types
+        ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Unsupervised temporal action localization: what happens in which videos, and when. Takes
     every field of `Config` as an option, and functions of your own for the parts of `Parts`."""
     @_with_fields
@@ -228,7 +229,7 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
     ):
         "Stores its options, which `fit` checks; raises `CoplError` for an unknown name."
         given = {k: v for k, v in locals().items() if k not in ('self', 'options')} | options
-        vars(self).update(_FIELDS | _checked_names(given, self._get_param_names()))
+        self.__dict__.update(_FIELDS | _checked_names(given, self._get_param_names()))
 
     def get_params(self,
         deep:bool=True # there are no estimators inside this one
@@ -240,7 +241,7 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         **params # name: value
     )->'COPL':
         "Change options; what was fitted stays until the next `fit`. Raises `CoplError`."
-        vars(self).update(_checked_names(params, self._get_param_names()))
+        self.__dict__.update(_checked_names(params, self._get_param_names()))
         return self
 
     @property
@@ -313,10 +314,11 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         with one_run(checkpoint):
             data = None if checkpoint is None else data_hash(config, videos, unseen)
             for name in [k for k in vars(self) if k.endswith('_')]: delattr(self, name)
-            vars(self).update(device_=fabric.device, n_classes_=config.n_classes, seconds_=0.0,
-                              threads_=torch.get_num_threads(), iterations_=[], log_=[],
-                              rounds_=pd.DataFrame(), videos_=list(videos.names),
-                              widths_=videos.widths)
+            self.__dict__.update(device_=fabric.device, n_classes_=config.n_classes,
+                                 threads_=torch.get_num_threads(), iterations_=[], log_=[],
+                                 videos_=list(videos.names), widths_=videos.widths)
+            self.rounds_ = pd.DataFrame()
+            self.seconds_ = 0.0
             saved = _earlier(self, checkpoint, data) if resume else None
             if saved and saved['state'] is None: return self
             state = _first_state(self, videos, checkpoint, saved)
@@ -385,8 +387,7 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
 
     def _described(self, videos)->Description:
         "Feature and classes of each video, by the trained network."
-        attention = self.parts.chosen(self.config).attention
-        return describe(videos, self._network(videos), attention, self.config)
+        return describe(videos, self._network(videos), self.parts.attention, self.config)
 
     @property
     def score(self)->Callable[..., float]:
@@ -464,7 +465,7 @@ class COPL(ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=
         videos, # the training videos
     )->Background:       # its `doubt` is a warning, or None
         "Whether the clusters come back from the videos' background alone (18_trust)."
-        known = vars(self).setdefault('backgrounds_', {}) # found once for each set
+        known = self.__dict__.setdefault('backgrounds_', {}) # found once for each set
         if videos.sha256 not in known:
             F = background_features(videos, self._network(videos), self.config)
             known[videos.sha256] = background(F, self.pseudolabels_, self.config,

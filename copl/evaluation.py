@@ -19,7 +19,7 @@ from .videos import Annotations, temporal_iou
 
 # %% ../nbs/16_evaluation.ipynb #ca83f1f9
 def clustering_scores(
-    y:Sequence[int],            # (N,) clusters
+    y:Sequence[int]|np.ndarray, # (N,) clusters
     labels:Sequence[str|None],  # (N,) ground-truth class of each video; None: unknown
 )->dict[str, float]:            # purity in (0, 1], nmi in [0, 1], ari in [-0.5, 1]
     "How well clusters and classes agree; raises `CoplError` where no video has a label."
@@ -30,7 +30,7 @@ def clustering_scores(
             'ari': float(metrics.adjusted_rand_score(classes, clusters))}
 
 def purity(
-    y:Sequence[int],            # (N,) clusters
+    y:Sequence[int]|np.ndarray, # (N,) clusters
     labels:Sequence[str|None],  # (N,) ground-truth class of each video; None: unknown
 )->float:                       # in (0, 1]
     """Fraction of videos of their cluster's most frequent class; raises `CoplError` where no video
@@ -57,7 +57,7 @@ def _known(y, labels):
 
 # %% ../nbs/16_evaluation.ipynb #e9aa296c
 def map_clusters(
-    y:Sequence[int],            # (N,) clusters of the training videos
+    y:Sequence[int]|np.ndarray, # (N,) clusters of the training videos
     labels:Sequence[str|None],  # (N,) their ground-truth classes; None: unknown
     n_clusters:int,             # C
     method:Literal['majority', 'hungarian', 'soft']='majority',
@@ -66,7 +66,7 @@ def map_clusters(
     Raises `CoplError` for an unknown method."""
     if method not in list(NAMINGS):
         raise CoplError(f'mapping is {shown(method)}, expected one of {", ".join(NAMINGS)}')
-    names = [None]*n_clusters
+    names:list = [None]*n_clusters
     for cluster, name in NAMINGS[method](_overlap(y, labels)): names[int(cluster)] = name
     return names
 
@@ -176,22 +176,22 @@ def average_precision(
     tiou:Sequence[float]=TIOU,   # thresholds in (0, 1]
 )->pd.DataFrame:                 # AP in [0, 1]: a row for each class, a column for each threshold
     "Interpolated AP of every annotated class; raises `CoplError` for what cannot be scored."
-    tiou = _checked(detections, annotations, tiou)
+    thresholds = _checked(detections, annotations, tiou)
     last_first = -np.arange(len(detections))
     best_first = np.lexsort((last_first, -detections.score.to_numpy(float)))
     found = detections.iloc[best_first]
     truth = annotations.segments
-    hit = np.zeros((len(tiou), len(found)), bool)
+    hit = np.zeros((len(thresholds), len(found)), bool)
     segments, instances = (table[['start', 'end']].to_numpy(float) for table in (found, truth))
     rivals = found.groupby(['label', 'video']).indices
     for group, of_group in truth.groupby(['label', 'video']).indices.items():
         if group not in rivals: continue
         overlap = temporal_iou(segments[rivals[group]], instances[of_group])
-        hit[:, rivals[group]] = true_positives(overlap, tiou)
+        hit[:, rivals[group]] = true_positives(overlap, thresholds)
     of_class = found.groupby('label').indices
     n_truth = truth.groupby('label').size()
     AP = [interpolated_ap(hit[:, of_class.get(label, [])], n) for label, n in n_truth.items()]
-    return pd.DataFrame(AP, n_truth.index, pd.Index(tiou, name='tIoU'))
+    return pd.DataFrame(AP, n_truth.index, pd.Index(thresholds, name='tIoU'))
 
 def mean_average_precision(
     detections:pd.DataFrame,     # columns video, start, end (seconds), label, score

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -187,7 +188,7 @@ def fixed_videos()->VideoSet: # 20 for training, 10 for test
     rng = np.random.default_rng(0)
     looks = rng.standard_normal((2, 4, 8))    # streams; three actions and background; channels
     grid = TimeGrid()
-    streams = {'rgb': [], 'flow': []}
+    streams:dict[str, list] = {'rgb': [], 'flow': []}
     segments = []
     about = []
     for i in range(30):
@@ -208,8 +209,9 @@ def fixed_videos()->VideoSet: # 20 for training, 10 for test
     return VideoSet([name for name, *_ in about], streams, grid, truth, 'fixed')
 
 # %% ../nbs/50_experiments.ipynb #99a68092
-_SHORT = dict(n_classes=3, hidden=8, snippets=16, batch_size=5, epoch_num=2, iteration_num=2,
-              lr=1e-2, dropout=.2, input_dropout=.2, precision='float32')
+_SHORT:dict[str, Any] = dict(
+    n_classes=3, hidden=8, snippets=16, batch_size=5, epoch_num=2, iteration_num=2, lr=1e-2,
+    dropout=.2, input_dropout=.2, precision='float32')
 
 _PROBED = {'COPL': {}, 'feel': PRESETS['feel'] | dict(stream_norm=True),
            'weak': PRESETS['aicl-weak'] | dict(score='h_cs')} # configurations that are run
@@ -217,13 +219,13 @@ _PROBED = {'COPL': {}, 'feel': PRESETS['feel'] | dict(stream_norm=True),
 @functools.cache
 def behaviour_numbers()->dict[str, float]:
     "What short runs and a small simulation give here and now; computed once, on the CPU."
-    numbers = {}
+    numbers:dict[str, float] = {}
     train, test = fixed_videos().split()
     for name, fields in _PROBED.items():
         with warnings.catch_warnings(action='ignore'):
             found = _probed(train, test, Config(**_SHORT | fields))
         numbers |= {f'{name}: {k}': float(v) for k, v in found.items()}
-    made = simulate(Simulation(n_train=4, n_test=2, n_classes=2, dim=4, max_length=30, **HARD))
+    made = simulate(Simulation('thumos14', 4, 2, n_classes=2, dim=4, max_length=30, **HARD))
     size = np.mean([np.abs(x).mean() for video in made for x in video])
     seconds = (made.annotations.segments.end - made.annotations.segments.start).sum()
     return numbers | {'simulate: mean size': float(size), 'simulate: seconds': float(seconds)}
@@ -254,7 +256,8 @@ def behaviour_changes(
 )->dict[str, tuple]:      # name: (then, now)
     "What is no longer as it was; defaults of fields that came or went do not count."
     now = behaviour_numbers()
-    moved = {k: (then['numbers'].get(k), now.get(k)) for k in {**then['numbers'], **now}}
+    moved:dict[str, tuple[Any, Any]] = {
+        k: (then['numbers'].get(k), now.get(k)) for k in {**then['numbers'], **now}}
     moved = {k: v for k, v in moved.items() if None in v or not np.isclose(*v, rtol, 1e-6)}
     defaults = config_to_dict(Config(2))
     return moved | {f'Config.{k}': (v, defaults[k]) for k, v in then['defaults'].items()
@@ -311,11 +314,14 @@ def _stamp(train, test):
 # %% ../nbs/50_experiments.ipynb #b523266a
 def run(
     train:VideoSet,              # with annotations, which only name clusters and score them
-    test:VideoSet,               # with annotations
+    test:VideoSet|None,          # with annotations
     config:Config,
     tiou:Sequence[float],        # thresholds
 )->tuple[list[dict], COPL]:      # (one row per round, the last with mAP; the fitted model)
-    "Train, localize and evaluate, or remember it; of several processes wanting a run one makes it."
+    """Train, localize and evaluate, or remember it; of several processes wanting a run one makes
+    it. Raises `CoplError` where there are no test videos."""
+    if test is None:
+        raise CoplError(f'{train.source}: found no annotated test videos, expected some')
     folder = cache_folder()/'runs'/_key(train, test, config, tiou)
     folder.mkdir(parents=True, exist_ok=True)
     done, checkpoint = folder/'result.json', folder/'checkpoint.pt'
@@ -426,7 +432,7 @@ def kept(
 )->pd.DataFrame:                        # columns 'behaviour' and 'device' too
     "A table from its file, or made and kept; raises `CoplError` where there is no file to show."
     path = (folder or Path('results'))/f'{name}-{data.name}.csv'
-    if measuring(data.name) or (folder and not path.exists()):
+    if make and (measuring(data.name) or (folder and not path.exists())):
         made = make().assign(behaviour=behaviour(), device=_device())
         atomic_write(path, lambda p: made.to_csv(p, index=False, float_format='%.6g'))
     if not path.exists():

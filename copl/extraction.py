@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -44,9 +44,9 @@ def write_video(
     av = need('av')
     def encode(p):
         with av.open(str(p), 'w') as container:
-            stream = container.add_stream(codec, rate=fps)
+            stream = container.add_stream(codec, rate=fps, pix_fmt='yuv420p')
             for i, x in enumerate(frames):
-                if i == 0: stream.height, stream.width, stream.pix_fmt = *x.shape[:2], 'yuv420p'
+                if i == 0: stream.height, stream.width = x.shape[:2]
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(x, 'rgb24')))
             container.mux(stream.encode())
     return atomic_write(path, encode)
@@ -284,7 +284,7 @@ def snippet_frames(
 )->Iterator[tuple[int, list[np.ndarray]]]:  # index of the first frame; window frames, and the next
     "Cut a stream of frames into snippets, holding window + 1 frames at a time."
     frames = iter(frames)
-    held = []
+    held:list[np.ndarray] = []
     for first in itertools.count(0, stride):
         held += itertools.islice(frames, window + 1 - len(held))
         if len(held) >= window: yield first, held[:]
@@ -309,19 +309,20 @@ class Recipe:
         "The recipe with defaults where it has None; raises `CoplError` for an impossible value."
         if self.batch_size < 1:
             raise CoplError(f'batch_size is {self.batch_size}, expected at least 1')
-        usual = {'short_side': 256, 'crop': 224, 'flow': backbone.motion}
+        usual:dict[str, Any] = {'short_side': 256, 'crop': 224, 'flow': backbone.motion}
         given = {k: getattr(self, k) for k in usual if getattr(self, k) is not None}
         if backbone.motion is None:
             for name, value in given.items():
                 raise CoplError(f'{name} is {value!r}, expected none with {backbone.name}, '
                                 'which brings its own preprocessing and sees no flow')
             return self
-        made = dataclasses.replace(self, **usual | given)
-        if not 0 < made.crop <= made.short_side:
-            raise CoplError(f'crop is {made.crop}, expected 1 to {made.short_side}, the short side')
-        if made.flow not in FLOWS:
-            raise CoplError(f'flow is {made.flow!r}, expected one of {", ".join(FLOWS)}')
-        return made
+        made = usual | given
+        if not 0 < made['crop'] <= made['short_side']:
+            raise CoplError(f'crop is {made["crop"]}, expected 1 to {made["short_side"]}, '
+                            'the short side')
+        if made['flow'] not in FLOWS:
+            raise CoplError(f'flow is {made["flow"]!r}, expected one of {", ".join(FLOWS)}')
+        return dataclasses.replace(self, **made)
 
 # %% ../nbs/33_extraction.ipynb #330e7d1b
 def _crop(x, size):
@@ -349,7 +350,7 @@ def find_video_files(
     what:Sequence[str|Path]|str|Path, # files, folders and patterns such as 'clips/*.mp4'
 )->list[Path]:                        # each file once, in order of name
     "The video files meant; raises `CoplError` where there is none, or two would share a name."
-    found = {}
+    found:dict[str, Path] = {}
     for item in [what] if isinstance(what, str | Path) else what:
         files = _video_files(item)
         within = files or (Path(item).iterdir() if Path(item).is_dir() else [])
@@ -454,15 +455,15 @@ def extract(
     files = find_video_files(videos)
     for module in ('av', 'cv2'): need(module)
     if isinstance(backbone, str): backbone = backbone_by_name(backbone)
-    recipe = Recipe(**recipe).completed(backbone)
+    completed = Recipe(**recipe).completed(backbone)
     backbone = backbone.to(find_device(device)).eval()
-    _open_extraction(Path(out), recipe, backbone)
+    _open_extraction(Path(out), completed, backbone)
     def there(path): return all((Path(out)/s/f'{path.stem}.npy').exists() for s in backbone.streams)
     wanted = [path for path in files if not there(path)]
     result = Extracted([], [path.stem for path in files if path not in wanted], {})
     with joblib.parallel_config('loky', inner_max_num_threads=1 if workers > 1 else None):
         made = joblib.Parallel(min(workers, max(len(wanted), 1)), return_as='generator')(
-            joblib.delayed(_extract_one)(path, Path(out), backbone, recipe) for path in wanted)
+            joblib.delayed(_extract_one)(path, Path(out), backbone, completed) for path in wanted)
         with progress(verbose=verbose, initial=len(result.kept), total=len(files),
                       unit='video') as bar:
             for path, why in zip(wanted, made, strict=True):

@@ -133,16 +133,16 @@ def nms(
     groups = np.zeros(len(scores), int) if groups is None else np.asarray(groups)
     left = np.lexsort((-scores, groups))                    # group by group, best first
     start, end = np.asarray(segments, float).reshape(-1, 2)[left].T.copy()
-    kept = [left[:0]]
+    picked = [left[:0]]
     while len(left):
         is_best = _group_starts(groups[left])
-        kept.append(left[is_best])
+        picked.append(left[is_best])
         rival = np.flatnonzero(is_best)[np.cumsum(is_best) - 1]        # the best of each's group
         shared = np.minimum(end, end[rival]) - np.maximum(start, start[rival])
         union = np.maximum(end, end[rival]) - np.minimum(start, start[rival])
         stay = np.flatnonzero((shared <= (tiou + TOLERANCE)*union) & ~is_best)
         left, start, end = left[stay], start[stay], end[stay]
-    kept = np.concatenate(kept)
+    kept = np.concatenate(picked)
     return kept[np.argsort(groups[kept], kind='stable')]
 
 # %% ../nbs/15_localization.ipynb #dcb4a64a

@@ -53,8 +53,9 @@ RunFolder = Annotated[
 Device = Annotated[str, arg(help='auto, cpu, cuda, ...')]
 Seed = Annotated[int, arg(help='of simulated data')]
 Subset = Annotated[str|None, arg(help='only this subset of the annotations')]
-Preset = Annotated[Literal['auto', *PRESETS]|None, arg(
-    help='a named configuration, or auto: the best of a few by short runs; options win')]
+Preset = Annotated[
+    Literal['auto', 'conventional', 'feel', 'aicl-weak', 'asl-weak', 'activitynet']|None,
+    arg(help='a named configuration, or auto: the best of a few by short runs; options win')]
 
 # %% ../nbs/38_options.ipynb #b5180eb0
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ def open_truth(
     allow_pickle:bool=False    # only for files that you trust
 )->Annotations:
     "Ground truth by path or name; raises `CoplError` where there is none."
-    if str(path).startswith('sim:'): return simulated_set(str(path)).annotations
+    truth = simulated_set(str(path)).annotations if str(path).startswith('sim:') else None
+    if truth is not None: return truth
     path = Path(path)
     try: return load_annotations(path, None, allow_pickle)
     except CoplError:

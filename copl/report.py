@@ -19,8 +19,9 @@ from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
-from matplotlib import cycler, rc_context
+from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 
 # %% ../nbs/40_report.ipynb #d9bbb3ae
 import json
@@ -221,7 +222,7 @@ def _add_frames(page, moments, where, out, room):
     for i in progress([i for i in named if entries[i]['file']], unit='video'):
         path = files[spelt[entries[i]['name']]]
         try: entries[i]['frames'] = [(t, _frame(path, t)) for t in moments[i]]
-        except UnreadableVideo as e: failed.append(str(e))
+        except UnreadableVideo as why: failed.append(str(why))
     n = FRAMES
     while n and sum(len(x) for e in entries for _, x in e['frames'][:n]) > room: n -= 1
     for e in entries: e['frames'] = e['frames'][:n]

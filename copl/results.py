@@ -14,6 +14,7 @@ import platform
 import sys
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def classes_of(
     name:str|Mapping[str, float]|None # of a cluster
 )->list[str]:
     "The classes that a cluster is named after, the heaviest first."
-    if isinstance(name, Mapping): return sorted(name, key=name.get, reverse=True)
+    if isinstance(name, Mapping): return sorted(name, key=name.__getitem__, reverse=True)
     return [] if name is None else [name]
 
 def text_of_name(
@@ -83,7 +84,7 @@ def write_results(
         'name': [names[c] for c in model.pseudolabels_], 'confidence': model.confidence_,
         'in_P': model.selected_, 'label': train.labels(model.config.video_label)})
     for name, content in (('rounds.csv', rounds), ('pseudolabels.csv', table)):
-        atomic_write(out/name, lambda p, c=content: c.to_csv(p, index=False))
+        atomic_write(out/name, partial(content.to_csv, index=False))
     write_json(out/'metrics.json', metrics)
     return metrics
 
@@ -248,7 +249,7 @@ def names_by_truth(
     names = matched_names(table.video, truth.videos.video)
     labels = [first.get(names.get(v)) for v in table.video]
     y = table.cluster.tolist()
-    return dict(enumerate(map_clusters(y, labels, max(y) + 1)))
+    return {c: text_of_name(name) for c, name in enumerate(map_clusters(y, labels, max(y) + 1))}
 
 # %% ../nbs/39_results.ipynb #b820a874
 def same_subset(

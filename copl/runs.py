@@ -53,7 +53,7 @@ def checkpoint_file(
     return Path(path)/'checkpoint.pt' if Path(path).is_dir() else Path(path)
 
 def read_checkpoint(
-    path:Path,
+    path:str|Path,
     finished:bool=False, # whether the run must have come to its end
 )->dict:                 # its contents
     "Read without running code from the file; raises `CoplError` where it cannot be used."

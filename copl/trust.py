@@ -21,7 +21,7 @@ from .algorithm import Description, describe, taking_part
 from .config import Config, named
 from .files import CoplError, generator
 from .has import (
-    ATTENTIONS, Attention, above_median, class_agnostic_attention, class_specific_attention)
+    Attention, above_median, class_agnostic_attention, class_specific_attention)
 from .plri import CLUSTERINGS, Clustering
 from .videos import VideoSet
 
@@ -74,7 +74,6 @@ def unseen_agreement(
     attention:Attention|None=None, # what weighs the snippets; None: what the configuration names
 )->float:                  # in [0, 1]
     "Agreement of network and clusters on all unseen videos; raises `CoplError` for none."
-    attention = attention or named(ATTENTIONS, config.attention, 'attention')
     other = None if unseen is None else describe(unseen, network, attention, config)
     return untrained_agreement(describe(videos, network, attention, config), y, other, config)
 

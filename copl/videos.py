@@ -48,7 +48,7 @@ class TimeGrid:
         n:int          # number of snippets
     )->np.ndarray:     # (n,) seconds
         "The middle of each snippet's window."
-        return self.edges(np.arange(n) + 0.5)
+        return np.asarray(self.edges(np.arange(n) + 0.5))
 
     def duration(self,
         n:int          # number of snippets
@@ -378,7 +378,7 @@ def let_go(
 ):
     "Give back the pages of memory-mapped files that have been read; they stay readable."
     for x in arrays:
-        base = x if isinstance(x, np.memmap) and x.mode == 'r' else None
+        base:object = x if isinstance(x, np.memmap) and x.mode == 'r' else None
         while isinstance(base, np.ndarray): base = base.base
         if isinstance(base, mmap.mmap) and hasattr(base, 'madvise'):      # not on Windows
             base.madvise(mmap.MADV_DONTNEED)

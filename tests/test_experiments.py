@@ -202,10 +202,17 @@ def test_what_a_figure_is_made_of_is_kept(beside, monkeypatch):
     with pytest.raises(CoplError, match='COPL_MEASURE=small makes it'): kept('figure', FEW)
     monkeypatch.setenv('COPL_MEASURE', 'small')
     (beside/'results').mkdir()
+    with pytest.raises(CoplError, match='found no file'): kept('figure', FEW)   # only shows
     kept('figure', FEW, lambda: table)
     monkeypatch.delenv('COPL_MEASURE')
     shown = kept('figure', FEW, lambda: pytest.fail('made again'))
     assert shown.x.tolist() == [1, 2] and set(shown.behaviour) == {TODAY}
+
+
+def test_a_set_without_test_videos_is_refused():
+    data = replace(FEW, load=lambda seed: few(seed).subset('train'))
+    with pytest.raises(CoplError, match='sim:.*: found no annotated test videos'):
+        measure(data, {'COPL': {}})
 
 
 def test_the_best_of_five_is_the_mean_over_all_choices():

@@ -1,5 +1,6 @@
 "Groups of a configuration, what a finished run may change, and the habits of scikit-learn."
 import dataclasses
+import typing
 
 import numpy as np
 import pandas as pd
@@ -7,8 +8,16 @@ import pytest
 from sklearn.base import clone
 
 from copl import COPL, Config, CoplError, localize
-from copl.config import ClusterConfig, LocalizeConfig, TrainConfig, load_config, save_config
+from copl.config import (
+    PRESETS,
+    ClusterConfig,
+    LocalizeConfig,
+    TrainConfig,
+    load_config,
+    save_config,
+)
 from copl.iocnet import Outputs
+from copl.options import Preset
 from copl.plri import CLUSTERINGS
 from copl.simulation import Simulation, simulate
 
@@ -65,6 +74,11 @@ def test_a_file_of_a_configuration(tmp_path):
     with pytest.raises(CoplError, match='No such file'): load_config(tmp_path/'none.yaml')
     with pytest.raises(CoplError, match="preset: found 'feal', .* did you mean 'feel'?"):
         Config.preset('feal', 3)
+
+
+def test_the_command_takes_every_preset():
+    names, _ = typing.get_args(typing.get_args(Preset)[0])
+    assert typing.get_args(names) == ('auto', *PRESETS)
 
 
 def test_a_group_alone_does_what_the_whole_does():
