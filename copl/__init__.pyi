@@ -72,7 +72,6 @@ from .simulation import thumos_like as thumos_like
 from .simulation import tiny as tiny
 from .trust import agreement as agreement
 from .trust import between_runs as between_runs
-from .trust import split_half as split_half
 from .videos import VideoSet as VideoSet
 
 __version__: str

@@ -705,7 +705,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
                             'copl.trust.between_runs': ('trust.html#between_runs', 'copl/trust.py'),
                             'copl.trust.n_unseen': ('trust.html#n_unseen', 'copl/trust.py'),
                             'copl.trust.nearest_clusters': ('trust.html#nearest_clusters', 'copl/trust.py'),
-                            'copl.trust.split_half': ('trust.html#split_half', 'copl/trust.py'),
                             'copl.trust.unseen_agreement': ('trust.html#unseen_agreement', 'copl/trust.py'),
                             'copl.trust.untrained_agreement': ('trust.html#untrained_agreement', 'copl/trust.py'),
                             'copl.trust.verdict': ('trust.html#verdict', 'copl/trust.py')},

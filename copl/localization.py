@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['TOLERANCE', 'ClusterName', 'NEARLY_WHOLE', 'score_sequences', 'video_probabilities', 'finer', 'segments_above',
-           'outer_inner_contrast', 'class_proposals', 'nms', 'soft_nms', 'cluster_names', 'name_weights',
-           'localized_classes', 'round_ties', 'suppress', 'localize_outputs', 'localize', 'whole_videos',
-           'is_low_in_most', 'localize_videos']
+           'outer_inner_contrast', 'class_proposals', 'nms', 'localized_classes', 'cluster_names', 'localize_outputs',
+           'localize', 'whole_videos', 'localize_videos', 'soft_nms', 'name_weights', 'round_ties', 'suppress',
+           'is_low_in_most']
 
 # %% ../nbs/15_localization.ipynb #c3c88938
 import warnings
@@ -25,10 +25,13 @@ from .iocnet import IOCNet, Outputs, full_length
 from .losses import h_cs
 from .videos import TimeGrid, VideoSet, paired_iou, unchanging
 
+# %% ../nbs/15_localization.ipynb #a152e014
+TOLERANCE = 1e-5 # computed numbers that differ by no more count as equal: see "Equal scores"
+
 # %% ../nbs/15_localization.ipynb #9a4b2797
 def score_sequences(
     out:Outputs,       # of one video
-    score:Score='cas', # which sequence
+    score:Score='h_cs',# which sequence
 )->torch.Tensor:       # (T, C) in [0, 1]
     "The score sequence of each class."
     if score == 'h_cs': return h_cs(out)
@@ -38,14 +41,11 @@ def score_sequences(
     A_ca = class_agnostic_attention(out.attention)[..., None]
     return (softmax + A_ca)/2 if score == 'mean' else softmax*A_ca
 
-# %% ../nbs/15_localization.ipynb #a152e014
-TOLERANCE = 1e-5 # computed numbers that differ by no more count as equal
-
 # %% ../nbs/15_localization.ipynb #aa66790c
 def video_probabilities(
     cas:np.ndarray, # (T, C)
     h:np.ndarray,   # (T, C) h_cs, Eq. 14
-    top_k:int=8,    # the T // top_k snippets of highest h_cs count, and those equal to the last
+    top_k:int=4,    # the T // top_k snippets of highest h_cs count, and those equal to the last
 )->np.ndarray:      # (C,)
     "How probable each class is in the video: the softmax of the mean CAS of its top snippets."
     k = max(len(h)//top_k, 1)
@@ -65,11 +65,6 @@ def finer(
     points = (np.arange(T*upsample) + 0.5)/upsample - 0.5
     return np.interp(points, np.arange(T), sequence)
 
-# %% ../nbs/15_localization.ipynb #7303e9f5
-def _group_starts(groups):
-    "(n,) True where another group starts; groups are sorted."
-    return np.append(True, groups[1:] != groups[:-1])[:len(groups)]
-
 # %% ../nbs/15_localization.ipynb #21e371ec
 def segments_above(
     sequence:np.ndarray,    # (L,) scores
@@ -81,11 +76,8 @@ def segments_above(
     thresholds = low + (high - low)*np.asarray(thetas, float) + TOLERANCE
     above = np.zeros((len(thresholds), len(sequence) + 2), bool)          # false at both ends
     above[:, 1:-1] = sequence > thresholds[:, None]
-    n = len(sequence) + 1
-    changes = np.flatnonzero(above[:, 1:] != above[:, :-1]) % n           # a start, its end, ...
-    start, end = changes.reshape(-1, 2).T
-    keys = np.sort(start*n + end)
-    return np.stack(np.divmod(keys[_group_starts(keys)], n), 1)
+    _, changes = np.nonzero(above[:, 1:] != above[:, :-1])                # a start, its end, ...
+    return np.unique(changes.reshape(-1, 2), axis=0)
 
 # %% ../nbs/15_localization.ipynb #b9e21180
 def outer_inner_contrast(
@@ -120,6 +112,11 @@ def class_proposals(
     real = seconds[:, 1] - seconds[:, 0] > 1e-6*grid.stride/grid.fps       # not beyond the end
     return seconds[real], scores[real]
 
+# %% ../nbs/15_localization.ipynb #7303e9f5
+def _group_starts(groups):
+    "(n,) True where another group starts; groups are sorted."
+    return np.append(True, groups[1:] != groups[:-1])[:len(groups)]
+
 # %% ../nbs/15_localization.ipynb #58c5386c
 def nms(
     segments:np.ndarray,         # (n, 2) start, end of proposals
@@ -144,6 +141,94 @@ def nms(
         left, start, end = left[stay], start[stay], end[stay]
     kept = np.concatenate(picked)
     return kept[np.argsort(groups[kept], kind='stable')]
+
+# %% ../nbs/15_localization.ipynb #22461aa3
+def localized_classes(
+    p:np.ndarray,                   # (C,) probability of each class in the video
+    weights:list[dict[str, float]], # names of each cluster, as `name_weights` gives them
+    class_threshold:float=0.2,
+)->np.ndarray:                      # clusters
+    "The classes that are localized: those probable enough, and always the best one."
+    named = np.array([bool(names) for names in weights])
+    best = p[named].max(initial=0)
+    return np.flatnonzero(named & (p >= min(class_threshold, best) - TOLERANCE))
+
+# %% ../nbs/15_localization.ipynb #b0369397
+ClusterName = str | Mapping[str, float] | None
+
+def cluster_names(
+    n:int,         # number of clusters
+)->list[str]:      # 'cluster_00', 'cluster_01', ...
+    "What clusters are called before ground truth names them."
+    return [f'cluster_{c:02d}' for c in range(n)]
+
+# %% ../nbs/15_localization.ipynb #cf7552d5
+def localize_outputs(
+    outs:Iterable[Outputs],                # of each video, (T, C) and (S, T)
+    config:LocalizeConfig,                 # thresholds, score sequence, NMS
+    grid:TimeGrid,                         # where snippets lie in time
+    durations:Iterable[float],             # seconds of each video
+    names:Sequence[ClusterName]|None=None, # of each cluster; None: 'cluster_00', ...
+)->pd.DataFrame:                           # columns video (its number), start, end, label, score
+    "Detections in several videos (supplement, section 1.2), the best first in each."
+    rows = []
+    for video, (out, duration) in enumerate(zip(outs, durations, strict=True)):
+        out, h, p, weights = _classes(out, config, names)
+        sequences = h if config.score == 'h_cs' else score_sequences(out, config.score).numpy()
+        for c in localized_classes(p, weights, config.class_threshold):
+            segments, scores = class_proposals(sequences[:, c], p[c], config, grid, duration)
+            rows += [(video, label, segments, weight*scores)
+                     for label, weight in weights[c].items()]
+    return suppress(_table(rows), config)
+
+# %% ../nbs/15_localization.ipynb #f650ecfa
+def localize(
+    out:Outputs,                           # of one video, (T, C) and (S, T)
+    config:LocalizeConfig,                 # thresholds, score sequence, NMS
+    grid:TimeGrid=TimeGrid(),              # noqa: B008 (frozen); where snippets lie in time
+    duration:float|None=None,              # seconds of the video; None: what the snippets cover
+    names:Sequence[ClusterName]|None=None, # of each cluster; None: 'cluster_00', ...
+)->pd.DataFrame:                           # columns start, end (seconds), label, score; best first
+    "Detections in one video (supplement, section 1.2)."
+    duration = grid.duration(len(out.cas)) if duration is None else duration
+    return localize_outputs([out], config, grid, [duration], names).drop(columns='video')
+
+# %% ../nbs/15_localization.ipynb #c7bccaa2
+def whole_videos(
+    outs:Iterable[Outputs],                # of each video
+    config:LocalizeConfig,
+    durations:Iterable[float],             # seconds of each video
+    names:Sequence[ClusterName]|None=None, # of each cluster; None: 'cluster_00', ...
+)->pd.DataFrame:                           # columns video (its number), start, end, label, score
+    "The whole of each video as its likeliest class: the heaviest name of the cluster."
+    rows = []
+    for video, (out, duration) in enumerate(zip(outs, durations, strict=True)):
+        _, _, p, weights = _classes(out, config, names)
+        for c in localized_classes(p, weights, 1.0)[:1]:
+            label, weight = next(iter(weights[c].items()))
+            rows.append((video, label, np.array([[0.0, duration]]), weight*p[[c]]))
+    return _table(rows)
+
+# %% ../nbs/15_localization.ipynb #6fa6ab32
+def localize_videos(
+    videos:VideoSet,
+    network:IOCNet,                        # the teacher
+    config:LocalizeConfig,
+    names:Sequence[ClusterName]|None=None, # of each cluster; None: 'cluster_00', ...
+    everything:bool=False,                 # the whole-video baseline instead
+)->pd.DataFrame:                           # columns video, start, end (seconds), label, score
+    "Detections in all videos, each at full length."
+    durations = np.array(list(videos.durations().values()))
+    low = []                               # whether the attention of each video is low in most
+    def outputs():
+        for _, out in full_length(videos, network):
+            low.append(is_low_in_most(class_agnostic_attention(out.attention)))
+            yield out
+    if everything: found = whole_videos(outputs(), config, durations, names)
+    else:
+        found = localize_outputs(outputs(), config, videos.grid, durations, names)
+        _warn_of_nearly_whole(videos, found, low, durations, config.score)
+    return found.assign(video=np.array(videos.names, object)[found.video])
 
 # %% ../nbs/15_localization.ipynb #dcb4a64a
 def soft_nms(
@@ -178,15 +263,6 @@ def soft_nms(
     by_group = np.argsort(groups[order], kind='stable')
     return order[by_group], softened[by_group]
 
-# %% ../nbs/15_localization.ipynb #b0369397
-ClusterName = str | Mapping[str, float] | None
-
-def cluster_names(
-    n:int,         # number of clusters
-)->list[str]:      # 'cluster_00', 'cluster_01', ...
-    "What clusters are called before ground truth names them."
-    return [f'cluster_{c:02d}' for c in range(n)]
-
 # %% ../nbs/15_localization.ipynb #5083530b
 def name_weights(
     names:Sequence[ClusterName]|None, # of each cluster; None: 'cluster_00', ...
@@ -209,16 +285,24 @@ def name_weights(
         weights.append(dict(sorted(named.items(), key=lambda item: -item[1])))
     return weights
 
-# %% ../nbs/15_localization.ipynb #22461aa3
-def localized_classes(
-    p:np.ndarray,                   # (C,) probability of each class in the video
-    weights:list[dict[str, float]], # names of each cluster, as `name_weights` gives them
-    class_threshold:float=0.2,
-)->np.ndarray:                      # clusters
-    "The classes that are localized: those probable enough, and always the best one."
-    named = np.array([bool(names) for names in weights])
-    best = p[named].max(initial=0)
-    return np.flatnonzero(named & (p >= min(class_threshold, best) - TOLERANCE))
+# %% ../nbs/15_localization.ipynb #76d3abc7
+def _classes(out, config, names):
+    "(outputs on the CPU, h_cs, probability of each class, weights of its names) of a video."
+    out = Outputs(*(torch.as_tensor(x).detach().cpu() for x in (out.cas, out.attention)))
+    h = h_cs(out).numpy()
+    p = video_probabilities(out.cas.numpy(), h, config.top_k)
+    return out, h, p, name_weights(names, len(p))
+
+def _table(rows):
+    "Rows of (video, label, segments, scores) as a table with a row for each segment."
+    none = (0, '', np.zeros((0, 2)), np.zeros(0))
+    videos, labels, segments, scores = zip(none, *rows, strict=True)
+    counts = [len(x) for x in scores]
+    segments = np.concatenate(segments)
+    return pd.DataFrame({'video': np.repeat(videos, counts),
+                         'start': segments[:, 0], 'end': segments[:, 1],
+                         'label': np.repeat(np.array(labels, object), counts),
+                         'score': np.concatenate(scores)})
 
 # %% ../nbs/15_localization.ipynb #d5b33ce7
 def round_ties(
@@ -254,72 +338,6 @@ def suppress(
     best_first = np.lexsort((-found.score.to_numpy(), found.video.to_numpy()))
     return found.iloc[best_first].reset_index(drop=True)
 
-# %% ../nbs/15_localization.ipynb #cf7552d5
-def localize_outputs(
-    outs:Iterable[Outputs],                # of each video, (T, C) and (S, T)
-    config:LocalizeConfig,                 # thresholds, score sequence, NMS
-    grid:TimeGrid,                         # where snippets lie in time
-    durations:Iterable[float],             # seconds of each video
-    names:Sequence[ClusterName]|None=None, # of each cluster; None: 'cluster_00', ...
-)->pd.DataFrame:                           # columns video (its number), start, end, label, score
-    "Detections in several videos (supplement, section 1.2), the best first in each."
-    rows = []
-    for video, (out, duration) in enumerate(zip(outs, durations, strict=True)):
-        out, h, p, weights = _classes(out, config, names)
-        sequences = h if config.score == 'h_cs' else score_sequences(out, config.score).numpy()
-        for c in localized_classes(p, weights, config.class_threshold):
-            segments, scores = class_proposals(sequences[:, c], p[c], config, grid, duration)
-            rows += [(video, label, segments, weight*scores)
-                     for label, weight in weights[c].items()]
-    return suppress(_table(rows), config)
-
-# %% ../nbs/15_localization.ipynb #76d3abc7
-def _classes(out, config, names):
-    "(outputs on the CPU, h_cs, probability of each class, weights of its names) of a video."
-    out = Outputs(*(torch.as_tensor(x).detach().cpu() for x in (out.cas, out.attention)))
-    h = h_cs(out).numpy()
-    p = video_probabilities(out.cas.numpy(), h, config.top_k)
-    return out, h, p, name_weights(names, len(p))
-
-def _table(rows):
-    "Rows of (video, label, segments, scores) as a table with a row for each segment."
-    none = (0, '', np.zeros((0, 2)), np.zeros(0))
-    videos, labels, segments, scores = zip(none, *rows, strict=True)
-    counts = [len(x) for x in scores]
-    segments = np.concatenate(segments)
-    return pd.DataFrame({'video': np.repeat(videos, counts),
-                         'start': segments[:, 0], 'end': segments[:, 1],
-                         'label': np.repeat(np.array(labels, object), counts),
-                         'score': np.concatenate(scores)})
-
-# %% ../nbs/15_localization.ipynb #f650ecfa
-def localize(
-    out:Outputs,                           # of one video, (T, C) and (S, T)
-    config:LocalizeConfig,                 # thresholds, score sequence, NMS
-    grid:TimeGrid=TimeGrid(),              # noqa: B008 (frozen); where snippets lie in time
-    duration:float|None=None,              # seconds of the video; None: what the snippets cover
-    names:Sequence[ClusterName]|None=None, # of each cluster; None: 'cluster_00', ...
-)->pd.DataFrame:                           # columns start, end (seconds), label, score; best first
-    "Detections in one video (supplement, section 1.2)."
-    duration = grid.duration(len(out.cas)) if duration is None else duration
-    return localize_outputs([out], config, grid, [duration], names).drop(columns='video')
-
-# %% ../nbs/15_localization.ipynb #c7bccaa2
-def whole_videos(
-    outs:Iterable[Outputs],                # of each video
-    config:LocalizeConfig,
-    durations:Iterable[float],             # seconds of each video
-    names:Sequence[ClusterName]|None=None, # of each cluster; None: 'cluster_00', ...
-)->pd.DataFrame:                           # columns video (its number), start, end, label, score
-    "The whole of each video as its likeliest class: the heaviest name of the cluster."
-    rows = []
-    for video, (out, duration) in enumerate(zip(outs, durations, strict=True)):
-        _, _, p, weights = _classes(out, config, names)
-        for c in localized_classes(p, weights, 1.0)[:1]:
-            label, weight = next(iter(weights[c].items()))
-            rows.append((video, label, np.array([[0.0, duration]]), weight*p[[c]]))
-    return _table(rows)
-
 # %% ../nbs/15_localization.ipynb #9ffc07e8
 NEARLY_WHOLE = 0.8 # fraction of a video: a detection that covers more is nearly the whole video
 
@@ -344,24 +362,3 @@ def _warn_of_nearly_whole(videos, found, low, durations, score):
                   f'{videos.names[nearly_whole[0]]!r}, though their attention is low in most of '
                   f'it: score={score!r} is too flat there; try {better}, or train on more videos',
                   stacklevel=3)
-
-# %% ../nbs/15_localization.ipynb #6fa6ab32
-def localize_videos(
-    videos:VideoSet,
-    network:IOCNet,                        # the teacher
-    config:LocalizeConfig,
-    names:Sequence[ClusterName]|None=None, # of each cluster; None: 'cluster_00', ...
-    everything:bool=False,                 # the whole-video baseline instead
-)->pd.DataFrame:                           # columns video, start, end (seconds), label, score
-    "Detections in all videos, each at full length."
-    durations = np.array(list(videos.durations().values()))
-    low = []                               # whether the attention of each video is low in most
-    def outputs():
-        for _, out in full_length(videos, network):
-            low.append(is_low_in_most(class_agnostic_attention(out.attention)))
-            yield out
-    if everything: found = whole_videos(outputs(), config, durations, names)
-    else:
-        found = localize_outputs(outputs(), config, videos.grid, durations, names)
-        _warn_of_nearly_whole(videos, found, low, durations, config.score)
-    return found.assign(video=np.array(videos.names, object)[found.video])

@@ -86,6 +86,6 @@ def estimate_n_classes(
 )->int:                                 # C
     "The number of classes by the median vote; raises `CoplError` for impossible candidates."
     if not (isinstance(X, np.ndarray) and X.ndim == 2):
-        from copl.data import as_videos # a higher number, so only when it is asked for
+        from copl.data import as_videos # here, because copl.data comes after this module
         X = mean_pooled(as_videos(X), stream_norm)
     return int(np.median(class_votes(X, candidates, seed)))

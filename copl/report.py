@@ -294,9 +294,9 @@ def _verdict(metrics):
     doubt = below_baseline(metrics.get('localization'))
     if doubt and 'whole-video baseline' not in why: why += f' Warning: {doubt}'
     colour, word = 'unsure', 'Not decided'
-    if trust.get('learnable'): colour, word = 'good', 'Learned again'
+    if trust.get('learnable'): colour, word = 'good', 'Clusters generalise'
     if 'Warning: ' in why: colour, word = 'unsure', 'In doubt'
-    if trust.get('learnable') is False: colour, word = 'bad', 'Not learned again'
+    if trust.get('learnable') is False: colour, word = 'bad', 'Clusters do not generalise'
     return {'why': why, 'verdict': colour, 'verdict_word': word}
 
 def _facts(run, metrics):

@@ -4,22 +4,21 @@
 
 # %% auto #0
 __all__ = ['LEARNABLE', 'FEWEST', 'SCENES', 'ALIKE', 'nearest_clusters', 'agreement', 'untrained_agreement', 'unseen_agreement',
-           'n_unseen', 'agreement_interval', 'split_half', 'between_runs', 'best_run', 'Background',
-           'background_features', 'background', 'Verdict', 'verdict']
+           'agreement_interval', 'between_runs', 'best_run', 'Background', 'background_features', 'background',
+           'Verdict', 'verdict', 'n_unseen']
 
 # %% ../nbs/18_trust.ipynb #dee51910
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy.stats import binomtest
 from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
 from .algorithm import Description, describe, taking_part
 from .config import Config, named
-from .files import CoplError, generator
+from .files import CoplError
 from .has import (
     Attention, above_median, class_agnostic_attention, class_specific_attention)
 from .plri import CLUSTERINGS, Clustering
@@ -77,16 +76,7 @@ def unseen_agreement(
     other = None if unseen is None else describe(unseen, network, attention, config)
     return untrained_agreement(describe(videos, network, attention, config), y, other, config)
 
-# %% ../nbs/18_trust.ipynb #a8d282ce
-def n_unseen(
-    n_videos:int,         # N, training videos
-    unseen:VideoSet|None, # videos that took no part in training
-    config:Config,        # what it holds out is unseen too
-)->int:                   # M
-    "The number of unseen videos; raises `CoplError` for an impossible `hold_out`."
-    held = n_videos - len(taking_part(n_videos, config))
-    return held + (0 if unseen is None else len(unseen))
-
+# %% ../nbs/18_trust.ipynb #7e1ddb2e
 def agreement_interval(
     agreement:float,    # fraction of the unseen videos
     n:int,              # how many there are, at least 1
@@ -97,30 +87,8 @@ def agreement_interval(
     return float(ends.low), float(ends.high)
 
 # %% ../nbs/18_trust.ipynb #f772c5f4
-LEARNABLE = .8 # fraction of unseen videos from which clusters count as learned again
+LEARNABLE = .8 # fraction of unseen videos from which clusters count as generalising
 FEWEST = 16    # videos: with fewer, even the interval of 1 reaches below `LEARNABLE`
-
-# %% ../nbs/18_trust.ipynb #e699619c
-def split_half(
-    F:np.ndarray,                  # (N, D) features, unit length
-    config:Config,                 # its clustering, number of classes and seed
-    cluster:Clustering|None=None,  # (F, config) -> y; None: as the configuration names it
-    repeats:int=5,                 # random halvings
-)->float:                          # 1: both halves always agree; about 0: as by chance
-    "Split-half stability of the clusters; raises `CoplError` for halves of fewer than C videos."
-    cluster = cluster or named(CLUSTERINGS, config.cluster, 'cluster')
-    if len(F)//2 < config.n_classes or repeats < 1:
-        raise CoplError(f'found {len(F)} videos and {repeats} halvings, '
-                        f'expected at least {2*config.n_classes} and 1')
-    indices = []
-    for r in range(repeats):
-        order = generator(config.seed, 'split half', r).permutation(len(F))
-        halves = F[order[:len(F)//2]], F[order[len(F)//2:]]
-        labels = [cluster(half, config) for half in halves]
-        for a, b in ((0, 1), (1, 0)):
-            predicted = nearest_clusters(halves[a], labels[a], halves[b], config.n_classes)
-            indices.append(adjusted_rand_score(labels[b], predicted))
-    return float(np.mean(indices))
 
 # %% ../nbs/18_trust.ipynb #20c8ea4c
 def between_runs(
@@ -158,8 +126,9 @@ class Background(NamedTuple):
     def doubt(self)->str|None:
         "A warning where the clusters may be scenes; never from fewer than `FEWEST` videos."
         if self.n < FEWEST or not self.similarity >= SCENES: return None
-        return (f'Background alone gives similar clusters of {self.n} training videos (adjusted '
-                f'Rand index {self.similarity:.2f}). The clusters may be scenes or cameras.')
+        return (f'Clustering only the background of {self.n} training videos gives similar '
+                f'clusters (adjusted Rand index {self.similarity:.2f}). '
+                'The clusters may be scenes or cameras.')
 
 # %% ../nbs/18_trust.ipynb #9401da20
 def background_features(
@@ -193,14 +162,14 @@ ALIKE = .4 # mean adjusted Rand index between runs below: other seeds find other
 # %% ../nbs/18_trust.ipynb #557757e2
 class Verdict(NamedTuple):
     "The words about a run without labels, and warnings."
-    learnable:bool|None      # whether the clusters can be learned again; None: not decided
+    learnable:bool|None      # whether the clusters generalise; None: not decided
     shown:str                # what was counted
     advice:str               # what follows
     doubts:tuple[str, ...]=()# warnings
 
     @property
     def why(self)->str:
-        "The verdict in sentences; a warning replaces words in favour of the clusters."
+        "The verdict in sentences; a warning takes the place of 'these clusters generalise'."
         for_them = self.learnable and self.doubts
         said = f'{self.shown}.' if for_them else f'{self.shown}: {self.advice}'
         return ' '.join([said, *(f'Warning: {doubt}' for doubt in self.doubts)])
@@ -217,7 +186,7 @@ def verdict(
     n_unseen:int,             # how many unseen videos; 0: none, or unknown
     likeness:float|None=None, # mean adjusted Rand index between runs of its configuration
 )->Verdict:
-    "Whether the clusters of a run can be learned again, by the interval of its agreement."
+    "Whether the clusters of a run generalise, by the interval of its agreement."
     learnable, shown, advice = _shown(agreement, n_unseen)
     if likeness is None: return Verdict(learnable, shown, advice)
     shown += f'; the mean similarity of the runs is {likeness:.2f}'
@@ -230,22 +199,32 @@ def verdict(
 def _shown(agreement, n):
     "The first three fields of a verdict."
     if np.isnan(agreement):
-        return None, 'No video was left unseen', ('nothing shows whether these clusters can be '
-                'learned again. Give a test subset or hold videos out (--hold-out 0.2).')
+        return None, 'No video was left unseen', ('nothing shows whether these clusters '
+                'generalise. Give a test subset or hold videos out (--hold-out 0.2).')
     if not n:
-        return None, f'The network recognises {agreement:.0%} of unseen videos', (
+        return None, f'Network and clusters agree on {agreement:.0%} of unseen videos', (
             'how many videos these are is not known, so nothing is decided.')
     low, high = agreement_interval(agreement, n)
-    shown = (f'The network recognises {round(agreement*n)} of {n} unseen videos '
+    shown = (f'Network and clusters agree on {round(agreement*n)} of {n} unseen videos '
              f'({100*agreement:.0f} %, interval {100*low:.0f} % to {100*high:.0f} %)')
     if n < FEWEST:
         return None, shown, (f'fewer than {FEWEST} videos decide nothing. '
                              'Give more test videos, or hold more out (--hold-out 0.2).')
     if low > LEARNABLE:
-        return True, shown, ('these clusters can be learned again from other videos. '
+        return True, shown, ('these clusters generalise to other videos. '
                              'They may be actions, or scenes or cameras: look at them.')
     if high < LEARNABLE:
-        return False, shown, ('these clusters are not learned again from other videos. '
+        return False, shown, ('these clusters do not generalise to other videos. '
                               'Mean pooling, the clusters of round 0, may be as good.')
     return None, shown, (f'the interval holds {100*LEARNABLE:.0f} %, so nothing is decided. '
                          'Give more unseen videos, or compare several runs (--runs 5).')
+
+# %% ../nbs/18_trust.ipynb #a8d282ce
+def n_unseen(
+    n_videos:int,         # N, training videos
+    unseen:VideoSet|None, # videos that took no part in training
+    config:Config,        # what it holds out is unseen too
+)->int:                   # M
+    "The number of unseen videos; raises `CoplError` for an impossible `hold_out`."
+    held = n_videos - len(taking_part(n_videos, config))
+    return held + (0 if unseen is None else len(unseen))

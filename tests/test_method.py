@@ -21,7 +21,7 @@ from copl.plri import (
     spectral_clusters,
     split_pseudolabels,
 )
-from copl.trust import agreement, between_runs, split_half
+from copl.trust import agreement, between_runs
 from copl.videos import Annotations
 
 F = np.eye(9, 3, dtype=np.float32)
@@ -59,7 +59,6 @@ def loss_of_a_batch(batch): return batch.student.cas.mean()
     (lambda: mean_average_precision(NO_DETECTION, NO_TRUTH), 'no annotated instance'),
     (lambda: mean_average_precision(NO_DETECTION, ONE, [0.]), r'\[0.0\], expected one or more in'),
     (lambda: agreement([], []), 'found 0 classes and 0 clusters, expected one of each'),
-    (lambda: split_half(F[:5], Config(n_classes=3)), 'found 5 videos and 5 halvings, expected'),
     (lambda: between_runs([]), r'found 0 runs over \[\] videos'),
 ])
 def test_an_error_names_what_was_found(call, message):

@@ -481,7 +481,7 @@ def test_equal_and_soft_names_given_to_a_run(run, small_data, tmp_path):
     assert [c['labels'] for c in clusters] == [['dive', 'run'], [], ['jump']]
 
 
-SHOWN = 'The network recognises 36 of 36 unseen videos (100 %).'
+SHOWN = 'Network and clusters agree on 36 of 36 unseen videos (100 %).'
 BELOW = {'test_videos': 36, 'average': 3., 'mAP': {'0.50': 3.},
          'everything_is_action': {'average': 4.}}
 
@@ -492,10 +492,10 @@ def test_the_verdict_stands_first_in_the_colour_of_what_is_known(opened, run):
     back = "getComputedStyle(document.querySelector('#verdict')).backgroundColor"
     colours = {}
     for learnable, why, test, colour, word, doubts in [
-            (True, SHOWN, BELOW | {'average': 5.}, 'good', 'Learned again', 0),
+            (True, SHOWN, BELOW | {'average': 5.}, 'good', 'Clusters generalise', 0),
             (None, SHOWN, None, 'unsure', 'Not decided', 0),
             (True, f'{SHOWN} Warning: They may be scenes.', None, 'unsure', 'In doubt', 1),
-            (False, SHOWN, BELOW, 'bad', 'Not learned again', 1),
+            (False, SHOWN, BELOW, 'bad', 'Clusters do not generalise', 1),
             (True, SHOWN, BELOW, 'unsure', 'In doubt', 1)]:
         trust = {'agreement': 1., 'n_unseen': 36, 'learnable': learnable, 'why': why}
         metrics |= {'trust': trust, 'localization': test}
