@@ -309,7 +309,7 @@ def round_ties(
     scores:np.ndarray, # (n,)
     groups:np.ndarray, # (n,) whole numbers: only scores of the same group are compared
 )->np.ndarray:         # (n,) at most `TOLERANCE` higher than before
-    "Scores without their last digits: those of a group that count as equal become equal."
+    "Scores without their last digits: whole steps of `TOLERANCE` below the best of each chain."
     order = np.lexsort((-scores, groups))
     falling = scores[order]
     starts = _group_starts(groups[order])                       # of chains
