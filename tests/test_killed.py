@@ -1,5 +1,6 @@
 """Runs that are killed, crowded out or left without a disk: what was written stays whole,
 and the run goes on to the same bits."""
+import gc
 import itertools
 import json
 import os
@@ -27,8 +28,10 @@ ARGS = ['train', 'sim:tiny', '--hidden', '8', '--snippets', '16', '--iteration-n
 
 def child(args, out, before=lambda: None):
     "The number of a process that runs a command beside this one; its stderr goes to <out>.txt."
+    gc.collect()
     pid = os.fork()
     if pid: return pid
+    gc.freeze() # what has threads, such as frames of videos, cannot be freed without them
     status = 70
     try:
         sys.stdout = open(os.devnull, 'w')
