@@ -89,7 +89,7 @@ def _restore(model, path, saved):
                        seconds_=saved['seconds'], rounds_=pd.DataFrame(saved['rounds']),
                        iterations_=iterations)
     if saved['state'] is not None: return
-    arrays = {k: x.numpy() for k, x in saved['arrays'].items()}
+    arrays = {k: x.numpy() for k, x in saved['arrays'].items() if k in _ARRAYS}
     vars(model).update(arrays, names_=saved['names'],
                        threads_=saved.get('threads'), # None: saved by an earlier version
                        network_=_network(path, saved, model.parts, model.device_))

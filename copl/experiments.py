@@ -96,8 +96,6 @@ def _set2(seed):
         raise CoplError("data set 'set2' is for the final table: only COPL_MEASURE=set2 opens it")
     return _clips('set2', seed)
 
-
-
 def _quarter(seed):
     "sparse1 with a quarter of its training videos and half a standard deviation of noise."
     videos = _clips('sparse1', seed)

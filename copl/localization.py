@@ -172,8 +172,8 @@ def localize_outputs(
 )->pd.DataFrame:                           # columns video (its number), start, end, label, score
     "Detections in several videos (supplement, section 1.2), the best first in each."
     rows = []
-    for video, (out, duration) in enumerate(zip(outs, durations, strict=True)):
-        out, h, p, weights = _classes(out, config, names)
+    videos = zip(_classes(outs, config, names), durations, strict=True)
+    for video, ((out, h, p, weights), duration) in enumerate(videos):
         sequences = h if config.score == 'h_cs' else score_sequences(out, config.score).numpy()
         for c in localized_classes(p, weights, config.class_threshold):
             segments, scores = class_proposals(sequences[:, c], p[c], config, grid, duration)
@@ -202,8 +202,8 @@ def whole_videos(
 )->pd.DataFrame:                           # columns video (its number), start, end, label, score
     "The whole of each video as its likeliest class: the heaviest name of the cluster."
     rows = []
-    for video, (out, duration) in enumerate(zip(outs, durations, strict=True)):
-        _, _, p, weights = _classes(out, config, names)
+    videos = zip(_classes(outs, config, names), durations, strict=True)
+    for video, ((_, _, p, weights), duration) in enumerate(videos):
         for c in localized_classes(p, weights, 1.0)[:1]:
             label, weight = next(iter(weights[c].items()))
             rows.append((video, label, np.array([[0.0, duration]]), weight*p[[c]]))
@@ -279,19 +279,23 @@ def name_weights(
             raise CoplError(f'name of cluster {c} is {shown(name)}, expected a class name, None '
                             'or class names with their weights')
         for label, weight in named.items():
-            if not isinstance(weight, int | float) or not 0 < weight < np.inf:
+            number = isinstance(weight, int | float) and not isinstance(weight, bool)
+            if not number or not 0 < weight < np.inf:
                 raise CoplError(f'name of cluster {c}: weight of {label!r} is {shown(weight)}, '
                                 'expected a number above 0')
         weights.append(dict(sorted(named.items(), key=lambda item: -item[1])))
     return weights
 
 # %% ../nbs/15_localization.ipynb #76d3abc7
-def _classes(out, config, names):
-    "(outputs on the CPU, h_cs, probability of each class, weights of its names) of a video."
-    out = Outputs(*(torch.as_tensor(x).detach().cpu() for x in (out.cas, out.attention)))
-    h = h_cs(out).numpy()
-    p = video_probabilities(out.cas.numpy(), h, config.top_k)
-    return out, h, p, name_weights(names, len(p))
+def _classes(outs, config, names):
+    "(outputs on the CPU, h_cs, probability of each class, weights of its names) of each video."
+    weights = None
+    for out in outs:
+        out = Outputs(*(torch.as_tensor(x).detach().cpu() for x in (out.cas, out.attention)))
+        h = h_cs(out).numpy()
+        p = video_probabilities(out.cas.numpy(), h, config.top_k)
+        weights = weights or name_weights(names, len(p))
+        yield out, h, p, weights
 
 def _table(rows):
     "Rows of (video, label, segments, scores) as a table with a row for each segment."

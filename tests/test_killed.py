@@ -28,7 +28,6 @@ ARGS = ['train', 'sim:tiny', '--hidden', '8', '--snippets', '16', '--iteration-n
 
 def child(args, out, before=lambda: None):
     "The number of a process that runs a command beside this one; its stderr goes to <out>.txt."
-    gc.collect()
     pid = os.fork()
     if pid: return pid
     gc.freeze() # what has threads, such as frames of videos, cannot be freed without them
