@@ -29,6 +29,23 @@ from .plri import (
     CLUSTERINGS, SELECTIONS, Clustering, Selection, confidence_scores, match_clusters)
 from .videos import VideoSet, sample_snippets
 
+# %% ../nbs/14_algorithm.ipynb #87c35d66
+def _check_attention(A, n_snippets):
+    if A.shape != (n_snippets,):
+        raise CoplError(f'attention returned {tuple(A.shape)}, '
+                        f'expected {(n_snippets,)}: one weight for each snippet')
+
+def _check_clusters(y, n_videos, n_classes):
+    if y.shape != (n_videos,) or y.min() < 0 or y.max() >= n_classes:
+        raise CoplError(f'clustering returned shape {y.shape} and values from {y.min()} to '
+                        f'{y.max()}, expected ({n_videos},) and 0 to {n_classes - 1}')
+
+def _check_held(held, n_videos, config):
+    if held < 1 or n_videos - held < config.n_classes:
+        raise CoplError(f'hold_out = {config.hold_out:g} leaves out {held} of {n_videos} videos, '
+                        f'expected at least 1 left out and {config.n_classes} (n_classes) to '
+                        'train on')
+
 # %% ../nbs/14_algorithm.ipynb #c17a4a73
 @contextlib.contextmanager
 def seeded(
@@ -65,7 +82,7 @@ def new_learner(
 class Description(NamedTuple):
     "Features and class probabilities that a network gives N videos."
     F:np.ndarray # (N, D) global features, unit length
-    p:np.ndarray # (N, C) how probable it finds each class in each
+    p:np.ndarray # (N, C) p_ic: how probable it finds class c in video i
 
     @property
     def said(self)->np.ndarray: # (N,)
@@ -85,9 +102,7 @@ def describe(
     scores = []
     for streams, out in full_length(videos, network):
         A = attention(out.cas, out.attention, config)                         # line 9
-        if A.shape != out.cas.shape[:1]:
-            raise CoplError(f'attention returned {tuple(A.shape)}, '
-                            f'expected {tuple(out.cas.shape[:1])}: one weight for each snippet')
+        _check_attention(A, len(out.cas))
         F.append(global_features(streams, A, config.stream_norm))             # line 10
         scores.append(class_scores(out, top_snippets(out, config.top_k)))
     p = torch.stack(scores).softmax(-1)
@@ -113,9 +128,7 @@ def pseudolabels(
     """Cluster, score, split (supplement, Algorithm 1 lines 12-18); raises `CoplError` where the
     clustering gives another shape, or numbers outside 0 to C - 1."""
     y = np.asarray(cluster(F, config))                                        # line 13
-    if y.shape != (len(F),) or y.min() < 0 or y.max() >= config.n_classes:
-        raise CoplError(f'clustering returned shape {y.shape} and values from {y.min()} to '
-                        f'{y.max()}, expected ({len(F)},) and 0 to {config.n_classes - 1}')
+    _check_clusters(y, len(F), config.n_classes)
     if previous is not None: y = match_clusters(previous, y, config.n_classes)
     s = confidence_scores(F, y)                                               # lines 14-17
     return Pseudolabels(y, s, select(s, y, n, config), torch.eye(config.n_classes)[y])    # line 18
@@ -129,10 +142,7 @@ def taking_part(
     few are left."""
     if not config.hold_out: return np.arange(n_videos)
     held = round(config.hold_out*n_videos)
-    if held < 1 or n_videos - held < config.n_classes:
-        raise CoplError(f'hold_out = {config.hold_out:g} leaves out {held} of {n_videos} videos, '
-                        f'expected at least 1 left out and {config.n_classes} (n_classes) to '
-                        'train on')
+    _check_held(held, n_videos, config)
     return np.sort(generator(config.seed, 'hold-out').permutation(n_videos)[held:])
 
 # %% ../nbs/14_algorithm.ipynb #9a67a631
@@ -167,6 +177,19 @@ class Sample(NamedTuple):
     augmented:list[torch.Tensor] # the same snippets for the student
     rows:torch.Tensor            # (B, T) which of the L stands at each sampled position
 
+# %% ../nbs/14_algorithm.ipynb #f5ccc9cf
+def _read(arrays, positions, channels):
+    "Of a video: its distinct snippets, the same shifted, and which of them is at each position."
+    distinct, again = np.unique(positions, return_inverse=True)          # each snippet once
+    moving = any(len(moved) for pair in channels for moved in pair)
+    offsets = (-1, 0, 1) if moving else (0,)
+    around = np.unique(np.add.outer(offsets, distinct).clip(0, len(arrays[0]) - 1))
+    streams = [torch.from_numpy(np.asarray(x[around], np.float32)) for x in arrays]
+    at = np.searchsorted(around, distinct)                               # in what was read
+    original = [x[at] for x in streams]
+    shifted = [shift(x, *c)[at] for x, c in zip(streams, channels, strict=True)]
+    return original, shifted, again
+
 # %% ../nbs/14_algorithm.ipynb #80708f12
 def sampled(
     videos:VideoSet,
@@ -177,24 +200,13 @@ def sampled(
     reach:int=1,                   # blank snippets between videos
 )->Sample:
     "T snippets of each video of a mini-batch; only they and the snippets next to them are read."
-    moving = any(len(moved) for pair in channels for moved in pair)
-    offsets = (-1, 0, 1) if moving else (0,)
-    original = []
-    augmented = []
-    inverse = []
-    for i, p in zip(indices, positions, strict=True):
-        distinct, again = np.unique(p, return_inverse=True)            # each snippet once
-        arrays = [stream[i] for stream in videos.streams.values()]
-        around = np.unique(np.add.outer(offsets, distinct).clip(0, len(arrays[0]) - 1)) # read
-        streams = [torch.from_numpy(np.asarray(x[around], np.float32)) for x in arrays]
-        at = np.searchsorted(around, distinct)                         # where they were read to
-        original.append([x[at] for x in streams])
-        augmented.append([shift(x, *c)[at] for x, c in zip(streams, channels, strict=True)])
-        inverse.append(again)
+    parts = [_read([stream[i] for stream in videos.streams.values()], p, channels)
+             for i, p in zip(indices, positions, strict=True)]
+    original, shifted, again = zip(*parts, strict=True)
     seen, first = film(original, reach)
     drop = Dropout(input_dropout)
-    dropped = [drop(x) for x in film(augmented, reach).streams]
-    return Sample(seen, dropped, torch.from_numpy(np.stack(inverse) + first[:, None]))
+    dropped = [drop(x) for x in film(shifted, reach).streams]
+    return Sample(seen, dropped, torch.from_numpy(np.stack(again) + first[:, None]))
 
 # %% ../nbs/14_algorithm.ipynb #6982ba71
 def at_rows(
@@ -217,7 +229,7 @@ class Round(NamedTuple):
     losses:pd.DataFrame   # one row per epoch, one column per loss
     network:nn.Module     # the teacher, after this round's training
     student:nn.Module     # the student
-    agreement:float=np.nan # on unseen videos (18_trust), where there are any
+    agreement:float=np.nan # on unseen videos (18_trust); 22_engine computes it
 
 # %% ../nbs/14_algorithm.ipynb #5ce14039
 def algorithm_1(

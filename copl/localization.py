@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['TOLERANCE', 'ClusterName', 'NEARLY_WHOLE', 'score_sequences', 'video_probabilities', 'finer', 'segments_above',
-           'outer_inner_contrast', 'class_proposals', 'nms', 'localized_classes', 'cluster_names', 'localize_outputs',
-           'localize', 'whole_videos', 'localize_videos', 'soft_nms', 'name_weights', 'round_ties', 'suppress',
-           'is_low_in_most']
+           'outer_inner_contrast', 'class_proposals', 'nms', 'cluster_names', 'name_weights', 'localized_classes',
+           'soft_nms', 'round_ties', 'suppress', 'is_low_in_most', 'localize_outputs', 'localize', 'whole_videos',
+           'localize_videos']
 
 # %% ../nbs/15_localization.ipynb #c3c88938
 import warnings
@@ -45,11 +45,11 @@ def score_sequences(
 def video_probabilities(
     cas:np.ndarray, # (T, C)
     h:np.ndarray,   # (T, C) h_cs, Eq. 14
-    top_k:int=4,    # the T // top_k snippets of highest h_cs count, and those equal to the last
-)->np.ndarray:      # (C,)
+    top_k:int=4,    # the T // top_k snippets of highest h_cs count
+)->np.ndarray:      # (C,) p_c
     "How probable each class is in the video: the softmax of the mean CAS of its top snippets."
     k = max(len(h)//top_k, 1)
-    top = h >= np.sort(h, axis=0)[-k] - TOLERANCE
+    top = h >= np.sort(h, axis=0)[-k] - TOLERANCE      # and those equal to the last
     return softmax((top*cas).sum(0, dtype=float)/top.sum(0))
 
 # %% ../nbs/15_localization.ipynb #3e999609
@@ -94,12 +94,12 @@ def outer_inner_contrast(
     inner = total[end] - total[start]
     outer = total[right] - total[left] - inner
     n_outer = (right - left) - (end - start)
-    return inner/(end - start) - outer/np.maximum(n_outer, 1)
+    return inner/(end - start) - outer/np.maximum(n_outer, 1)   # no division by 0
 
 # %% ../nbs/15_localization.ipynb #9747aef6
 def class_proposals(
     sequence:np.ndarray,          # (T,) score sequence of the class
-    p:float,                      # probability of the class in the video
+    p:float,                      # p_c, probability of the class in the video
     config:LocalizeConfig,
     grid:TimeGrid,
     duration:float,               # seconds of the video
@@ -109,7 +109,8 @@ def class_proposals(
     points = segments_above(fine, config.thetas)
     scores = outer_inner_contrast(fine, points, config.margin) + config.class_weight*p
     seconds = grid.edges(points/config.upsample).clip(0, duration)
-    real = seconds[:, 1] - seconds[:, 0] > 1e-6*grid.stride/grid.fps       # not beyond the end
+    # a segment beyond the end of the video is empty after the clip, up to rounding: drop it
+    real = seconds[:, 1] - seconds[:, 0] > 1e-6*grid.stride/grid.fps
     return seconds[real], scores[real]
 
 # %% ../nbs/15_localization.ipynb #7303e9f5
@@ -142,6 +143,41 @@ def nms(
     kept = np.concatenate(picked)
     return kept[np.argsort(groups[kept], kind='stable')]
 
+# %% ../nbs/15_localization.ipynb #b0369397
+ClusterName = str | Mapping[str, float] | None
+
+def cluster_names(
+    n:int,         # number of clusters
+)->list[str]:      # 'cluster_00', 'cluster_01', ...
+    "What clusters are called before ground truth names them."
+    return [f'cluster_{c:02d}' for c in range(n)]
+
+# %% ../nbs/15_localization.ipynb #56ffa9cb
+def _names_of(c, name):
+    "{class name: weight} of cluster c, from what the user gives."
+    named = {name: 1.0} if isinstance(name, str) else {} if name is None else name
+    if not isinstance(named, Mapping):
+        raise CoplError(f'name of cluster {c} is {shown(name)}, expected a class name, None '
+                        'or class names with their weights')
+    for label, weight in named.items():
+        number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not number or not 0 < weight < np.inf:
+            raise CoplError(f'name of cluster {c}: weight of {label!r} is {shown(weight)}, '
+                            'expected a number above 0')
+    return named
+
+# %% ../nbs/15_localization.ipynb #5083530b
+def name_weights(
+    names:Sequence[ClusterName]|None, # of each cluster; None: 'cluster_00', ...
+    n:int,                            # number of clusters
+)->list[dict[str, float]]:            # of each cluster: class name: weight, the heaviest first
+    "What each cluster is called, by weight; raises `CoplError` where that cannot be."
+    names = cluster_names(n) if names is None else list(names)
+    if len(names) != n:
+        raise CoplError(f'{len(names)} class names given, expected one for each of the {n} classes')
+    named = [_names_of(c, name) for c, name in enumerate(names)]
+    return [dict(sorted(weights.items(), key=lambda item: -item[1])) for weights in named]
+
 # %% ../nbs/15_localization.ipynb #22461aa3
 def localized_classes(
     p:np.ndarray,                   # (C,) probability of each class in the video
@@ -153,14 +189,119 @@ def localized_classes(
     best = p[named].max(initial=0)
     return np.flatnonzero(named & (p >= min(class_threshold, best) - TOLERANCE))
 
-# %% ../nbs/15_localization.ipynb #b0369397
-ClusterName = str | Mapping[str, float] | None
+# %% ../nbs/15_localization.ipynb #dcb4a64a
+def soft_nms(
+    segments:np.ndarray,          # (n, 2) start, end of proposals
+    scores:np.ndarray,            # (n,) at least 0
+    sigma:float=0.3,              # width of the Gaussian
+    groups:np.ndarray|None=None,  # (n,) whole numbers: only the same group competes; None: all do
+)->tuple[np.ndarray, np.ndarray]: # (indices, group by group, best first; their new scores)
+    """Gaussian soft-NMS: overlap lowers a score instead of ending it. Of scores within `TOLERANCE`
+    of the best the first counts as best. Raises `CoplError` for negative scores and NaN."""
+    segments = np.asarray(segments, float).reshape(-1, 2)
+    scores = np.asarray(scores, float)
+    wrong = scores[~(scores >= 0)]
+    if len(wrong):
+        raise CoplError(f'soft-NMS: found the score {wrong[0]:g}, '
+                        'expected scores of at least 0 (it multiplies them)')
+    groups = np.zeros(len(scores), int) if groups is None else np.asarray(groups)
+    left = np.argsort(groups, kind='stable')
+    current = scores[left]
+    picked = [(left[:0], current[:0])]
+    while len(left):
+        starts = _group_starts(groups[left])
+        group = np.cumsum(starts) - 1
+        highest = np.maximum.reduceat(current, np.flatnonzero(starts))[group]
+        as_high = np.flatnonzero(current >= highest - TOLERANCE)
+        best = as_high[_group_starts(group[as_high])]
+        picked.append((left[best], current[best]))
+        overlap = paired_iou(segments[left], segments[left[best]][group])
+        current = np.delete(current*np.exp(-overlap**2/sigma), best)
+        left = np.delete(left, best)
+    order, softened = (np.concatenate(x) for x in zip(*picked, strict=True))
+    by_group = np.argsort(groups[order], kind='stable')
+    return order[by_group], softened[by_group]
 
-def cluster_names(
-    n:int,         # number of clusters
-)->list[str]:      # 'cluster_00', 'cluster_01', ...
-    "What clusters are called before ground truth names them."
-    return [f'cluster_{c:02d}' for c in range(n)]
+# %% ../nbs/15_localization.ipynb #d5b33ce7
+def round_ties(
+    scores:np.ndarray, # (n,)
+    groups:np.ndarray, # (n,) whole numbers: only scores of the same group are compared
+)->np.ndarray:         # (n,) at most `TOLERANCE` higher than before
+    "Scores without their last digits: whole steps of `TOLERANCE` below the best of each chain."
+    order = np.lexsort((-scores, groups))
+    falling = scores[order]
+    starts = _group_starts(groups[order])                       # of chains
+    starts[1:] |= falling[:-1] - falling[1:] > TOLERANCE
+    best = falling[starts][np.cumsum(starts) - 1]               # of each one's chain
+    rounded = np.empty(len(order))
+    rounded[order] = best - TOLERANCE*np.floor((best - falling)/TOLERANCE)
+    return rounded
+
+# %% ../nbs/15_localization.ipynb #d488935b
+def suppress(
+    found:pd.DataFrame,    # columns video (a number), start, end, label, score
+    config:LocalizeConfig,
+)->pd.DataFrame:           # the same columns: video by video, best first
+    "Class-wise NMS in each video."
+    groups = found.groupby(['video', 'label']).ngroup().to_numpy()
+    segments = found[['start', 'end']].to_numpy()
+    scores = found.score.to_numpy()
+    if config.nms == 'hard':
+        order = nms(segments, round_ties(scores, groups), config.nms_tiou, groups)
+        scores = scores[order]
+    else: order, scores = soft_nms(segments, scores.clip(0), config.soft_sigma, groups)
+    found = found.iloc[order]
+    found = found.assign(score=round_ties(scores, found.video.to_numpy()))
+    found = found[found.score > config.min_score - TOLERANCE/2]      # they lie TOLERANCE apart
+    best_first = np.lexsort((-found.score.to_numpy(), found.video.to_numpy()))
+    return found.iloc[best_first].reset_index(drop=True)
+
+# %% ../nbs/15_localization.ipynb #9ffc07e8
+NEARLY_WHOLE = 0.8 # fraction of a video: a detection that covers more is nearly the whole video
+
+def is_low_in_most(
+    A_ca:torch.Tensor, # (T,) class-agnostic attention of a video
+)->bool:
+    "Whether the attention is below the middle of its range in over half of a video."
+    high = A_ca > (A_ca.min() + A_ca.max())/2
+    return bool(0 < high.double().mean() < 0.5)
+
+def _warn_of_nearly_whole(videos, found, low, durations, score):
+    "One warning with how many there are, the first, and what to try; none of what stands still."
+    best = found.drop_duplicates('video')
+    covers = (best.end - best.start).to_numpy() > NEARLY_WHOLE*durations[best.video]
+    streams = list(videos.streams.values())
+    nearly_whole = [i for i in best.video[covers & np.array(low)[best.video]]
+                    if not all(unchanging(x[i]) for x in streams)]
+    if not nearly_whole: return
+    better = "score='product'" if score == 'h_cs' else "score='h_cs'"
+    warnings.warn(f'{videos.source}: the best detection is nearly the whole video in '
+                  f'{len(nearly_whole)} of {len(videos)} videos, such as '
+                  f'{videos.names[nearly_whole[0]]!r}, though their attention is low in most of '
+                  f'it: score={score!r} is too flat there; try {better}, or train on more videos',
+                  stacklevel=3)
+
+# %% ../nbs/15_localization.ipynb #76d3abc7
+def _classes(outs, config, names):
+    "(outputs on the CPU, h_cs, probability of each class, weights of its names) of each video."
+    weights = None
+    for out in outs:
+        out = Outputs(*(torch.as_tensor(x).detach().cpu() for x in (out.cas, out.attention)))
+        h = h_cs(out).numpy()
+        p = video_probabilities(out.cas.numpy(), h, config.top_k)
+        weights = weights or name_weights(names, len(p))
+        yield out, h, p, weights
+
+def _table(rows):
+    "Rows of (video, label, segments, scores) as a table with a row for each segment."
+    none = (0, '', np.zeros((0, 2)), np.zeros(0))
+    videos, labels, segments, scores = zip(none, *rows, strict=True)
+    counts = [len(x) for x in scores]
+    segments = np.concatenate(segments)
+    return pd.DataFrame({'video': np.repeat(videos, counts),
+                         'start': segments[:, 0], 'end': segments[:, 1],
+                         'label': np.repeat(np.array(labels, object), counts),
+                         'score': np.concatenate(scores)})
 
 # %% ../nbs/15_localization.ipynb #cf7552d5
 def localize_outputs(
@@ -229,140 +370,3 @@ def localize_videos(
         found = localize_outputs(outputs(), config, videos.grid, durations, names)
         _warn_of_nearly_whole(videos, found, low, durations, config.score)
     return found.assign(video=np.array(videos.names, object)[found.video])
-
-# %% ../nbs/15_localization.ipynb #dcb4a64a
-def soft_nms(
-    segments:np.ndarray,          # (n, 2) start, end of proposals
-    scores:np.ndarray,            # (n,) at least 0
-    sigma:float=0.3,              # width of the Gaussian
-    groups:np.ndarray|None=None,  # (n,) whole numbers: only the same group competes; None: all do
-)->tuple[np.ndarray, np.ndarray]: # (indices, group by group, best first; their new scores)
-    """Gaussian soft-NMS: overlap lowers a score instead of ending it. Of scores within `TOLERANCE`
-    of the best the first counts as best. Raises `CoplError` for negative scores and NaN."""
-    segments = np.asarray(segments, float).reshape(-1, 2)
-    scores = np.asarray(scores, float)
-    wrong = scores[~(scores >= 0)]
-    if len(wrong):
-        raise CoplError(f'soft-NMS: found the score {wrong[0]:g}, '
-                        'expected scores of at least 0 (it multiplies them)')
-    groups = np.zeros(len(scores), int) if groups is None else np.asarray(groups)
-    left = np.argsort(groups, kind='stable')
-    current = scores[left]
-    picked = [(left[:0], current[:0])]
-    while len(left):
-        starts = _group_starts(groups[left])
-        group = np.cumsum(starts) - 1
-        highest = np.maximum.reduceat(current, np.flatnonzero(starts))[group]
-        as_high = np.flatnonzero(current >= highest - TOLERANCE)
-        best = as_high[_group_starts(group[as_high])]
-        picked.append((left[best], current[best]))
-        overlap = paired_iou(segments[left], segments[left[best]][group])
-        current = np.delete(current*np.exp(-overlap**2/sigma), best)
-        left = np.delete(left, best)
-    order, softened = (np.concatenate(x) for x in zip(*picked, strict=True))
-    by_group = np.argsort(groups[order], kind='stable')
-    return order[by_group], softened[by_group]
-
-# %% ../nbs/15_localization.ipynb #5083530b
-def name_weights(
-    names:Sequence[ClusterName]|None, # of each cluster; None: 'cluster_00', ...
-    n:int,                            # number of clusters
-)->list[dict[str, float]]:            # of each cluster: class name: weight, the heaviest first
-    "What each cluster is called, by weight; raises `CoplError` where that cannot be."
-    names = cluster_names(n) if names is None else list(names)
-    if len(names) != n:
-        raise CoplError(f'{len(names)} class names given, expected one for each of the {n} classes')
-    weights = []
-    for c, name in enumerate(names):
-        named = {name: 1.0} if isinstance(name, str) else {} if name is None else name
-        if not isinstance(named, Mapping):
-            raise CoplError(f'name of cluster {c} is {shown(name)}, expected a class name, None '
-                            'or class names with their weights')
-        for label, weight in named.items():
-            number = isinstance(weight, int | float) and not isinstance(weight, bool)
-            if not number or not 0 < weight < np.inf:
-                raise CoplError(f'name of cluster {c}: weight of {label!r} is {shown(weight)}, '
-                                'expected a number above 0')
-        weights.append(dict(sorted(named.items(), key=lambda item: -item[1])))
-    return weights
-
-# %% ../nbs/15_localization.ipynb #76d3abc7
-def _classes(outs, config, names):
-    "(outputs on the CPU, h_cs, probability of each class, weights of its names) of each video."
-    weights = None
-    for out in outs:
-        out = Outputs(*(torch.as_tensor(x).detach().cpu() for x in (out.cas, out.attention)))
-        h = h_cs(out).numpy()
-        p = video_probabilities(out.cas.numpy(), h, config.top_k)
-        weights = weights or name_weights(names, len(p))
-        yield out, h, p, weights
-
-def _table(rows):
-    "Rows of (video, label, segments, scores) as a table with a row for each segment."
-    none = (0, '', np.zeros((0, 2)), np.zeros(0))
-    videos, labels, segments, scores = zip(none, *rows, strict=True)
-    counts = [len(x) for x in scores]
-    segments = np.concatenate(segments)
-    return pd.DataFrame({'video': np.repeat(videos, counts),
-                         'start': segments[:, 0], 'end': segments[:, 1],
-                         'label': np.repeat(np.array(labels, object), counts),
-                         'score': np.concatenate(scores)})
-
-# %% ../nbs/15_localization.ipynb #d5b33ce7
-def round_ties(
-    scores:np.ndarray, # (n,)
-    groups:np.ndarray, # (n,) whole numbers: only scores of the same group are compared
-)->np.ndarray:         # (n,) at most `TOLERANCE` higher than before
-    "Scores without their last digits: whole steps of `TOLERANCE` below the best of each chain."
-    order = np.lexsort((-scores, groups))
-    falling = scores[order]
-    starts = _group_starts(groups[order])                       # of chains
-    starts[1:] |= falling[:-1] - falling[1:] > TOLERANCE
-    best = falling[starts][np.cumsum(starts) - 1]               # of each one's chain
-    rounded = np.empty(len(order))
-    rounded[order] = best - TOLERANCE*np.floor((best - falling)/TOLERANCE)
-    return rounded
-
-# %% ../nbs/15_localization.ipynb #d488935b
-def suppress(
-    found:pd.DataFrame,    # columns video (a number), start, end, label, score
-    config:LocalizeConfig,
-)->pd.DataFrame:           # the same columns: video by video, best first
-    "Class-wise NMS in each video."
-    groups = found.groupby(['video', 'label']).ngroup().to_numpy()
-    segments = found[['start', 'end']].to_numpy()
-    scores = found.score.to_numpy()
-    if config.nms == 'hard':
-        order = nms(segments, round_ties(scores, groups), config.nms_tiou, groups)
-        scores = scores[order]
-    else: order, scores = soft_nms(segments, scores.clip(0), config.soft_sigma, groups)
-    found = found.iloc[order]
-    found = found.assign(score=round_ties(scores, found.video.to_numpy()))
-    found = found[found.score > config.min_score - TOLERANCE/2]      # they lie TOLERANCE apart
-    best_first = np.lexsort((-found.score.to_numpy(), found.video.to_numpy()))
-    return found.iloc[best_first].reset_index(drop=True)
-
-# %% ../nbs/15_localization.ipynb #9ffc07e8
-NEARLY_WHOLE = 0.8 # fraction of a video: a detection that covers more is nearly the whole video
-
-def is_low_in_most(
-    A_ca:torch.Tensor, # (T,) class-agnostic attention of a video
-)->bool:
-    "Whether the attention is below the middle of its range in over half of a video."
-    high = A_ca > (A_ca.min() + A_ca.max())/2
-    return bool(0 < high.double().mean() < 0.5)
-
-def _warn_of_nearly_whole(videos, found, low, durations, score):
-    "One warning with how many there are, the first, and what to try; none of what stands still."
-    best = found.drop_duplicates('video')
-    covers = (best.end - best.start).to_numpy() > NEARLY_WHOLE*durations[best.video]
-    streams = list(videos.streams.values())
-    nearly_whole = [i for i in best.video[covers & np.array(low)[best.video]]
-                    if not all(unchanging(x[i]) for x in streams)]
-    if not nearly_whole: return
-    better = "score='product'" if score == 'h_cs' else "score='h_cs'"
-    warnings.warn(f'{videos.source}: the best detection is nearly the whole video in '
-                  f'{len(nearly_whole)} of {len(videos)} videos, such as '
-                  f'{videos.names[nearly_whole[0]]!r}, though their attention is low in most of '
-                  f'it: score={score!r} is too flat there; try {better}, or train on more videos',
-                  stacklevel=3)
