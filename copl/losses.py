@@ -144,6 +144,22 @@ def info_nce(
     logits = torch.cat([near, far.masked_fill(~valid, -torch.inf)], -1)/tau
     return -logits.log_softmax(-1)[..., 0]
 
+# %% ../nbs/13_losses.ipynb #087c1099
+_CA, _CB, _IA, _IB = range(4)
+_TRIPLES = [(_IA, _CA, _CB), (_IB, _CB, _CA), (_CA, _IA, _CB), (_CB, _IB, _CA)]
+
+def _contrast(hidden, indices, valid, tau):
+    "(B,) the four triples in the space of one branch, (B, T, H)."
+    anchors, positives, negatives = map(list, zip(*_TRIPLES, strict=True))
+    rows = indices.flatten(1)[..., None].expand(-1, -1, hidden.shape[-1])
+    chosen = hidden.gather(1, rows).unflatten(1, indices.shape[1:])            # (B, 4, k_C, H)
+    # the sum in place of the mean: its length is divided out
+    mean = Fn.normalize((chosen*valid[..., None]).sum(2), dim=-1)              # (B, 4, H)
+    single = Fn.normalize(chosen, dim=-1)
+    terms = info_nce(mean[:, anchors], mean[:, positives], single[:, negatives],
+                     valid[:, negatives], tau)
+    return terms.sum(-1)
+
 # %% ../nbs/13_losses.ipynb #5e26634e
 def loss_c(
     out:Outputs,     # of a batch of B videos, with hidden features
@@ -162,21 +178,6 @@ def loss_c(
     valid = torch.stack([m.valid for m in members], 1)                # (B, 4, k_C)
     every_group = valid.any(-1).all(-1)                               # (B,) none is empty
     return sum(_contrast(h, indices, valid, tau) for h in out.hidden)*every_group
-
-# %% ../nbs/13_losses.ipynb #087c1099
-_CA, _CB, _IA, _IB = range(4)
-_TRIPLES = [(_IA, _CA, _CB), (_IB, _CB, _CA), (_CA, _IA, _CB), (_CB, _IB, _CA)]
-
-def _contrast(hidden, indices, valid, tau):
-    "(B,) the four triples in the space of one branch, (B, T, H)."
-    anchors, positives, negatives = map(list, zip(*_TRIPLES, strict=True))
-    rows = indices.flatten(1)[..., None].expand(-1, -1, hidden.shape[-1])
-    chosen = hidden.gather(1, rows).unflatten(1, indices.shape[1:])            # (B, 4, k_C, H)
-    mean = Fn.normalize((chosen*valid[..., None]).sum(2), dim=-1)              # (B, 4, H)
-    single = Fn.normalize(chosen, dim=-1)
-    terms = info_nce(mean[:, anchors], mean[:, positives], single[:, negatives],
-                     valid[:, negatives], tau)
-    return terms.sum(-1)
 
 # %% ../nbs/13_losses.ipynb #48b36d01
 def loss_co(
@@ -222,7 +223,6 @@ def term_ci(
     "L_CI, of all videos."
     return loss_ci(b.student, b.config.lambda_streams)
 
-# %% ../nbs/13_losses.ipynb #67609a17
 def term_c(
     b:Minibatch,
 )->torch.Tensor: # (B,)
