@@ -78,7 +78,7 @@ def reproduce(
         return _page(data, out, measure(data, _ROWS, None, out, verbose))
 
 # %% ../nbs/58_reproduction.ipynb #e6e59a7d
-_HAS = 'attention: class-agnostic' # the row that takes HAS away
+_HAS = 'COPL w/o HAS' # the row that takes HAS away
 _ROWS = METHODS | SWEEP | {_HAS: PART_METHODS[_HAS]}
 _PARTS = {part: PARTS[part] for part in ('HAS', 'PLRI', 'IOCNet')}
 
