@@ -137,7 +137,7 @@ def contrasts(
     column:str,
     factor:float=1,     # 100 for percent
 )->pd.DataFrame: # index (part, contrast), columns mean, low, high, n; n = 0: not measured
-    "What each part does where it is added, and where it is taken away."
+    "What each part does where it is added, and within the whole method."
     rows = {(part, contrast): paired_difference(final, *pairs[contrast], column, factor)
             for part, pairs in parts.items() for contrast in pairs}
     table = pd.DataFrame.from_dict(rows, 'index', columns=list(Interval._fields))
