@@ -684,7 +684,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/copl', 'doc_host': '', 'gi
                                  'copl.statistics.paired_steps': ('statistics.html#paired_steps', 'copl/statistics.py'),
                                  'copl.statistics.t_interval': ('statistics.html#t_interval', 'copl/statistics.py'),
                                  'copl.statistics.word': ('statistics.html#word', 'copl/statistics.py')},
-            'copl.table_a': { 'copl.table_a._without': ('table_a.html#_without', 'copl/table_a.py'),
+            'copl.table_a': { 'copl.table_a._part': ('table_a.html#_part', 'copl/table_a.py'),
                               'copl.table_a.best_of_five_table': ('table_a.html#best_of_five_table', 'copl/table_a.py'),
                               'copl.table_a.ceiling': ('table_a.html#ceiling', 'copl/table_a.py'),
                               'copl.table_a.clusters_table': ('table_a.html#clusters_table', 'copl/table_a.py'),

@@ -45,9 +45,12 @@ def confidence_figure(
     counts:Mapping[str, pd.DataFrame], # name of a data set: as `confidence_counts` gives
 )->Figure:
     "Figure A over seeds."
-    fig, axes = plt.subplots(1, len(counts), figsize=(1 + 3.6*len(counts), 3), squeeze=False,
+    across = min(3, len(counts))
+    down = -(-len(counts)//across)
+    fig, axes = plt.subplots(down, across, figsize=(1 + 3.6*across, 2.6*down + .4), squeeze=False,
                              sharex=True, sharey=True)
-    for ax, (name, part) in zip(axes[0], counts.items(), strict=True):
+    for ax in axes.flat[len(counts):]: ax.set_axis_off()
+    for ax, (name, part) in zip(axes.flat, counts.items(), strict=False):
         for n, color in ((0, 'C1'), (part['round'].max(), 'C0')):
             bins = _fractions(part, n)
             ax.plot(bins.columns, bins.mean(), color=color, label=f'iteration {n}')
@@ -56,8 +59,9 @@ def confidence_figure(
         ax.axvline(0, color='k', lw=.8, ls=':')
         ax.set(title=name, xlabel='confidence $s_i$')
     lows = pd.concat(counts.values()).low
-    axes[0, 0].set(ylabel='fraction of videos', xlim=(lows.min() - .05, lows.max() + .05))
-    axes[0, -1].legend(fontsize='small', loc='center left', bbox_to_anchor=(1.02, .5))
+    for ax in axes[:, 0]:
+        ax.set(ylabel='fraction of videos', xlim=(lows.min() - .05, lows.max() + .05))
+    axes[0, across - 1].legend(fontsize='small', loc='center left', bbox_to_anchor=(1.02, .5))
     fig.tight_layout()
     return fig
 

@@ -78,7 +78,7 @@ def reproduce(
         return _page(data, out, measure(data, _ROWS, None, out, verbose))
 
 # %% ../nbs/58_reproduction.ipynb #e6e59a7d
-_HAS = 'attention: class-agnostic' # the row that takes HAS away
+_HAS = 'COPL w/o HAS'
 _ROWS = METHODS | SWEEP | {_HAS: PART_METHODS[_HAS]}
 _PARTS = {part: PARTS[part] for part in ('HAS', 'PLRI', 'IOCNet')}
 
@@ -94,7 +94,7 @@ def _page(data, out, rows):
         "Published on THUMOS'14 (Table A)": [PUBLISHED_A],
         'Table A: clustering': [clusters_table(a, top), rounds_figure({data.name: a})],
         'What each step adds': [steps_table(a)],
-        'Each part, added and taken away': [contrasts_table(both), forest_plot({data.name: both},
+        'Each part, added and within COPL': [contrasts_table(both), forest_plot({data.name: both},
                                                                                'purity')],
         'Localization of the same runs': [localization_table(a)],
         'What PLRI keeps': [split_table(a)],

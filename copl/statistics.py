@@ -137,7 +137,7 @@ def contrasts(
     column:str,
     factor:float=1,     # 100 for percent
 )->pd.DataFrame: # index (part, contrast), columns mean, low, high, n; n = 0: not measured
-    "What each part does where it is added, and where it is taken away."
+    "What each part does where it is added, and within the whole method."
     rows = {(part, contrast): paired_difference(final, *pairs[contrast], column, factor)
             for part, pairs in parts.items() for contrast in pairs}
     table = pd.DataFrame.from_dict(rows, 'index', columns=list(Interval._fields))
@@ -160,21 +160,24 @@ def forest_plot(
     "One panel per data set, a row per measured part, its contrasts with their intervals and n."
     pairs = [pair for table in contrasts.values() for pair in table.index[table.n > 0]]
     parts, kinds = (list(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
-    fig, axes = plt.subplots(1, len(contrasts), squeeze=False, sharex=True, sharey=True,
-                             figsize=(2 + 3.6*len(contrasts), 1.4 + .5*len(parts)))
-    for ax, (name, table) in zip(axes[0], contrasts.items(), strict=True):
+    across = min(3, len(contrasts))
+    down = -(-len(contrasts)//across)
+    fig, axes = plt.subplots(down, across, squeeze=False, sharex=True, sharey=True,
+                             figsize=(2 + 3.2*across, .6 + (.6 + .4*len(parts))*down))
+    for ax, (name, table) in zip(axes.flat, contrasts.items(), strict=False):
         ax.axvline(0, color='k', lw=.8)
         for i, contrast in enumerate(kinds):
             rows = table.reindex([(part, contrast) for part in parts])
             height = np.arange(len(parts)) + .32*(i - (len(kinds) - 1)/2)
             _markers(ax, rows, height, contrast, i)
-        ax.set(title=name, xlabel=f'difference in {unit}')
+        ax.set_title(name)
         ax.set_yticks(range(len(parts)), parts)
+    for ax in axes.flat[len(contrasts):]: ax.set_axis_off()
     axes[0, 0].set_ylim(len(parts) - .5, -.5)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.supxlabel(f'difference in {unit} (above 0: better)', fontsize='medium')
     if len(kinds) > 1:
-        fig.legend(handles, labels, loc='upper center', bbox_to_anchor=(.5, 0), ncols=len(kinds),
-                   frameon=False)
+        fig.legend(*axes[0, 0].get_legend_handles_labels(), loc='upper center',
+                   bbox_to_anchor=(.5, 0), ncols=len(kinds), frameon=False)
     fig.tight_layout()
     return fig
 

@@ -23,44 +23,49 @@ from .statistics import best_of, last_round, mean_std, paired_steps
 
 # %% ../nbs/51_table_a.ipynb #0f25dadd
 _HAS = PRESETS['conventional'] | dict(attention='has')
+_LOOP_HAS = 'conventional + HAS'
+_LOOP_PLRI = 'conventional + HAS + PLRI'
 
 METHODS = {'conventional': PRESETS['conventional'],
-           'conventional, T/2': PRESETS['conventional'] | dict(top_k=2), '+ HAS': _HAS,
-           '+ PLRI': _HAS | dict(select='delta'), 'COPL': {}, 'feel': PRESETS['feel'],
-           'aicl-weak': PRESETS['aicl-weak'], 'asl-weak': PRESETS['asl-weak']} # rows of Table A
+           'conventional, T/2': PRESETS['conventional'] | dict(top_k=2),
+           'conventional + IOCNet': dict(attention='class_agnostic', select='all'),
+           _LOOP_HAS: _HAS, _LOOP_PLRI: _HAS | dict(select='delta'), 'COPL': {},
+           'feel': PRESETS['feel'], 'aicl-weak': PRESETS['aicl-weak'],
+           'asl-weak': PRESETS['asl-weak']} # rows of Table A
 
 PUBLISHED_A = pd.DataFrame({'TCAM': ['0.780', '0.811', '0.612'], 'APSL': ['-', '0.821', '0.639'],
                           'COPL': ['0.870', '0.867', '0.742']},
                          index=['purity', 'nmi', 'ari']).T # on THUMOS'14
 
 STEPS = {'conventional over mean pooling': ('conventional', 'mean pooling'),
-         'HAS': ('+ HAS', 'conventional'), 'PLRI': ('+ PLRI', '+ HAS'),
-         'IOCNet': ('COPL', '+ PLRI'), 'COPL over conventional': ('COPL', 'conventional'),
+         'HAS': (_LOOP_HAS, 'conventional'), 'PLRI': (_LOOP_PLRI, _LOOP_HAS),
+         'IOCNet': ('COPL', _LOOP_PLRI), 'COPL over conventional': ('COPL', 'conventional'),
+         'COPL over conventional + IOCNet': ('COPL', 'conventional + IOCNet'),
          'COPL over mean pooling': ('COPL', 'mean pooling'),
          'COPL over feel': ('COPL', 'feel')} # what is compared with what
 
 # %% ../nbs/51_table_a.ipynb #3cfd5db6
-_PLRI = METHODS['+ PLRI']
+_PLRI = METHODS[_LOOP_PLRI]
 _ALL = ('cls', 'asl', 'CI', 'C', 'CO')
-def _without(loss): return dict(losses=tuple(x for x in _ALL if x != loss))
+_LOSSES = ('CI', 'C', 'CO')
+_TEACHER = 'teacher and shift'
 
-PART_METHODS = {name: METHODS[name] for name in ('conventional', '+ HAS', '+ PLRI', 'COPL')} | {
-    f'+ PLRI + L_{x}': _PLRI | dict(losses=('cls', 'asl', x)) for x in ('CI', 'C', 'CO')} | {
-    '+ PLRI + teacher and shift': {k: v for k, v in _PLRI.items() if k not in ('gamma', 'shift')},
-    'conventional + IOCNet': dict(attention='class_agnostic', select='all'),
-    'attention: class-agnostic': dict(attention='class_agnostic'), 'w/o PLRI': dict(select='all'),
-    'no L_CI': _without('CI'), 'no L_C': _without('C'), 'no L_CO': _without('CO'),
-    'no teacher, no shift': dict(shift=0., gamma=0.)} # each part, added and taken away
+PART_METHODS = {name: fields for name, fields in METHODS.items()
+                if name not in ('conventional, T/2', 'feel', 'aicl-weak', 'asl-weak')} | {
+    f'{_LOOP_PLRI} + L_{x}': _PLRI | dict(losses=('cls', 'asl', x)) for x in _LOSSES} | {
+    f'{_LOOP_PLRI} + {_TEACHER}': {k: v for k, v in _PLRI.items() if k not in ('gamma', 'shift')},
+    'COPL w/o HAS': dict(attention='class_agnostic'), 'COPL w/o PLRI': dict(select='all')} | {
+    f'COPL w/o L_{x}': dict(losses=tuple(loss for loss in _ALL if loss != x))
+    for x in _LOSSES} | {f'COPL w/o {_TEACHER}': dict(shift=0., gamma=0.)} # each part, both ways
 
-PARTS = {'HAS': {'added': ('+ HAS', 'conventional'),
-                 'taken away': ('COPL', 'attention: class-agnostic')},
-         'PLRI': {'added': ('+ PLRI', '+ HAS'), 'taken away': ('COPL', 'w/o PLRI')},
-         'IOCNet': {'added': ('conventional + IOCNet', 'conventional'),
-                    'taken away': ('COPL', '+ PLRI')}} | {
-    f'L_{x}': {'added': (f'+ PLRI + L_{x}', '+ PLRI'), 'taken away': ('COPL', f'no L_{x}')}
-    for x in ('CI', 'C', 'CO')} | {
-    'teacher and shift': {'added': ('+ PLRI + teacher and shift', '+ PLRI'),
-                          'taken away': ('COPL', 'no teacher, no shift')}} # as `contrasts` asks
+def _part(part, added, without, whole='COPL'):
+    return {part: {'added': (added, without), 'within COPL': ('COPL', whole)}}
+
+PARTS = (_part('HAS', _LOOP_HAS, 'conventional', 'COPL w/o HAS') |
+         _part('PLRI', _LOOP_PLRI, _LOOP_HAS, 'COPL w/o PLRI') |
+         _part('IOCNet', 'conventional + IOCNet', 'conventional', _LOOP_PLRI))
+for _name in (*(f'L_{x}' for x in _LOSSES), _TEACHER):
+    PARTS |= _part(_name, f'{_LOOP_PLRI} + {_name}', _LOOP_PLRI, f'COPL w/o {_name}')
 
 # %% ../nbs/51_table_a.ipynb #e9010085
 def ceiling(
@@ -127,13 +132,14 @@ def best_of_five_table(
 def rounds_figure(
     results:Mapping[str, pd.DataFrame], # name of a data set: as `measure` gives
 )->Figure:
-    "Purity by round: mean and the middle half of the seeds."
+    "Purity by round: mean and the middle half of the seeds; one colour for each method."
+    clustered = {name: rows.dropna(subset='purity') for name, rows in results.items()}
+    methods = list(dict.fromkeys(m for rows in clustered.values() for m in rows.method))
     fig, axes = plt.subplots(1, len(results), figsize=(1.5 + 3.3*len(results), 3), squeeze=False,
                              sharey=True)
-    for ax, (name, rows) in zip(axes[0], results.items(), strict=True):
-        for i, (method, part) in enumerate(rows.dropna(subset='purity').groupby('method',
-                                                                                sort=False)):
-            by_round = part.groupby('round').purity
+    for ax, (name, rows) in zip(axes[0], clustered.items(), strict=True):
+        for i, method in enumerate(methods): # those without rows stand in the legend too
+            by_round = rows[rows.method == method].groupby('round').purity
             ax.plot(by_round.mean(), color=f'C{i}', label=method)
             ax.fill_between(by_round.mean().index, by_round.quantile(.25), by_round.quantile(.75),
                             color=f'C{i}', alpha=.12)

@@ -237,7 +237,7 @@ def test_a_data_set_is_known_by_its_classes():
 @pytest.mark.filterwarnings('ignore')
 def test_reproduction_is_a_page_of_all_tables_and_figures(beside, monkeypatch):
     assert len(_ROWS) == 16
-    some = {k: _ROWS[k] for k in ('COPL', 'conventional', 'w/o PLRI', 'weak supervision')}
+    some = {k: _ROWS[k] for k in ('COPL', 'conventional', 'COPL w/o PLRI', 'weak supervision')}
     monkeypatch.setattr('copl.reproduction._ROWS', some)
     out = reproduce(few(), beside/'out', seeds=1, hidden=4, snippets=8, epoch_num=1,
                     iteration_num=2)

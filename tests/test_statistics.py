@@ -106,27 +106,32 @@ def test_the_last_round_and_mean_and_deviation_by_hand():
 
 
 def test_both_contrasts_of_each_part():
-    levels = {m: .5 for m in PART_METHODS} | {'+ HAS': .7, 'COPL': .6, 'no L_C': .65}
-    final = last_round(runs(**{m: level for m, level in levels.items() if m != '+ PLRI + L_CO'}))
+    levels = dict.fromkeys(PART_METHODS, .5) | {'conventional + HAS': .7, 'COPL': .6,
+                                                'COPL w/o L_C': .65}
+    del levels['conventional + HAS + PLRI + L_CO']
+    final = last_round(runs(**levels))
     table = contrasts(final, PARTS, 'purity', 100)
     assert table['mean'].round(6).to_dict() | {('L_CO', 'added'): None} == {
-        ('HAS', 'added'): 20, ('HAS', 'taken away'): 10, ('PLRI', 'added'): -20,
-        ('PLRI', 'taken away'): 10, ('IOCNet', 'added'): 0, ('IOCNet', 'taken away'): 10,
-        ('L_CI', 'added'): 0, ('L_CI', 'taken away'): 10, ('L_C', 'added'): 0,
-        ('L_C', 'taken away'): -5, ('L_CO', 'added'): None,
-        ('L_CO', 'taken away'): 10, ('teacher and shift', 'added'): 0,
-        ('teacher and shift', 'taken away'): 10}
+        ('HAS', 'added'): 20, ('HAS', 'within COPL'): 10, ('PLRI', 'added'): -20,
+        ('PLRI', 'within COPL'): 10, ('IOCNet', 'added'): 0, ('IOCNet', 'within COPL'): 10,
+        ('L_CI', 'added'): 0, ('L_CI', 'within COPL'): 10, ('L_C', 'added'): 0,
+        ('L_C', 'within COPL'): -5, ('L_CO', 'added'): None,
+        ('L_CO', 'within COPL'): 10, ('teacher and shift', 'added'): 0,
+        ('teacher and shift', 'within COPL'): 10}
     assert table.n['L_CO', 'added'] == 0 and (table.n.drop(('L_CO', 'added')) == 8).all()
     assert contrasts_table(table).loc['L_CO', 'added'] == '-'
     fig = forest_plot({'one': table, 'another': table}, 'purity, points')
     assert [ax.get_title() for ax in fig.axes] == ['one', 'another']
-    assert fig.axes[0].get_xlabel() == 'difference in purity, points'
+    assert fig.get_supxlabel() == 'difference in purity, points (above 0: better)'
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == list(PARTS)
-    assert [t.get_text() for t in fig.legends[0].get_texts()] == ['added', 'taken away']
+    assert [t.get_text() for t in fig.legends[0].get_texts()] == ['added', 'within COPL']
     assert len(fig.axes[0].texts) == 13                    # n beside each marker
-    fig = forest_plot({'one': contrasts(final, {'HAS': {'difference': ('COPL', '+ HAS')}},
-                                        'purity')}, 'purity')
+    one = contrasts(final, {'HAS': {'difference': ('COPL', 'conventional + HAS')}}, 'purity')
+    fig = forest_plot({'one': one}, 'purity')
     assert not fig.legends and len(fig.axes[0].texts) == 1
+    fig = forest_plot(dict.fromkeys('abcd', one), 'purity')   # three a row
+    assert [ax.get_title() for ax in fig.axes] == ['a', 'b', 'c', 'd', '', '']
+    assert [ax.axison for ax in fig.axes] == [True]*4 + [False]*2
 
 
 def test_parts_are_added_to_the_loop_without_them_and_taken_away_from_copl():
@@ -137,7 +142,7 @@ def test_parts_are_added_to_the_loop_without_them_and_taken_away_from_copl():
               for part, pairs in PARTS.items()}
     one = {'HAS': {'attention'}, 'PLRI': {'select'}, 'teacher and shift': {'shift', 'gamma'},
            'IOCNet': {'losses', 'shift', 'gamma'}}
-    assert fields == {part: dict.fromkeys(('added', 'taken away'), one.get(part, {'losses'}))
+    assert fields == {part: dict.fromkeys(('added', 'within COPL'), one.get(part, {'losses'}))
                       for part in PARTS}
 
 
