@@ -6,6 +6,7 @@
 __all__ = ['FRACTION', 'MOST', 'mean_pooled', 'silhouettes', 'default_candidates', 'class_votes', 'estimate_n_classes']
 
 # %% ../nbs/19_n_classes.ipynb #597fb77c
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,11 +53,24 @@ def silhouettes(
 
 def default_candidates(
     n:int,       # videos
-)->list[int]:    # ascending
-    "Numbers of classes to try, 3 to 200, of 4 videos or more: each up to 20, then 5 % apart."
+)->list[int]:    # ascending; none for fewer than 12 videos
+    "Numbers of classes to try: from 3 to n/4, at most 200; each up to 20, then 5 % apart."
     found = [3]
     while found[-1] <= min(200, n//4): found.append(max(found[-1] + 1, round(1.05*found[-1])))
     return found[:-1]
+
+# %% ../nbs/19_n_classes.ipynb #a83bc27f
+def _tried(n_videos, candidates, repeats):
+    "(videos of a subsample, candidates); raises `CoplError` for impossible ones."
+    n = min(round(FRACTION*n_videos), MOST)
+    if candidates is None and not (candidates := default_candidates(n)):
+        raise CoplError(f'found {n_videos} videos, expected at least 15 for the default candidates '
+                        'for the number of classes')
+    if not len(candidates) or repeats < 1 or not all(2 <= k < n for k in candidates):
+        raise CoplError(f'found {list(candidates)} as candidates for the number of classes, '
+                        f'with {n_videos} videos and {repeats} subsamples, '
+                        f'expected numbers from 2 to {n - 1} and a subsample or more')
+    return n, candidates
 
 # %% ../nbs/19_n_classes.ipynb #c3107f0a
 def class_votes(
@@ -65,17 +79,17 @@ def class_votes(
     seed:int=0,
     repeats:int=20,                     # random subsamples
 )->np.ndarray:                          # (repeats,) the best candidate of each
-    "Number of classes by each subsample; raises `CoplError` for impossible candidates."
-    n = min(round(FRACTION*len(F)), MOST)
-    candidates = default_candidates(n) if candidates is None else candidates
-    if not len(candidates) or repeats < 1 or not all(2 <= k < n for k in candidates):
-        raise CoplError(f'found {list(candidates)} as candidates for the number of classes, '
-                        f'with {len(F)} videos and {repeats} subsamples, '
-                        f'expected numbers from 2 to {n - 1} and a subsample or more')
+    """Number of classes by each subsample; warns where their median is at an end of the
+    candidates. Raises `CoplError` for impossible candidates."""
+    n, candidates = _tried(len(F), candidates, repeats)
     votes = []
     for r in range(repeats):
         chosen = generator(seed, 'n_classes', r).permutation(len(F))[:n]
         votes.append(candidates[int(silhouettes(F[chosen], candidates, seed).argmax())])
+    low, median, high = min(candidates), int(np.median(votes)), max(candidates)
+    if median in (low, high):
+        warnings.warn(f'number of classes: {median} is at an end of the candidates ({low} to '
+                      f'{high}), so no peak was found', stacklevel=2)
     return np.array(votes)
 
 def estimate_n_classes(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEARNABLE', 'FEWEST', 'SCENES', 'ALIKE', 'nearest_clusters', 'agreement', 'untrained_agreement', 'unseen_agreement',
-           'agreement_interval', 'between_runs', 'best_run', 'Background', 'background_features', 'background',
-           'Verdict', 'verdict', 'n_unseen']
+           'agreement_interval', 'between_runs', 'Background', 'background_features', 'background', 'best_run',
+           'n_unseen', 'Verdict', 'verdict']
 
 # %% ../nbs/18_trust.ipynb #dee51910
 from collections.abc import Sequence
@@ -60,8 +60,8 @@ def untrained_agreement(
     parts = [Description(trained.F[held], trained.p[held])]
     if unseen is not None: parts.append(unseen)
     F = np.concatenate([part.F for part in parts])
-    said = np.concatenate([part.said for part in parts])
-    return agreement(said, nearest_clusters(trained.F[kept], y[kept], F, config.n_classes))
+    predicted = np.concatenate([part.said for part in parts])
+    return agreement(predicted, nearest_clusters(trained.F[kept], y[kept], F, config.n_classes))
 
 # %% ../nbs/18_trust.ipynb #058bfaf7
 def unseen_agreement(
@@ -100,19 +100,6 @@ def between_runs(
         raise CoplError(f'found {len(runs)} runs over {lengths} videos, '
                         'expected one run or more, all over the same videos')
     return np.array([[adjusted_rand_score(a, b) for b in runs] for a in runs])
-
-# %% ../nbs/18_trust.ipynb #b9ff4699
-def best_run(
-    agreement:Sequence[float],  # (R,) of each run, on unseen videos; NaN: unknown
-    confidence:Sequence[float], # (R,) mean s_i of each, in [-1, 1]
-    n:int,                      # how many unseen videos; 0: unknown, so only equal ones tie
-)->int:                         # its place
-    "Of the runs of highest agreement, within one standard error, the most confident."
-    agreed = np.asarray(agreement, float)
-    if np.isnan(agreed).all(): return int(np.argmax(confidence))
-    least = best = np.nanmax(agreed)
-    if n: least = min(agreement_interval(best, n, level=.68)[0], best)
-    return int(np.where(agreed >= least, confidence, -np.inf).argmax())
 
 # %% ../nbs/18_trust.ipynb #65a1a8d9
 SCENES = .3 # adjusted Rand index from which the clusters count as found in the background
@@ -159,6 +146,29 @@ def background(
 # %% ../nbs/18_trust.ipynb #c0005d52
 ALIKE = .4 # mean adjusted Rand index between runs below: other seeds find other clusters
 
+# %% ../nbs/18_trust.ipynb #b9ff4699
+def best_run(
+    agreement:Sequence[float],  # (R,) of each run, on unseen videos; NaN: unknown
+    confidence:Sequence[float], # (R,) mean s_i of each, in [-1, 1]
+    n:int,                      # how many unseen videos; 0: unknown, so only equal ones tie
+)->int:                         # its place
+    "Of the runs of highest agreement, within one standard error, the most confident."
+    agreed = np.asarray(agreement, float)
+    if np.isnan(agreed).all(): return int(np.argmax(confidence))
+    least = best = np.nanmax(agreed)
+    if n: least = min(agreement_interval(best, n, level=.68)[0], best)
+    return int(np.where(agreed >= least, confidence, -np.inf).argmax())
+
+# %% ../nbs/18_trust.ipynb #a8d282ce
+def n_unseen(
+    n_videos:int,         # N, training videos
+    unseen:VideoSet|None, # videos that took no part in training
+    config:Config,        # what it holds out is unseen too
+)->int:                   # M
+    "The number of unseen videos; raises `CoplError` for an impossible `hold_out`."
+    held = n_videos - len(taking_part(n_videos, config))
+    return held + (0 if unseen is None else len(unseen))
+
 # %% ../nbs/18_trust.ipynb #557757e2
 class Verdict(NamedTuple):
     "The words about a run without labels, and warnings."
@@ -171,8 +181,8 @@ class Verdict(NamedTuple):
     def why(self)->str:
         "The verdict in sentences; a warning takes the place of 'these clusters generalise'."
         for_them = self.learnable and self.doubts
-        said = f'{self.shown}.' if for_them else f'{self.shown}: {self.advice}'
-        return ' '.join([said, *(f'Warning: {doubt}' for doubt in self.doubts)])
+        sentence = f'{self.shown}.' if for_them else f'{self.shown}: {self.advice}'
+        return ' '.join([sentence, *(f'Warning: {doubt}' for doubt in self.doubts)])
 
     def doubted(self,
         doubt:str|None # a sentence; None: there is none
@@ -180,23 +190,8 @@ class Verdict(NamedTuple):
         "This verdict with one more warning."
         return self if doubt is None else self._replace(doubts=(*self.doubts, doubt))
 
-# %% ../nbs/18_trust.ipynb #2120a415
-def verdict(
-    agreement:float,          # of the run, on unseen videos; NaN: unknown
-    n_unseen:int,             # how many unseen videos; 0: none, or unknown
-    likeness:float|None=None, # mean adjusted Rand index between runs of its configuration
-)->Verdict:
-    "Whether the clusters of a run generalise, by the interval of its agreement."
-    learnable, shown, advice = _shown(agreement, n_unseen)
-    if likeness is None: return Verdict(learnable, shown, advice)
-    shown += f'; the mean similarity of the runs is {likeness:.2f}'
-    found = Verdict(learnable, shown, advice)
-    return found if likeness >= ALIKE else found.doubted(
-        'Runs that differ only in their seed find different clusters '
-        f'(similarity below {ALIKE:g}).')
-
 # %% ../nbs/18_trust.ipynb #dc49f890
-def _shown(agreement, n):
+def _counted(agreement, n):
     "The first three fields of a verdict."
     if np.isnan(agreement):
         return None, 'No video was left unseen', ('nothing shows whether these clusters '
@@ -219,12 +214,17 @@ def _shown(agreement, n):
     return None, shown, (f'the interval holds {100*LEARNABLE:.0f} %, so nothing is decided. '
                          'Give more unseen videos, or compare several runs (--runs 5).')
 
-# %% ../nbs/18_trust.ipynb #a8d282ce
-def n_unseen(
-    n_videos:int,         # N, training videos
-    unseen:VideoSet|None, # videos that took no part in training
-    config:Config,        # what it holds out is unseen too
-)->int:                   # M
-    "The number of unseen videos; raises `CoplError` for an impossible `hold_out`."
-    held = n_videos - len(taking_part(n_videos, config))
-    return held + (0 if unseen is None else len(unseen))
+# %% ../nbs/18_trust.ipynb #2120a415
+def verdict(
+    agreement:float,          # of the run, on unseen videos; NaN: unknown
+    n_unseen:int,             # how many unseen videos; 0: none, or unknown
+    likeness:float|None=None, # mean adjusted Rand index between runs of its configuration
+)->Verdict:
+    "Whether the clusters of a run generalise, by the interval of its agreement."
+    learnable, shown, advice = _counted(agreement, n_unseen)
+    if likeness is None: return Verdict(learnable, shown, advice)
+    shown += f'; the mean similarity of the runs is {likeness:.2f}'
+    found = Verdict(learnable, shown, advice)
+    return found if likeness >= ALIKE else found.doubted(
+        'Runs that differ only in their seed find different clusters '
+        f'(similarity below {ALIKE:g}).')

@@ -1,5 +1,6 @@
 "The number of classes, estimated without labels."
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -37,8 +38,21 @@ def test_candidates_go_up_to_a_quarter_of_the_videos_and_to_200():
     assert found == default_candidates(10**6) and 190 < found[-1] <= 200
     assert default_candidates(400)[-1] <= 100
     assert all(b == max(a + 1, round(1.05*a)) for a, b in zip(found[:-1], found[1:], strict=True))
-    with pytest.raises(CoplError, match=r'found \[\] as candidates .* with 5 videos'):
-        class_votes(np.eye(5))
+    with pytest.raises(CoplError, match='found 14 videos, expected at least 15 for the default'):
+        class_votes(np.eye(14))
+    with pytest.raises(CoplError, match=r'found \[\] as candidates .* with 15 videos'):
+        class_votes(np.eye(15), [])
+
+
+@pytest.mark.parametrize('vote, at_end', [(3, True), (7, False), (10, True)])
+def test_an_estimate_at_an_end_of_the_candidates_warns_and_stays(monkeypatch, vote, at_end):
+    monkeypatch.setattr('copl.n_classes.silhouettes', lambda F, candidates, seed: np.array(
+        [k == vote for k in candidates]))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        assert estimate_n_classes(np.eye(50)) == vote
+    expected = f'number of classes: {vote} is at an end of the candidates (3 to 10), so no peak'
+    assert [expected in str(w.message) for w in caught] == [True]*at_end
 
 
 def test_streams_of_unlike_scale_weigh_the_same_where_asked():
