@@ -49,8 +49,8 @@ def has_attention(
     A_cs = class_specific_attention(cas)
     A_ca = class_agnostic_attention(attention)
     A = (A_cs + A_ca)/2*(above_median(A_cs) & above_median(A_ca))
-    # - 1e-9: in floats 0.07*100 is a little over 7
-    kept = A.argsort(descending=True, stable=True)[:math.ceil(alpha*len(A) - 1e-9)]
+    n = math.ceil(alpha*len(A) - 1e-9)                         # alpha T, rounded up
+    kept = A.argsort(descending=True, stable=True)[:n]
     A_has = torch.zeros_like(A)
     A_has[kept] = A[kept]
     return A_has
