@@ -31,6 +31,8 @@ def rbf_affinity(
     "Gaussian similarity of every pair of videos; raises `CoplError` where all videos are the same."
     distances = euclidean_distances(np.asarray(F, np.float64))
     np.fill_diagonal(distances, 0)
+    if beta is not None and not beta > 1e-6:
+        raise CoplError(f'beta is {beta}, expected a bandwidth above 1e-6')
     beta = distances.sum()/(len(F)*(len(F) - 1)) if beta is None else beta
     if not beta > 1e-6:
         raise CoplError(f'the features of all {len(F)} videos are the same: '

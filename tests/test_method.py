@@ -44,6 +44,7 @@ def loss_of_a_batch(batch): return batch.student.cas.mean()
     (lambda: cluster_kmeans(F[:4], ClusterConfig(5)), '5 clusters asked for and only 4 videos'),
     (lambda: spectral_clusters(np.ones((9, 3)), 2), 'only 1 of the 9 videos differ'),
     (lambda: rbf_affinity(np.ones((9, 3))), 'all 9 videos are the same'),
+    (lambda: rbf_affinity(F, beta=1e-7), 'beta is 1e-07, expected a bandwidth above 1e-6'),
     (lambda: confidence_scores(F, np.zeros(9, int)), 'all 9 videos are in one cluster'),
     (lambda: split_pseudolabels(np.zeros(2), delta=2), r'delta is 2, expected .* \[-1, 1\]'),
     (lambda: IOCNet({'rgb': 6, 'flow': 5}, 3, 8)(torch.rand(9, 5), torch.rand(9, 6)),
