@@ -101,8 +101,9 @@ def true_positives(
     ranked = overlap.argsort(1, kind='heapsort')[:, ::-1] # most overlap first; see "Equal overlaps"
     for i in np.flatnonzero(overlap.max(1) >= tiou.min()):
         instances = ranked[i]
+        # (J, m): which instances are free and overlap enough, most overlap first
         suitable = free[:, instances] & (overlap[i, instances] >= tiou[:, None])
-        j = np.flatnonzero(suitable.any(1))
+        j = np.flatnonzero(suitable.any(1))                            # thresholds with such a one
         hit[j, i] = True
         free[j, instances[suitable[j].argmax(1)]] = False              # the first suitable one
     return hit
@@ -116,6 +117,40 @@ def interpolated_ap(
     precision = np.cumsum(hit, 1)/np.arange(1, hit.shape[1] + 1)
     envelope = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     return (envelope*hit).sum(1)/n_truth
+
+# %% ../nbs/16_evaluation.ipynb #0588d222
+TIOU = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+def average_precision(
+    detections:pd.DataFrame,     # columns video, start, end (seconds), label, score
+    annotations:Annotations,     # ground truth
+    tiou:Sequence[float]=TIOU,   # thresholds in (0, 1]
+)->pd.DataFrame:                 # AP in [0, 1]: a row for each class, a column for each threshold
+    "Interpolated AP of every annotated class; raises `CoplError` for what cannot be scored."
+    thresholds = _checked(detections, annotations, tiou)
+    last_first = -np.arange(len(detections))
+    best_first = np.lexsort((last_first, -detections.score.to_numpy(float)))
+    found = detections.iloc[best_first]
+    truth = annotations.segments
+    hit = np.zeros((len(thresholds), len(found)), bool)
+    segments, instances = (table[['start', 'end']].to_numpy(float) for table in (found, truth))
+    rivals = found.groupby(['label', 'video']).indices
+    for group, of_group in truth.groupby(['label', 'video']).indices.items():
+        if group not in rivals: continue
+        overlap = temporal_iou(segments[rivals[group]], instances[of_group])
+        hit[:, rivals[group]] = true_positives(overlap, thresholds)
+    of_class = found.groupby('label').indices
+    n_truth = truth.groupby('label').size()
+    AP = [interpolated_ap(hit[:, of_class.get(label, [])], n) for label, n in n_truth.items()]
+    return pd.DataFrame(AP, n_truth.index, pd.Index(thresholds, name='tIoU'))
+
+def mean_average_precision(
+    detections:pd.DataFrame,     # columns video, start, end (seconds), label, score
+    annotations:Annotations,     # ground truth
+    tiou:Sequence[float]=TIOU,   # thresholds in (0, 1]
+)->pd.Series:                    # mAP in [0, 1] at each threshold
+    "Mean of `average_precision` over the annotated classes, by the ActivityNet toolkit's rules."
+    return average_precision(detections, annotations, tiou).mean().rename('mAP')
 
 # %% ../nbs/16_evaluation.ipynb #ad2892b2
 def _checked(detections, annotations, tiou):
@@ -166,37 +201,3 @@ def _one_sided(detections, annotations):
            'annotated classes without detections (AP 0)')
     yield (len(videos - {*detections.video}),
            'annotated videos without detections (instances missed)')
-
-# %% ../nbs/16_evaluation.ipynb #0588d222
-TIOU = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-
-def average_precision(
-    detections:pd.DataFrame,     # columns video, start, end (seconds), label, score
-    annotations:Annotations,     # ground truth
-    tiou:Sequence[float]=TIOU,   # thresholds in (0, 1]
-)->pd.DataFrame:                 # AP in [0, 1]: a row for each class, a column for each threshold
-    "Interpolated AP of every annotated class; raises `CoplError` for what cannot be scored."
-    thresholds = _checked(detections, annotations, tiou)
-    last_first = -np.arange(len(detections))
-    best_first = np.lexsort((last_first, -detections.score.to_numpy(float)))
-    found = detections.iloc[best_first]
-    truth = annotations.segments
-    hit = np.zeros((len(thresholds), len(found)), bool)
-    segments, instances = (table[['start', 'end']].to_numpy(float) for table in (found, truth))
-    rivals = found.groupby(['label', 'video']).indices
-    for group, of_group in truth.groupby(['label', 'video']).indices.items():
-        if group not in rivals: continue
-        overlap = temporal_iou(segments[rivals[group]], instances[of_group])
-        hit[:, rivals[group]] = true_positives(overlap, thresholds)
-    of_class = found.groupby('label').indices
-    n_truth = truth.groupby('label').size()
-    AP = [interpolated_ap(hit[:, of_class.get(label, [])], n) for label, n in n_truth.items()]
-    return pd.DataFrame(AP, n_truth.index, pd.Index(thresholds, name='tIoU'))
-
-def mean_average_precision(
-    detections:pd.DataFrame,     # columns video, start, end (seconds), label, score
-    annotations:Annotations,     # ground truth
-    tiou:Sequence[float]=TIOU,   # thresholds in (0, 1]
-)->pd.Series:                    # mAP in [0, 1] at each threshold
-    "Mean of `average_precision` over the annotated classes, by the ActivityNet toolkit's rules."
-    return average_precision(detections, annotations, tiou).mean().rename('mAP')

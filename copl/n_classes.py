@@ -48,7 +48,7 @@ def silhouettes(
     scores = []
     for k in candidates:
         y = KMeans(k, n_init=2, random_state=seed).fit_predict(found[:, :k])
-        scores.append(silhouette_score(F, y, metric='cosine'))
+        scores.append(silhouette_score(F, y, metric='cosine')) # the equation above
     return np.array(scores)
 
 def default_candidates(

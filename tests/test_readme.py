@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from copl.cli import COMMANDS, main
-from copl.statistics import last_round, t_interval
+from copl.statistics import last_round, paired_difference, t_interval, word
 
 from .conftest import ROOT
 
@@ -17,7 +17,7 @@ SHOWN = {'mean pooling': ['mean pooling'],
          'conventional loop': ['conventional', 'conventional, T/2'], # the one that agrees better
          'conventional + IOCNet': ['conventional + IOCNet'],
          'conventional + HAS + PLRI': ['conventional + HAS + PLRI'], 'COPL': ['COPL'],
-         'with true labels': ['asl-weak']}
+         'true labels (`asl-weak`)': ['asl-weak']}
 
 
 def last_rounds(name):
@@ -53,6 +53,25 @@ def expected():
 def test_the_table_of_results_follows_from_the_raw_rows():
     lines = re.findall(r'^\|.*', README[README.index('## Results'):README.index('## Limits')], re.M)
     assert lines == list(expected())
+
+
+def test_the_comparison_with_the_conventional_loop_follows_from_the_raw_rows():
+    words = []
+    for name in SETS:
+        final = last_rounds(name)
+        loops = final[final.method.isin(SHOWN['conventional loop'])]
+        best = loops.groupby('method').agreement.mean().idxmax()
+        words += [word(paired_difference(final, 'COPL', best, column))
+                  for column in ('purity', 'mAP')]
+    better, worse, undecided = (words.count(w) for w in ('more', 'less', 'undecided'))
+    assert (f'In {len(words)} comparisons with this loop (purity and mAP on six data sets), COPL is '
+            f'better in {better}, worse in {worse}, undecided in {undecided}.') in README
+
+
+def test_the_numbers_of_the_status_are_those_of_the_table():
+    means = last_rounds('set2').groupby('method').purity.mean().round(3)
+    assert (f'have a purity of {means["COPL"]}; mean pooling has {means["mean pooling"]}, '
+            f'the conventional loop {means["conventional"]}.') in README
 
 
 def commands():
