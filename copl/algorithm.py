@@ -29,23 +29,6 @@ from .plri import (
     CLUSTERINGS, SELECTIONS, Clustering, Selection, confidence_scores, match_clusters)
 from .videos import VideoSet, sample_snippets
 
-# %% ../nbs/14_algorithm.ipynb #87c35d66
-def _check_attention(A, n_snippets):
-    if A.shape != (n_snippets,):
-        raise CoplError(f'attention returned {tuple(A.shape)}, '
-                        f'expected {(n_snippets,)}: one weight for each snippet')
-
-def _check_clusters(y, n_videos, n_classes):
-    if y.shape != (n_videos,) or y.min() < 0 or y.max() >= n_classes:
-        raise CoplError(f'clustering returned shape {y.shape} and values from {y.min()} to '
-                        f'{y.max()}, expected ({n_videos},) and 0 to {n_classes - 1}')
-
-def _check_held(held, n_videos, config):
-    if held < 1 or n_videos - held < config.n_classes:
-        raise CoplError(f'hold_out = {config.hold_out:g} leaves out {held} of {n_videos} videos, '
-                        f'expected at least 1 left out and {config.n_classes} (n_classes) to '
-                        'train on')
-
 # %% ../nbs/14_algorithm.ipynb #c17a4a73
 @contextlib.contextmanager
 def seeded(
@@ -78,6 +61,12 @@ def new_learner(
     optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
     return Learner(student, teacher_of(student), optimizer)
 
+# %% ../nbs/14_algorithm.ipynb #87c35d66
+def _check_attention(A, n_snippets):
+    if A.shape != (n_snippets,):
+        raise CoplError(f'attention returned {tuple(A.shape)}, '
+                        f'expected {(n_snippets,)}: one weight for each snippet')
+
 # %% ../nbs/14_algorithm.ipynb #4c1eddf7
 class Description(NamedTuple):
     "Features and class probabilities that a network gives N videos."
@@ -105,7 +94,7 @@ def describe(
         _check_attention(A, len(out.cas))
         F.append(global_features(streams, A, config.stream_norm))             # line 10
         scores.append(class_scores(out, top_snippets(out, config.top_k)))
-    p = torch.stack(scores).softmax(-1)
+    p = torch.stack(scores).softmax(-1)                    # not in Algorithm 1: for 18_trust
     return Description(torch.stack(F).cpu().numpy(), p.cpu().numpy())
 
 # %% ../nbs/14_algorithm.ipynb #ce38a85e
@@ -115,6 +104,12 @@ class Pseudolabels(NamedTuple):
     s:np.ndarray         # (N,) confidence scores
     selected:np.ndarray  # (N,) True: in P, False: in U
     targets:torch.Tensor # (N, C) label distributions
+
+# %% ../nbs/14_algorithm.ipynb #4af97776
+def _check_clusters(y, n_videos, n_classes):
+    if y.shape != (n_videos,) or y.min() < 0 or y.max() >= n_classes:
+        raise CoplError(f'clustering returned shape {y.shape} and values from {y.min()} to '
+                        f'{y.max()}, expected ({n_videos},) and 0 to {n_classes - 1}')
 
 # %% ../nbs/14_algorithm.ipynb #16783ff7
 def pseudolabels(
@@ -132,6 +127,13 @@ def pseudolabels(
     if previous is not None: y = match_clusters(previous, y, config.n_classes)
     s = confidence_scores(F, y)                                               # lines 14-17
     return Pseudolabels(y, s, select(s, y, n, config), torch.eye(config.n_classes)[y])    # line 18
+
+# %% ../nbs/14_algorithm.ipynb #ad4086eb
+def _check_held(held, n_videos, config):
+    if held < 1 or n_videos - held < config.n_classes:
+        raise CoplError(f'hold_out = {config.hold_out:g} leaves out {held} of {n_videos} videos, '
+                        f'expected at least 1 left out and {config.n_classes} (n_classes) to '
+                        'train on')
 
 # %% ../nbs/14_algorithm.ipynb #735a8ce0
 def taking_part(
