@@ -64,8 +64,8 @@ def test_the_comparison_with_the_conventional_loop_follows_from_the_raw_rows():
         words += [word(paired_difference(final, 'COPL', best, column))
                   for column in ('purity', 'mAP')]
     better, worse, undecided = (words.count(w) for w in ('more', 'less', 'undecided'))
-    assert (f'In {len(words)} comparisons with this loop (purity and mAP on six data sets), COPL is '
-            f'better in {better}, worse in {worse}, undecided in {undecided}.') in README
+    assert (f'In {len(words)} comparisons with this loop (purity and mAP on six data sets), '
+            f'COPL is better in {better}, worse in {worse}, undecided in {undecided}.') in README
 
 
 def test_the_numbers_of_the_status_are_those_of_the_table():
