@@ -164,7 +164,7 @@ def test_a_folder_holds_one_kind_of_features(tmp_path):
     assert 0 < abs(tvl1[1] - dis[1]).max()
     for out, options, message in (
             ('f', {'grid': TimeGrid(stride=8)}, 'extract.json: stride: found 16, expected 8'),
-            ('f', {'flow': 'dis'}, "flow: found 'tvl1', expected 'dis' as asked now"),
+            ('f', {'flow': 'dis'}, "flow: found 'tvl1', expected 'dis' as in these options"),
             ('g', {'flow': 'raft'}, "flow is 'raft', expected one of tvl1, dis"),
             ('g', {'workers': 0}, 'workers is 0, expected at least 1')):
         with pytest.raises(CoplError, match=message): made(out, **options)
