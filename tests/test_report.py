@@ -121,7 +121,7 @@ def test_page_shows_the_run(opened, page_file):
     by_cluster = table.groupby('cluster').in_P
     about = page.locator('article .facts').all_text_contents()
     assert [s.split(' · ')[:2] for s in about] == [
-        [f'{n} videos', f'{n - n_P} doubtful (U)']
+        [f'{n} videos', f'{n - n_P} filtered (U)']
         for n, n_P in zip(by_cluster.size(), by_cluster.sum(), strict=True)]
     assert all('purity' in s and 'confidence' in s for s in about)
     order = page.locator('h1, .note, #verdict, .tiles, h2').evaluate_all(
@@ -140,7 +140,7 @@ def test_page_shows_the_run(opened, page_file):
     page.keyboard.press('Enter')
     assert page.locator('#tiles p:visible').text_content().startswith('This is the fraction of')
     text = ''.join(page.locator('#clusters, #viewer').all_text_contents())
-    for symbol in ('P: selected', 'U: doubtful', 'A_ca: class-agnostic', 'A_cs: class-specific',
+    for symbol in ('P: selected', 'U: filtered', 'A_ca: class-agnostic', 'A_cs: class-specific',
                    'high actionness snippets', 'class activation sequence'):
         assert symbol in text, symbol
 
