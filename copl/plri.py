@@ -64,7 +64,7 @@ def confidence_scores(
 # %% ../nbs/11_plri.ipynb #ba3ce737
 def split_pseudolabels(
     s:np.ndarray,            # (N,) confidence scores in [-1, 1]
-    delta:float=0.0,         # least confidence of a refined pseudolabel, in [-1, 1]
+    delta:float=0.0,         # lowest confidence of a pseudolabel in P, in [-1, 1]
     y:np.ndarray|None=None,  # (N,) clusters; a video alone in one goes to U. None: not looked at
 )->np.ndarray:               # (N,) True: in P; False: in U. Eq. 9-10 (inferred)
     """Mask of the pseudolabels in P (supplement, Algorithm 1 line 18); warns if P is empty, raises

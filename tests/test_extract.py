@@ -105,7 +105,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_done(tmp_path, capsys):
                  '--crop', '32', '--device', 'cpu']) == 1
     said = capsys.readouterr().err
     said = said[said.index('copl: error: 5 of 6 videos cannot be used:'):]
-    expected = {'cut': 'Invalid data', 'early': 'it is cut off', 'empty': 'Invalid data',
+    expected = {'cut': 'Invalid data', 'early': 'the file is cut off', 'empty': 'Invalid data',
                 'noise': 'Invalid data', 'sound': 'found audio, expected a video'}
     for line, (name, why) in zip(said.splitlines()[1:], expected.items(), strict=True):
         assert f'{name}.m' in line and why in line
