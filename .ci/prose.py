@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
-"""Check that the sentences of the notebooks keep the rules of plain prose; tables, code
-and equations are left out. Prints each sentence that breaks a rule, and exits with 1 if one does.
-Usage: .ci/prose.py [NOTEBOOK ...]."""
+"""Check that sentences keep the rules of plain prose: in the notebooks, in the docstrings,
+messages and comments of the package, in the README, CONTRIBUTING, the forms, and the newest section
+of the CHANGELOG. Tables, code and equations are left out. Prints each sentence that breaks a rule,
+and exits with 1 if one does. Usage: .ci/prose.py [FILE ...]."""
+import ast
+import io
 import json
 import re
 import sys
+import tokenize
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PLAIN = sorted((ROOT/'nbs').glob('**/[!._]*.ipynb'))
+PLAIN = [path for pattern in ('nbs/**/[!._]*.ipynb', 'copl/*.py', '*.md', '.github/**/*.md')
+         for path in sorted(ROOT.glob(pattern)) if path.name != '_modidx.py']
 MOST_WORDS = 30
 END = r'(?:(?<=[.!?])|(?<=[.!?]\)))(?<!Eq\.)(?<!al\.)\s+(?=\W*[A-Z\d])'
 RULES = { # pattern: what to write
@@ -26,9 +31,9 @@ RULES = { # pattern: what to write
     r'(?i)\bmatrix products?\b': 'matmul',
     r'(?i)\beverything is action\b': 'whole-video baseline',
     r'(?i)\b(first|second|earlier) edition\b': 'history belongs in the CHANGELOG',
-    r'(?i)\b(trusted|doubtful)\b': 'selected, filtered (P, U)',
+    r'(?i)(?<!only if )\b(trusted|doubtful)\b': 'selected, filtered (P, U)',
     r'(?i)\bshares? of\b': 'fraction of',
-    r'(?i)\bprocessors?\b': 'CPU',
+    r'(?i)(?<!image )\bprocessors?\b': 'CPU',
     r'(?i)\broads?\b': 'computation',
     r'(?i)\bby heart\b': 'memorise',
     r'(?i)\bbeliev\w+': 'trust, or what the number shows',
@@ -42,7 +47,7 @@ RULES = { # pattern: what to write
 def sentences(text):
     "The sentences of a markdown cell, with X for code, an equation or an address."
     text = re.sub(r'```.*?```|\$\$.*?\$\$', '\n\n', text, flags=re.S)
-    text = re.sub(r'`[^`]*`|\$[^$]*\$|https?://\S+', 'X', text)
+    text = re.sub(r'`[^`]*`|\$[^$]*\$|\{[^}]*\}|https?://\S+', 'X', text)
     text = re.sub(r'\]\([^)]*\)|[*\[]', '', text)
     lines = [line.strip().lstrip('>').strip() for line in text.splitlines()]
     lines = ['' if line.startswith(('|', '#')) else re.sub(r'^([-+]|\d+\.) ', '\n', line)
@@ -61,12 +66,28 @@ def complaints(text):
             if re.search(pattern, sentence): yield rule, sentence
 
 
+def texts(path):
+    "The texts of a file: (place, text) each."
+    content = path.read_text(encoding='utf-8')
+    if path.suffix == '.ipynb':
+        return [(f'cell {i}', ''.join(cell['source']))
+                for i, cell in enumerate(json.loads(content)['cells'])
+                if cell['cell_type'] == 'markdown']
+    if path.suffix == '.py': # docstrings, messages (each part of an f-string), comments
+        tokens = tokenize.generate_tokens(io.StringIO(content).readline)
+        comments = [(f'line {t.start[0]}', t.string.lstrip('# ')) for t in tokens
+                    if t.type == tokenize.COMMENT]
+        return comments + [
+            (f'line {node.lineno}', node.value) for node in ast.walk(ast.parse(content))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and ' ' in node.value]
+    # what a released version of the CHANGELOG says is history
+    return [('text', content.split('\n## ')[1] if path.name == 'CHANGELOG.md' else content)]
+
+
 def check(path):
-    "Each broken rule of a notebook, as a line of text."
-    cells = json.loads(Path(path).read_text(encoding='utf-8'))['cells']
-    return [f'{Path(path).name}, cell {i}: {rule}: {sentence}'
-            for i, cell in enumerate(cells) if cell['cell_type'] == 'markdown'
-            for rule, sentence in complaints(''.join(cell['source']))]
+    "Each broken rule of a file, as a line of text."
+    return [f'{Path(path).name}, {place}: {rule}: {sentence}' for place, text in texts(Path(path))
+            for rule, sentence in complaints(text)]
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"What stands beside a parameter in the source (a docment), where `help` and notebooks look for it."
+"Docments: the comments next to parameters, appended to docstrings for `help` and notebooks."
 import ast
 import functools
 import inspect
@@ -23,7 +23,7 @@ def told(thing):
 
 @functools.cache
 def _tell(thing):
-    "Put them there, once."
+    "Append the docments to the docstring, once."
     said = inspect.cleandoc(thing.__doc__ or '')
     if not said and thing.__name__ != '__init__': return
     try: sections = _fields(thing) if inspect.isclass(thing) else _calls(*_parsed(thing))

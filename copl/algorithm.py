@@ -36,7 +36,7 @@ def seeded(
     purpose:str, # such as 'dropout'
     *place:int   # such as round and epoch
 ):
-    "PyTorch's random numbers for one purpose at one place; afterwards they go on as before."
+    "Seed PyTorch's random numbers for one purpose; afterwards the earlier sequence continues."
     with torch.random.fork_rng():
         torch.manual_seed(torch_seed(seed, purpose, *place))
         yield
@@ -99,7 +99,7 @@ def describe(
 
 # %% ../nbs/14_algorithm.ipynb #ce38a85e
 class Pseudolabels(NamedTuple):
-    "P_o and its split."
+    "The pseudolabels P_o, their confidence, and their split into P and U."
     y:np.ndarray         # (N,) cluster of each video
     s:np.ndarray         # (N,) confidence scores
     selected:np.ndarray  # (N,) True: in P, False: in U
@@ -174,14 +174,14 @@ def epoch(
 
 # %% ../nbs/14_algorithm.ipynb #dee80635
 class Sample(NamedTuple):
-    "What teacher and student see of a mini-batch, distinct snippets one after the other."
+    "The snippets of a mini-batch for teacher and student, each distinct snippet once."
     original:list[torch.Tensor]  # (L, D) of each stream: L snippets of all videos
     augmented:list[torch.Tensor] # the same snippets for the student
     rows:torch.Tensor            # (B, T) which of the L stands at each sampled position
 
 # %% ../nbs/14_algorithm.ipynb #f5ccc9cf
 def _read(arrays, positions, channels):
-    "Of a video: its distinct snippets, the same shifted, and which of them is at each position."
+    "The distinct snippets of a video, the same shifted, and the snippet at each position."
     distinct, again = np.unique(positions, return_inverse=True)          # each snippet once
     moving = any(len(moved) for pair in channels for moved in pair)
     offsets = (-1, 0, 1) if moving else (0,)
@@ -215,14 +215,14 @@ def at_rows(
     out:Outputs,       # of L snippets
     rows:torch.Tensor, # (B, T)
 )->Outputs:            # of B videos
-    "What the network says at every sampled position."
+    "The network's outputs at every sampled position."
     def take(x): return x.index_select(0, rows.flatten()).view(*rows.shape, *x.shape[1:])
     attention = torch.stack([take(a) for a in out.attention])
     return Outputs(take(out.cas), attention, tuple(take(h) for h in out.hidden))
 
 # %% ../nbs/14_algorithm.ipynb #218769ae
 class Round(NamedTuple):
-    "What came out of one round."
+    "The result of one round: pseudolabels, losses and networks."
     n:int                 # 0, 1, ...
     F:np.ndarray          # (N, D) global features, from before this round's training
     y:np.ndarray          # (N,) pseudolabels

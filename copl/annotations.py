@@ -51,7 +51,7 @@ def _segment(where, item):
     return start, end, label
 
 def _facts(where, entry):
-    "subset, duration, fps, stride of one video, NaN where not said; raises `CoplError`."
+    "subset, duration, fps, stride of one video, NaN where the file has none; raises `CoplError`."
     subset = entry.get('subset')
     if not isinstance(subset, str | None) or not (subset or '').isprintable():
         raise CoplError(f'{where}: subset is {shown(subset)}, expected text')
@@ -70,7 +70,7 @@ def _segment_table(rows, columns=('video', 'start', 'end', 'label')):
     return table.astype({c: float if c in ('start', 'end', 'score') else object for c in columns})
 
 def _annotations(source, items, videos, sha256=''):
-    "Ground truth of (where, video, item) and {video: what is said of it}; raises `CoplError`."
+    "Ground truth of (where, video, item) and {video: its facts}; raises `CoplError`."
     segments = _segment_table([(video, *_segment(where, item)) for where, video, item in items])
     rows = [(video, *_facts(f'{source}: video {video!r}', entry))
             for video, entry in videos.items()]
@@ -171,11 +171,11 @@ def as_annotations(
 
 # %% ../nbs/30_annotations.ipynb #a743e6ce
 def _without_ambiguous(truth):
-    "The annotations without stretches called Ambiguous; warns of them, and of similar labels."
+    "The annotations without the label Ambiguous; warns of such segments, and of similar labels."
     ambiguous = truth.segments.label.str.lower() == 'ambiguous'
     if ambiguous.any():
-        warnings.warn(f'{truth.source}: {ambiguous.sum()} stretches called Ambiguous, which count '
-                      'neither way, are left out', stacklevel=3)
+        warnings.warn(f'{truth.source}: {ambiguous.sum()} segments with the label Ambiguous '
+                      'are left out', stacklevel=3)
         truth = replace(truth, segments=truth.segments[~ambiguous].reset_index(drop=True))
     labels = pd.Series(truth.classes, dtype=object)
     for _, group in labels.groupby(labels.map(lambda label: ''.join(label.lower().split()))):
@@ -267,7 +267,7 @@ def _load_class_files(folder):
     return _from_rows(str(folder), rows(), _hash_files(files))
 
 def _from_rows(source, rows, sha256):
-    "Ground truth of (where, video, item) that say the same of their video; raises `CoplError`."
+    "Ground truth of (where, video, item); raises `CoplError` where facts of a video differ."
     videos = {}
     def items():
         for where, video, item in rows:
@@ -282,7 +282,7 @@ def _from_rows(source, rows, sha256):
 
 # %% ../nbs/30_annotations.ipynb #98b65616
 def _read_table(path):
-    "What pandas reads; raises `CoplError`."
+    "The table that pandas reads from a file; raises `CoplError`."
     with reading(path, 'a table'): return TABLES[path.suffix.lower()][0](path)
 
 def _table_items(where, table, columns, forms):
@@ -376,7 +376,7 @@ FILE_PER_VIDEO = {'.eaf': _eaf, '.vtt': _vtt} # ending: the text of one video's 
 def check_ending(
     path:str|Path # where detections are to go
 )->Path:
-    "A path for detections; raises `CoplError` where its ending is none that can be written."
+    "A path for detections; raises `CoplError` for an ending that copl cannot write."
     path = Path(path)
     endings = ['.json', *TABLES, *FILE_PER_VIDEO]
     if path.suffix.lower() not in endings:
@@ -409,7 +409,7 @@ def save_detections(
 
 # %% ../nbs/30_annotations.ipynb #de0c457a
 def _save_per_video(detections, path, names):
-    "Write one file, or a folder with a file for each of several videos; which of the two."
+    "Write one file, or a folder with a file for each of several videos, and give its path."
     folder = path.with_suffix('')
     files = [path] if len(names) == 1 else [
         folder/(safe_name(str(path), name) + path.suffix) for name in names]
@@ -420,7 +420,7 @@ def _save_per_video(detections, path, names):
 
 # %% ../nbs/30_annotations.ipynb #6ec334ad
 def _bare_name(name):
-    "Without what tools add: case, an ending of video files, v_ in front."
+    "A video's name in lower case, without the ending of video files and v_ in front."
     name = name.lower()
     ending = next((e for e in ENDINGS if name.endswith(e)), '')
     return name.removesuffix(ending).removeprefix('v_')
@@ -461,11 +461,11 @@ def duration_problems(
 # %% ../nbs/30_annotations.ipynb #b3a9b2ba
 def time_remarks(
     lengths:Mapping[str, int], # T_i by video
-    grid:TimeGrid,             # where the snippets are said to lie
+    grid:TimeGrid,             # time grid of the snippets
     annotations:Annotations,
-    assumed:bool               # whether nobody has said the grid
+    assumed:bool               # whether the grid is assumed
 )->Iterator[str]:
-    "What is strange about the times of a set; raises `CoplError` for what is impossible."
+    "Remarks on implausible times in a set; raises `CoplError` for impossible ones."
     durations = annotations.videos.set_index('video').duration.astype(float).reindex(list(lengths))
     seconds = {video: grid.duration(n) for video, n in lengths.items()}
     times = annotations.segments[annotations.segments.video.isin(seconds)]
@@ -484,7 +484,7 @@ def time_remarks(
 
 # %% ../nbs/30_annotations.ipynb #963eb05c
 def _rescaled(lengths, durations):
-    "A remark if all videos have as many snippets and their durations are unlike, or unknown."
+    "A remark if all videos have equally many snippets but durations differ, or are unknown."
     alike = len(durations) and ((durations/durations.median() - 1).abs() > .1).mean() <= .3
     if len(lengths) < 4 or len({*lengths.values()}) > 1 or alike: return ''
     last = f' and last {durations.min():.1f} to {durations.max():.1f} s' if len(durations) else ''
@@ -492,7 +492,7 @@ def _rescaled(lengths, durations):
             'rescaled to that number, no stride holds for all and every time is wrong')
 
 def _refuse_units(source, times, grid, rescaled):
-    "Raises `CoplError` where segments cannot be in seconds, or the grid not that of the features."
+    "Raises `CoplError` where segments cannot be in seconds, or the time grid cannot be right."
     slack = (grid.window + grid.stride)/grid.fps
     latest = (times.end/times.features).max()
     def beyond(factor=1.0): return times.end/factor > 1.05*times.features + slack
@@ -520,7 +520,7 @@ def _refuse_units(source, times, grid, rescaled):
             f'expected seconds: they look like {" or ".join(early)}')
 
 def _guess(times, late, grid, rescaled, units):
-    "What would explain segments that end too late."
+    "Possible reasons for segments that end after their features."
     guesses = [f'the segments look like {" or ".join(units)}'] if units else []
     videos = late.groupby(times.video).any()
     stride = math.ceil((times.end*grid.fps/times.snippets).quantile(0.98))

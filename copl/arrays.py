@@ -50,7 +50,7 @@ def changed(
     change:Callable,        # array -> array
     shape:tuple[int, ...]   # of the result
 )->np.ndarray|LazyArray:
-    "The array after a change, which waits until a lazy one is read."
+    "A changed array; a lazy array is changed when it is read."
     if isinstance(x, np.ndarray): return change(x)
     return LazyArray(lambda: change(np.asarray(x)), shape, x.dtype)
 
@@ -60,7 +60,7 @@ def reading(
     path:object,  # of the file that the block reads
     kind:str      # what it should be
 ):
-    "Whatever a library raises in the block is a `CoplError` that names the file."
+    "Turns any error of a library inside the block into a `CoplError` that names the file."
     try: yield
     except CoplError: raise
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
@@ -72,11 +72,11 @@ def reading(
 def array_header(
     f # a npy stream, which is read from its start
 )->tuple[tuple[int, ...], np.dtype]: # shape and type
-    "What a npy stream announces; raises ValueError."
+    "Shape and type in the header of a npy stream; raises ValueError."
     first = np.lib.format.read_magic(f) == (1, 0)
     read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(f)
-    if min(shape, default=0) < 0: raise ValueError(f'shape {shown(shape)} with less than nothing')
+    if min(shape, default=0) < 0: raise ValueError(f'shape {shown(shape)} with a negative length')
     return shape, dtype
 
 def is_pickle(
@@ -101,7 +101,7 @@ def open_npy(
 def decoded(
     value # text or bytes
 )->str:
-    "Text, whichever of the two numpy stored."
+    "Text from text or bytes."
     return value.decode('utf-8', 'replace') if isinstance(value, bytes) else str(value)
 
 def load_array(
@@ -110,9 +110,9 @@ def load_array(
 )->np.ndarray:        # with a row for each video
     "A whole npy array; raises `CoplError`, also where it holds objects and they are not allowed."
     if not allow_pickle and is_pickle(path):
-        raise CoplError(f'{path}: holds pickled Python objects, and loading a pickle runs any code '
-                        'in it: if you trust this file, pass allow_pickle=True (--allow-pickle), '
-                        'or make plain files of it once with copl convert --allow-pickle')
+        raise CoplError(f'{path}: found pickled Python objects, which can run any code. '
+                        'If you trust this file, pass allow_pickle=True (--allow-pickle), '
+                        'or convert it once with copl convert --allow-pickle')
     with reading(path, 'a npy array'):
         x = np.load(path, allow_pickle=allow_pickle, encoding='bytes')
         if len(x.shape): return x
@@ -126,7 +126,7 @@ def times_said(
     where:object,      # what is named in the error
     values:Mapping     # name: number, be it in an array; other names are passed over
 )->dict[str, float]:
-    "What a file says about the time of a video; raises `CoplError` for what is no number over 0."
+    "The times in a file (`TIMES`), of a video; raises `CoplError` for other than a number over 0."
     times = {}
     for name in [name for name in TIMES if name in values]:
         x = np.asarray(values[name])
@@ -137,7 +137,7 @@ def times_said(
 
 # %% ../nbs/29_arrays.ipynb #e9fc1112
 def _name_of_features(path, names:Iterable):
-    "Which of these holds the features: by its name, or the only one; raises `CoplError`."
+    "The key of the features: a known name, or the only key; raises `CoplError`."
     names = [name for name in names if name not in TIMES]
     named = [name for name in FEATURES if name in names]
     if named or len(names) == 1: return (named or names)[0]
@@ -145,7 +145,7 @@ def _name_of_features(path, names:Iterable):
                     f'{" or ".join(map(repr, FEATURES))}')
 
 def _refuse_bomb(where, size, packed):
-    "Raises `CoplError` for what unpacks to over 100 times its size: features do not."
+    "Raises `CoplError` for an archive that unpacks to over 100 times its size."
     if size > max(100*packed, 2**20):
         raise CoplError(f'{where} unpacks to {size} bytes from {packed}, '
                         'expected at most 100 times as many')
@@ -210,7 +210,7 @@ def tensor_array(
 
 # %% ../nbs/29_arrays.ipynb #b8b90118
 def _in_hdf5(path, use):
-    "What `use` makes of the opened file; raises `CoplError`."
+    "The result of `use(file)` for an HDF5 file; raises `CoplError`."
     h5py = need('h5py', 'hdf5')
     with reading(path, 'HDF5'), h5py.File(path, 'r') as f: return use(f)
 
@@ -245,7 +245,7 @@ def by_stream(
     source:object,                        # named in the error
     opened:Mapping[str, Mapping]          # video: stream: array
 )->dict[str, list]:
-    "{stream: array of each video}; raises `CoplError` where the arrays lie on their sides."
+    "{stream: array of each video}; raises `CoplError` where arrays are (channels, snippets)."
     streams = {s: [video[s] for video in opened.values()] for s in next(iter(opened.values()))}
     for stream, arrays in streams.items():
         shapes = [x.shape for x in arrays]
@@ -263,7 +263,7 @@ def by_stream(
     return streams
 
 def _on_their_sides(arrays):
-    "Whether rows are channels: each channel has a mean of its own, the same in every video."
+    "Whether rows are channels: then the row means are the same in every video, and differ."
     x = np.stack([np.asarray(x, np.float64) for x in arrays[:8]])
     by_row = x.mean((0, 2)).var()*x.shape[2]
     by_column = x.mean((0, 1)).var()*x.shape[1]
@@ -297,7 +297,7 @@ def visible_files(
     folder:Path,    # where to look
     *patterns:str   # such as '*/*.npy'
 )->list[Path]:
-    "The files of these patterns, but for hidden ones and those in hidden folders."
+    "The files that match these patterns, without hidden files and folders."
     files = {p for pattern in patterns for p in folder.glob(pattern)}
     return sorted(p for p in files
                   if not any(part.startswith('.') for part in p.relative_to(folder).parts))
@@ -309,7 +309,7 @@ PICTURES = '.bmp .jpeg .jpg .png .tif .tiff .webp'.split()
 def joined_pictures(
     file:Path # a picture of a clip that is kept as numbered ones
 )->str:       # a line for the shell
-    "How numbered pictures become a video."
+    "The ffmpeg command that joins numbered pictures to a video."
     pattern = re.sub(r'\d+$', lambda m: f'%0{len(m[0])}d', file.stem) + file.suffix
     clip = file.parent.resolve().name or 'clip'
     return f'ffmpeg -framerate 25 -i {file.parent/pattern} {clip}.mp4'
@@ -317,7 +317,7 @@ def joined_pictures(
 def refuse_others(
     path:Path # that holds no array
 ):
-    "Raises `CoplError` that says how features come of videos, pictures or pickles."
+    "Raises `CoplError` for videos, pictures or pickles, with the command that makes features."
     for file in [path] if path.is_file() else visible_files(path, '*', '*/*'):
         ending = file.suffix.lower()
         if ending in ENDINGS: what, way = 'videos', f'copl extract {path} --out FEATURES makes them'
@@ -337,8 +337,8 @@ def refuse_others(
 def parse_streams(
     streams:str|Mapping|Sequence|None, # 'rgb,flow', 'rgb:1024,flow:1024', names, {name: width}
     where:str='streams'                # named in errors
-)->dict[str, int|None]:                # stream: width or None; empty: nothing was asked
-    "The streams that somebody asks for, in order; raises `CoplError`."
+)->dict[str, int|None]:                # stream: width or None; empty: no option given
+    "The streams of an option, in order; raises `CoplError`."
     if streams is None: return {}
     pairs:list[tuple] = []
     if isinstance(streams, str):
@@ -366,7 +366,7 @@ def in_order(
 
 # %% ../nbs/29_arrays.ipynb #0cccd7c7
 class GridFile(NamedTuple):
-    "What grid.yaml says of all videos."
+    "The content of grid.yaml: time grid and streams of all videos."
     grid:TimeGrid
     stated:bool           # whether it says the time grid
     widths:dict           # stream: channels; empty where it does not say
@@ -375,7 +375,7 @@ class GridFile(NamedTuple):
 def read_grid(
     path:Path    # a folder of features, or the file that holds them
 )->GridFile:
-    "What grid.yaml says, the default where there is none; raises `CoplError`."
+    "The content of grid.yaml, defaults if there is none; raises `CoplError`."
     file = (path if path.is_dir() else path.parent)/'grid.yaml'
     values = read_yaml(file) if file.exists() else {}
     keys = {'stride', 'window', 'fps', 'streams', 'simulated', 'made_by'}

@@ -26,9 +26,9 @@ from .files import CoplError, cache_folder, need
 
 # %% ../nbs/28_backbones.ipynb #341c78c6
 class Backbone(nn.Module):
-    """A network that turns snippets into features, by a method for each stream, of its name: `rgb`
-    is shown (B, 3, F, H, W) frames in [-1, 1], `flow` (B, 2, F, H, W), to the right and down in
-    units of 20 pixels; they give (B, D)."""
+    """A network that turns snippets into (B, D) features, with a method for each stream. `rgb` gets
+    (B, 3, F, H, W) frames in [-1, 1], and `flow` (B, 2, F, H, W) motion to the right and down in
+    units of 20 pixels."""
     name:str = 'own'                # how files call it
     streams:tuple[str, ...] = ('rgb', 'flow')
     dims:tuple[int, ...] = (0, 0)   # numbers per snippet in each stream
@@ -46,7 +46,7 @@ class Backbone(nn.Module):
         return [getattr(self, stream)(x) for stream, x in zip(self.streams, seen, strict=True)]
 
     def card(self)->dict:
-        "What stands in extract.json about it."
+        "The entries of extract.json about this backbone."
         return {'backbone': self.name, 'comparable': self.comparable,
                 'note': self.note, 'dims': list(self.dims), 'looks': self.looks,
                 'weights': dict(self.weights)}
@@ -57,7 +57,7 @@ def pad_same(
     kernel:tuple[int, ...],   # one number per axis
     stride:tuple[int, ...],
 )->torch.Tensor:
-    "Zeros by TensorFlow's rule: ceil(n / stride) outputs of n inputs, the odd zero behind."
+    "Pad with zeros by TensorFlow's rule: ceil(n / stride) outputs of n inputs, odd zero last."
     sides:list[int] = []
     for n, k, s in zip(x.shape[2:], kernel, stride, strict=True):
         zeros = max(0, (-(-n//s) - 1)*s + k - n)
@@ -81,7 +81,7 @@ class _Pool(nn.MaxPool3d):
 
 # %% ../nbs/28_backbones.ipynb #01d7a6d5
 class _Mixed(nn.Module):
-    "Four branches side by side: 1, 1 then 3, 1 then 3, pool then 1."
+    "Four branches in parallel, of kernels 1; 1 then 3; 1 then 3; pool then 1."
     def __init__(self, d_in, b0, b1a, b1b, b2a, b2b, b3b):
         super().__init__()
         self.b0 = _Unit(d_in, b0)
@@ -139,7 +139,7 @@ class I3D(nn.Module):
     def forward(self,
         x:torch.Tensor,  # (B, channels, F, H, W) in [-1, 1]
     )->torch.Tensor:     # (B, 1024)
-        "What lies before the logits, averaged over space and time."
+        "The features before the logits, averaged over space and time."
         *_, (_, last) = self.stages(x)
         return last.mean((2, 3, 4))
 
@@ -167,7 +167,7 @@ def find_weights(
     if not str(where).startswith(('http://', 'https://')): return Path(where)
     url, _, known = str(where).partition('#sha256=')
     if not known:
-        warnings.warn(f'{url}: no sha256 given, so the file is taken as it comes', stacklevel=2)
+        warnings.warn(f'{url}: no sha256 given, so the file is not checked', stacklevel=2)
     name = hashlib.sha256(url.encode()).hexdigest()[:12] + '-' + Path(url.partition('?')[0]).name
     try:
         return Path(need('pooch').retrieve(
@@ -252,7 +252,7 @@ class Lite0(nn.Module):
     def forward(self,
         x:torch.Tensor,  # (B, 3, H, W) in [-1, 1]
     )->torch.Tensor:     # (B, 1280) in [0, 6]
-        "What lies before the logits, averaged over space."
+        "The features before the logits, averaged over space."
         x = Fn.relu6(self._bn0(self._conv_stem((x*127.5 + .5)/128)))  # trained on (pixel - 127)/128
         for block in self._blocks: x = block(x)
         return Fn.relu6(self._bn1(self._conv_head(x))).mean((2, 3))
@@ -334,7 +334,7 @@ class HFBackbone(Backbone):
         seen = torch.from_numpy(self.prepare([picture]*self.looks))[None]
         try:
             with torch.inference_mode(): parts = self._sequence(seen)
-        except ValueError as e:               # the processor's size is not the model's
+        except ValueError as e:               # preprocessing of another picture size
             raise CoplError(f'{self.name}: found pictures of {tuple(seen.shape[-2:])} by '
                             f'preprocessor_config.json, expected what the model takes: {e}') from e
         if difference and parts.shape[1] < 2:
@@ -345,7 +345,7 @@ class HFBackbone(Backbone):
     def prepare(self,
         pictures:Sequence[np.ndarray], # F of (H, W, 3) uint8 RGB
     )->np.ndarray:                     # (3, F, h, w) float32
-        "Pictures as the model's processor makes them."
+        "Pictures after the model's own preprocessing."
         x = np.asarray(self.processor(list(pictures), input_data_format='channels_last',
                                       return_tensors='np')['pixel_values'], np.float32)
         return x.reshape(len(pictures), *x.shape[-3:]).transpose(1, 0, 2, 3)
@@ -363,7 +363,7 @@ class HFBackbone(Backbone):
     def forward(self,
         *seen:torch.Tensor,    # one: (B, 3, F, h, w), from `prepare`
     )->list[torch.Tensor]: # (B, D) of each stream
-        "The mean of the sequence; how much it changes from each to the next, on average."
+        "The mean of the sequence, and the mean change from each step to the next."
         parts = self._sequence(*seen)
         changes = [parts.diff(dim=1).abs().mean(1)] if len(self.streams) > 1 else []
         return [parts.mean(1), *changes]
@@ -374,7 +374,7 @@ class HFBackbone(Backbone):
 
 # %% ../nbs/28_backbones.ipynb #20bf201c
 def _load_hf(model):
-    "(network, processor, sha256 of its files, revision) of a folder or a name on the hub."
+    "(network, `AutoImageProcessor`, sha256 of its files, revision) of a folder or a hub name."
     transformers = need('transformers', 'hf')
     broken = need('safetensors', 'hf').SafetensorError
     folder = Path(model) if Path(model).is_dir() else None

@@ -31,7 +31,7 @@ from .videos import VideoSet
 
 # %% ../nbs/24_choice.ipynb #b12af2cc
 class Plan(NamedTuple):
-    "One run that is to be made."
+    "One planned run: its seed and options."
     name:str      # such as 'alpha-0.25_seed-3'
     setting:str   # such as 'alpha-0.25'; empty where seeds alone differ
     options:dict  # what the setting changes: field of `Config` -> value
@@ -42,7 +42,7 @@ def plans(
     settings:Mapping[str, Mapping],    # name: fields of `Config` and their values
     runs:int=5,                        # seeds for each setting, from `config.seed` on
 )->list[Plan]:
-    "All runs of a comparison; raises `CoplError` for a field or a value that cannot be."
+    "All runs of a comparison; raises `CoplError` for an unknown field or impossible value."
     if not isinstance(runs, int) or runs < 1:
         raise CoplError(f'runs is {shown(runs)}, expected a whole number from 1')
     made = []
@@ -57,15 +57,15 @@ def _changed(config, fields):
     return config_from_dict(config_to_dict(config) | dict(fields), 'options to compare')
 
 def _plain(value):
-    "A value as names of folders and tables hold it."
+    "A value as text for names of folders and tables."
     return '+'.join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 def _columns(plan):
-    "What the setting of a plan changes, as tables hold it."
+    "The options that a plan changes, as columns of a table."
     return {k: _plain(v) for k, v in plan.options.items()}
 
 def _name(fields):
-    "What a setting is called: such as 'alpha-0.25_top_k-8'."
+    "The name of a setting, such as 'alpha-0.25_top_k-8'."
     return '_'.join(f'{k}-{_plain(v)}' for k, v in fields.items())
 
 # %% ../nbs/24_choice.ipynb #0612161e
@@ -73,10 +73,10 @@ def combinations(
     config:Config,                         # what all settings share
     options:Mapping[str, Sequence]|None=None, # field of `Config`: values to compare
 )->dict[str, dict]:                        # name of a setting: fields and values
-    "Every combination of the values; raises `CoplError` for what cannot be compared."
+    "Every combination of the values; raises `CoplError` for options that cannot be compared."
     options = {k: list(v) for k, v in (options or {}).items()}
     if 'seed' in options:
-        raise CoplError('found seed among the options to compare, expected runs = how many seeds')
+        raise CoplError('found seed among the options to compare, expected runs = number of seeds')
     for k, v in options.items():
         if not v: raise CoplError(f'{k}: found no values to compare, expected at least one')
     found = {}
@@ -122,7 +122,7 @@ def compared(
     runs:pd.DataFrame,                # a row of metrics for each
     ys:Sequence[np.ndarray|None],     # pseudolabels of each; None: failed
 )->pd.DataFrame:                      # one row for each setting, indexed by its name
-    "Metrics of each setting; chosen is the highest whose runs have not all failed."
+    "Metrics of each setting; the chosen setting is the best with a run that did not fail."
     rows = {}
     by = 'agreement' if runs.agreement.notna().any() else 'confidence'
     means = [k for k in ('agreement', 'confidence', 'purity') if k in runs]
@@ -193,7 +193,7 @@ def auto_settings(
     return found, left if reasons else ''
 
 def _text(value):
-    "A value as a sentence holds it."
+    "A value as text in a sentence."
     return f'{value:g}' if isinstance(value, float) else _plain(value)
 
 # %% ../nbs/24_choice.ipynb #ecffd37e
@@ -211,7 +211,7 @@ def _comparable(config, videos, unseen, fixed):
     except CoplError as e: raise CoplError(f'{why}{e}, or a test subset') from None
     if held:
         warnings.warn(f'no test subset: a fifth of the {len(videos)} videos is held out '
-                      f'(hold_out = {config.hold_out:g}), which no loss sees', stacklevel=4)
+                      f'of training (hold_out = {config.hold_out:g})', stacklevel=4)
     return config
 
 # %% ../nbs/24_choice.ipynb #ea0a5573
@@ -220,7 +220,7 @@ def auto_table(
     runs:pd.DataFrame,            # a row of metrics for each
     ys:Sequence[np.ndarray|None], # pseudolabels of each; None: failed
 )->pd.DataFrame:                  # one row for each setting
-    "What was tried: agreement and seconds of each setting, similarity of its runs, the choice."
+    "A table of the settings: agreement, similarity of runs, seconds, and which is chosen."
     table = compared(made, runs, ys)
     seconds = runs.seconds.groupby([plan.setting for plan in made]).sum()
     return pd.DataFrame({
@@ -232,7 +232,7 @@ def choice_sentence(
     table:pd.DataFrame, # as `auto_table` gives
     fields:Mapping,     # of the setting that is chosen
 )->str:
-    "What was chosen, and why."
+    "The chosen setting and the reason, in a sentence."
     what = ', '.join(f'{k} = {_text(v)}' for k, v in fields.items()) or 'the settings given'
     if len(table) == 1: return f'Chosen: {what}: no other setting was left to try.'
     best = table[table.chosen].iloc[0]
@@ -247,7 +247,7 @@ def choice_sentence(
 
 # %% ../nbs/24_choice.ipynb #0fccbbd8
 def _duration(seconds):
-    "As a person says it."
+    "A duration in words."
     return f'{seconds/60:.0f} min' if seconds > 90 else f'{seconds:.2g} s'
 
 def _write_table(table, path, index=False):
@@ -275,7 +275,7 @@ class BestOf:
     def auto(cls,
         model:COPL,    # what is to be trained; its seed is the first
         runs:int=1,    # full runs with the setting that is chosen
-        fixed:Collection[str]=(), # fields that stay, beside those that differ from their defaults
+        fixed:Collection[str]=(), # fields that stay, as do those that differ from their defaults
         devices:int=1, # make so many runs at a time, each on a device of its own
     )->'BestOf':
         """Runs of the setting of `AUTO_GRID` that suits the videos best, by short runs of each;
@@ -294,7 +294,7 @@ class BestOf:
         """Leaves `runs_`, `options_`, `likeness_`, `best_`, `verdict_`, after `auto` also `auto_`
         and `choice_`; raises `CoplError` if all fail."""
         if world()[1] > 1:
-            raise CoplError(f'several runs begin in one process, found {world()[1]}: '
+            raise CoplError(f'several runs: found {world()[1]} processes, expected one: '
                             'use devices, without torchrun')
         folder = None if folder is None else Path(folder)
         given = videos, unseen
@@ -302,7 +302,7 @@ class BestOf:
             if self.fixed is not None: self._try_settings(given, folder, resume)
             elif unseen is None and not self.plans[0].config.hold_out:
                 warnings.warn('no unseen videos: runs are compared by their confidence alone, '
-                              'which says less; give unseen videos or hold_out', stacklevel=2)
+                              'a weaker criterion; give unseen videos or hold_out', stacklevel=2)
             self._check_folder(self.plans, given, folder, resume)
             self.runs_, models, ys = self._train(self.plans, 'run', given, folder, after_run)
             best, first = self._choose(ys)
@@ -335,7 +335,7 @@ class BestOf:
         self.plans = plans(config, {'': fields}, self.runs)
 
     def _check_folder(self, made, given, folder, resume):
-        "Raises `CoplError` for runs of another plan, or for any where none is to be resumed."
+        "Raises `CoplError` for runs of another plan, or for any runs without resume."
         for plan in [] if folder is None else made:
             checkpoint = folder/plan.name/'checkpoint.pt'
             if not checkpoint.exists(): continue
@@ -346,11 +346,11 @@ class BestOf:
             same_run(plan.config, vars(self.model.parts), data, checkpoint)
 
     def _tell(self, text):
-        "A line to whoever watches."
+        "Print a line to standard error if the model is verbose."
         if self.model.verbose and text: print(text, file=sys.stderr)
 
     def _time(self, seconds, short, longer):
-        "A line about how long it takes, by the first short run; longer: a full run by a short one."
+        "The expected duration, by the first short run; longer: ratio of a full to a short run."
         whole = -(-short//self.devices) + -(-self.runs//self.devices)*longer
         return (f'{short} short runs of about {_duration(seconds)} each, then {self.runs} full '
                 f'run{"s"*(self.runs > 1)} of about {_duration(seconds*longer)} each: '
@@ -374,7 +374,7 @@ class BestOf:
         rows, fitted = zip(*(parts[i % n][i//n] for i in range(len(made))), strict=True)
         failures = {row['run']: row['failure'] for row in rows if row['failure']}
         for run, why in failures.items():
-            warnings.warn(f'run {run} has failed, the others stand: {why}', stacklevel=3)
+            warnings.warn(f'run {run} has failed, the other runs are kept: {why}', stacklevel=3)
         if len(failures) == len(made):
             run, why = next(iter(failures.items()))
             raise CoplError(f'all {len(made)} runs have failed, {run}: {why}')
@@ -392,7 +392,7 @@ class BestOf:
         return model
 
     def _choose(self, ys):
-        "(place of the best run among those of the chosen setting, its verdict); leaves tables."
+        "(index of the best run of the chosen setting, its verdict); leaves tables."
         self.options_ = compared(self.plans, self.runs_, ys)
         setting = self.options_.index[self.options_.chosen.argmax()]
         self.options_ = self.options_.reset_index(drop=True)
@@ -407,7 +407,7 @@ class BestOf:
                              likeness(alike) if len(inside) > 1 else None)
 
     def _write(self, folder, plan):
-        "The chosen run's files where those of a single run would be, and tables beside them."
+        "Write the chosen run's files in the place of a single run's, and tables next to them."
         for name in ('checkpoint.pt', 'log.jsonl', 'config.yaml'):
             own = folder/plan.name/name
             atomic_write(folder/name, lambda p, own=own: shutil.copyfile(own, p))

@@ -52,24 +52,24 @@ class Train:
     config:Path|None=None  # YAML with options, as a run writes it; options given here win
     out:Path|None=None                    # results folder; default: runs/<name>-<seed>
     resume:bool=False                     # go on with the interrupted run in that folder
-    runs:int=1  # runs from --seed on; the best is chosen without labels, others beside it
+    runs:int=1  # number of runs, seeds from --seed on; the best is chosen without labels
     tries:Annotated[tuple[str, ...], arg(  # values of options to compare, each with all runs
         name='try', metavar='OPTION=VALUE,...')]=()
     device:Device='auto'
     devices:int=1  # devices of this machine to use, a process each; several runs: as many at a time
-    num_nodes:int=1  # and on as many machines, same command on each; torchrun knows both numbers
+    num_nodes:int=1  # machines, with the same command on each; torchrun sets both numbers
     threads:int=1  # CPU threads: only 1 repeats a run bitwise, more are faster; 0: libraries choose
     start:Path|None=None  # a finished run to go on from, with other options or videos
     method:Methods=Method()
     given:tyro.conf.Suppress[tuple[str, ...]]=() # fields of `Config` among the arguments
 
     def __call__(self):
-        "Train, localize, write the results folder, say what can be done with it."
+        "Train, localize, write the results folder, print the next commands."
         out, videos, said = self.train()
         if world()[0]: return
         print(f'{said}\nresults in {out}')
         say_assumed(self.data, videos, self.opening)
-        print(f'next:\n  copl report {out}               # one HTML page of it\n  copl localize '
+        print(f'next:\n  copl report {out}               # an HTML page about it\n  copl localize '
               f'{out} {self.data} --out detections.csv   # or any other videos')
         if videos.annotations is None: print(f'  copl name {out} 0=LongJump ...  # name clusters')
 
@@ -113,7 +113,7 @@ class Train:
     def _several(self): return self.runs != 1 or bool(self.tries) or self.preset == 'auto'
 
     def _check(self, out):
-        "Raises `CoplError` for what is wrong whatever the videos are."
+        "Raises `CoplError` for options that are wrong for any videos."
         if self.preset == 'auto' and self.tries:
             raise CoplError('--preset auto and --try both compare options, expected one of them')
         if self._several and self.num_nodes > 1:
@@ -123,14 +123,14 @@ class Train:
         self._refuse_other_runs(out)
 
     def _refuse_other_runs(self, out):
-        "Raises `CoplError` where the folder holds a run that is not to be resumed."
+        "Raises `CoplError` where the folder holds a run and --resume is not given."
         places = ('checkpoint.pt', '*/checkpoint.pt', 'auto/*/checkpoint.pt')
         if not self.resume and any(any(out.glob(place)) for place in places):
             raise CoplError(f'{out} already holds a run: continue it with --resume, '
                             'or choose another folder with --out')
 
     def _chooser(self, model):
-        "What chooses among several runs; None for a single one."
+        "The `BestOf` of several runs; None for a single run."
         from copl.choice import BestOf
         if self.preset == 'auto':
             return BestOf.auto(model, self.runs, self.given, self.devices)
@@ -138,13 +138,13 @@ class Train:
         return BestOf(model, self.runs, tried_values(self.tries), self.devices)
 
     def _one(self, model, train, test, out, write):
-        "A single run; what to print of it."
+        "Train a single run; the lines to print."
         if not (out/'checkpoint.pt').exists(): save_config(model.config, out/'config.yaml')
         model.fit(train, checkpoint=out/'checkpoint.pt', resume=self.resume, unseen=test)
         return f'{table_text(model.rounds_, ROUNDS)}\n\n{summary(write(model, out))}'
 
     def _best(self, best, train, test, out, write):
-        "Several runs, one of them chosen; what to print of them."
+        "Train several runs and choose one; the lines to print."
         best.fit(train, test, out, self.resume, write)
         metrics = write(best.best_, out, verdict=best.verdict_)
         if len(best.likeness_) > 1:
@@ -167,14 +167,14 @@ def _draw(path, size, plot, n=1):
 # %% ../nbs/41_cli.ipynb #1c1dd6ea
 @dataclass(frozen=True)
 class Localize:
-    "Detections of a trained model in any videos with the same features."
+    "Write the detections of a trained model in any videos with the same kind of features."
     run:RunFolder
     data:Data
     opening:Opened=Opening()
     subset:Subset=None
     out:Annotated[Path|None, arg(help=(
-        'X.json, X.csv or X.parquet; X.eaf (ELAN) or X.vtt (WebVTT: of detections that overlap, '
-        'the best), of several videos a folder X with a file for each; '
+        'X.json, X.csv, X.parquet, X.eaf (ELAN) or X.vtt (WebVTT: of detections that overlap only '
+        'the best). X.eaf and X.vtt of several videos: a folder X with a file for each; '
         'default: RUN/localized.json'))]=None
     thresholds:OmitArgPrefixes[Thresholds]=Thresholds()
     seed:Seed=0
@@ -197,7 +197,7 @@ class Localize:
 # %% ../nbs/41_cli.ipynb #a97d40e4
 @dataclass(frozen=True)
 class Scores:
-    "Per-snippet times, class scores and attentions of a trained model, a CSV for each video."
+    "Write times, class scores and attention of each snippet, a CSV for each video."
     run:RunFolder
     data:Data
     out:Path                              # a new folder
@@ -221,11 +221,11 @@ class Scores:
 # %% ../nbs/41_cli.ipynb #d58af280
 @dataclass(frozen=True)
 class Name:
-    "Give the clusters of a run names; later copl localize and copl report use them."
+    "Name the clusters of a run; copl localize and copl report use the names."
     run:RunFolder
     names:Annotated[  # 3=LongJump, or a CSV with the columns cluster and name; 3= takes a name away
         Positional[tuple[str, ...]], arg(metavar='CLUSTER=NAME...')]=()
-    annotations:Path|None=None  # or ground truth that has come since: the majority names a cluster
+    annotations:Path|None=None  # ground truth: the most frequent class of a cluster is its name
 
     def __call__(self):
         "Write the names into the run, and print all."
@@ -244,13 +244,13 @@ class Name:
 # %% ../nbs/41_cli.ipynb #2ebf6964
 @dataclass(frozen=True)
 class Evaluate:
-    "mAP of detections, by the rules of the ActivityNet toolkit."
+    "Compute the mAP of detections by the rules of the ActivityNet toolkit."
     detections:Annotated[  # ActivityNet results JSON, or a table
         Positional[Path], arg(metavar='DETECTIONS')]
     annotations:Annotated[  # ActivityNet JSON, other annotations, or features with them
         Positional[Path], arg(metavar='ANNOTATIONS')]
     subset:str|None=None  # only this subset of the annotations; default: that of the detections
-    map:Path|None=None  # names of clusters: a CSV with cluster and name, or the RUN they are of
+    map:Path|None=None  # names of clusters: a CSV with cluster and name, or a RUN
     tiou:tuple[float, ...]=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7) # thresholds
     json:Path|None=None                   # also write the numbers here; -: print nothing else
     allow_pickle:bool=False  # read W-TALC's pickled arrays, which can run any code: only if trusted
@@ -276,24 +276,24 @@ class Evaluate:
 # %% ../nbs/41_cli.ipynb #010c7898
 @dataclass(frozen=True)
 class Report:
-    "One HTML page that shows a run: its numbers, rounds, clusters and every video's timeline."
+    "Write an HTML page about a run: metrics, rounds, clusters and every video's timeline."
     run:RunFolder
     out:Path|None=None                    # the page; default: RUN/report.html
     data:Annotated[str|None, arg(help=f"{FEATURES_HELP}; default: RUN's")]=None
     opening:Opened=Opening() # default: as the run opened them
     max_mb:float=5.0  # megabytes of the page; to fit, fewer videos get timelines
     device:Device='auto'
-    videos:Path|None=None  # folder of the video files: the page shows what the clusters hold
+    videos:Path|None=None  # folder of the video files: the page shows frames of the clusters
 
     def __call__(self):
-        "Write the page, and say where."
+        "Write the page, and print its path."
         data, reason = self._data(read_metrics(self.run))
         from copl.report import report
         path = report(self.run, data, self.out, reason, self.max_mb, self.device, self.videos)
         print(f'{path}: {path.stat().st_size/1e6:.2f} MB')
 
     def _data(self, metrics):
-        "(videos of the run, '') or (None, why not); raises `CoplError` only for ones asked for."
+        "(videos of the run, '') or (None, why not); raises `CoplError` only for given ones."
         opened = metrics['data']
         source = self.data or opened.get('path', opened['source'])
         own = {k: getattr(self.opening, k) or opened.get(k) for k in self.opening.facts()}
@@ -308,7 +308,7 @@ class Report:
 
 # %% ../nbs/41_cli.ipynb #e88830b5
 def _refuse_failed(found):
-    "Raises `CoplError` that names the videos that cannot be used; found: what was extracted."
+    "Raises `CoplError` that names the videos that failed; found: the extraction's result."
     if not found.failed: return
     total = sum(map(len, found))
     raise CoplError('\n  '.join([f'{len(found.failed)} of {total} videos cannot be used:',
@@ -316,14 +316,14 @@ def _refuse_failed(found):
 
 @dataclass(frozen=True)
 class Extract:
-    "Features of your own videos, as a folder that copl train reads."
+    "Extract features of your own videos into a folder that copl train reads."
     videos:Annotated[  # video files, folders of them, or patterns
         Positional[tuple[str, ...]], arg(metavar='VIDEO...')]
     out:Path                              # folder for rgb/, flow/, grid.yaml and extract.json
     extraction:Extractions=Extraction()
     device:Device='auto'
     batch_size:int=8                      # snippets at a time
-    share:str|None=None  # such as 2/4, second of 4 shares of the videos; torchrun: one per process
+    share:str|None=None  # such as 2/4, the second of 4 parts of the videos; torchrun: one a process
 
     def __call__(self):
         "Extract; raises `CoplError` at the end where a video could not be used."
@@ -339,13 +339,13 @@ class Extract:
 # %% ../nbs/41_cli.ipynb #b7f2a9c4
 @dataclass(frozen=True)
 class Inspect:
-    "Features at a path and all their faults; exit status 1 if training refuses or mistimes them."
+    "Check features: content and problems; exit status 1 if they cannot be used or times are wrong."
     path:Annotated[Positional[Path], arg(metavar='PATH')] # features in any layout
     opening:Opened=Opening()
     json:Path|None=None                   # also write the report here; -: print nothing else
 
     def __call__(self):
-        "Print the report; the exit status."
+        "Print the report, and give the exit status."
         found = inspect_videos(self.path, **self.opening.options(self.path))
         if not (self.json and write_json(self.json, found.to_dict())): print(found)
         return 1 if found.errors else 0
@@ -353,7 +353,7 @@ class Inspect:
 # %% ../nbs/41_cli.ipynb #b124b8e7
 @dataclass(frozen=True)
 class Convert:
-    "Write features in another layout: any but wtalc, which only a pickle can hold."
+    "Write features in another layout; wtalc cannot be written, as it needs pickle."
     src:Annotated[Positional[str], arg(metavar='SRC', help=FEATURES_HELP)]
     to:WrittenLayout                      # layout to write
     out:Path                              # a new folder
@@ -362,7 +362,7 @@ class Convert:
     seed:Seed=0
 
     def __call__(self):
-        "Convert, and say what was written."
+        "Convert, and print the new path."
         videos = self.opening.open(self.src, self.seed, self.subset)
         print(f'{videos} written in the layout {self.to}: '
               f'{convert_videos(videos, self.out, self.to)}')
@@ -370,7 +370,7 @@ class Convert:
 # %% ../nbs/41_cli.ipynb #96afb188
 @dataclass(frozen=True)
 class Run:
-    "From videos to named clusters: extract, train, report; the same command again goes on."
+    "From videos to clusters: extract, train, report; the same command again resumes."
     videos:Annotated[Positional[Path], arg(metavar='VIDEOS')] # folder of video files
     out:Path                              # folder for features/ and run/, with the page in it
     annotations:Path|None=None  # CSV, ActivityNet JSON or other ground truth, for names and scores
@@ -383,7 +383,7 @@ class Run:
     given:tyro.conf.Suppress[tuple[str, ...]]=() # fields of `Config` among the arguments
 
     def __call__(self):
-        "All three stages; raises `CoplError` at the end where a video could not be used."
+        "Run all three stages; raises `CoplError` at the end where a video could not be used."
         again = 'the same command: what is finished is kept'
         features, run = self.out/'features', self.out/'run'
         print('1 of 3: features', file=sys.stderr)
@@ -404,14 +404,14 @@ class Run:
 # %% ../nbs/41_cli.ipynb #8c8e9ae0
 @dataclass(frozen=True)
 class Demo:
-    "Watch COPL discover six action classes in simulated videos, beside the conventional loop."
-    seed:int=0                            # other seed, other videos
+    "Train COPL and the conventional loop on simulated videos of six action classes."
+    seed:int=0                            # seed of the videos and of training
     out:Path|None=None                    # results folder; default: runs/demo-<seed>
     epoch_num:int=15                      # epochs in each of the 4 rounds
     device:Device='auto'
 
     def __call__(self):
-        "Train both, print the rounds, write results and pictures."
+        "Train both methods, print the rounds, write results and pictures."
         from copl.engine import fixed_threads
         from copl.estimator import COPL
         from copl.runs import one_run
@@ -439,7 +439,7 @@ class Demo:
 
 # %% ../nbs/41_cli.ipynb #767b8a9e
 def _tested(test, model, everything=False):
-    "What the demo shows of a round beside `COPL.rounds_`."
+    "The mAP that the demo adds to each row of `COPL.rounds_`."
     from copl.evaluation import mean_average_precision
     with warnings.catch_warnings(action='ignore'): # said once, when results are written
         mAP = 100*mean_average_precision(model.localize(test, everything), test.annotations)
@@ -465,17 +465,17 @@ def _demo_figures(models, test, out):
 # %% ../nbs/41_cli.ipynb #d04cb259
 @dataclass(frozen=True)
 class Reproduce:
-    "The paper's tables and figures on your features of THUMOS'14 or ActivityNet, as one HTML page."
+    "Measure the paper's Tables A and B and Figures A and B on THUMOS'14 or ActivityNet features."
     data:Annotated[str, arg(help=FEATURES_HELP)]
     out:Path                              # results folder; the same command goes on there
     opening:Opened=Opening()
-    which:Annotated[Literal['thumos', 'anet']|None, arg( # whose thresholds
-        name='set', help="whose thresholds; default: by the names of the classes")]=None
-    seeds:int=3                           # runs of each row, of which there are 16
+    which:Annotated[Literal['thumos', 'anet']|None, arg( # data set of the thresholds
+        name='set', help="data set of the thresholds; default: by the names of the classes")]=None
+    seeds:int=3                           # runs of each of the 16 rows
     epoch_num:int|None=None               # epochs a round, for a quick look; default: the method's
 
     def __call__(self):
-        "Measure, or go on measuring, and write the page."
+        "Measure or resume, and write the page."
         from copl.engine import fixed_threads
         from copl.reproduction import reproduce
         videos = self.opening.open(self.data)
@@ -494,7 +494,7 @@ COMMANDS = {'demo': Demo, 'run': Run, 'train': Train, 'name': Name, 'localize': 
             'convert': Convert, 'extract': Extract, 'reproduce': Reproduce}
 
 def _parsed(argv):
-    "The command that the arguments ask for."
+    "The command of these arguments."
     name = argv[0] if argv else ''
     if name == '--version':
         print(f'copl {copl.__version__}')
@@ -516,7 +516,7 @@ def _without_options(cls):
 
 # %% ../nbs/41_cli.ipynb #2898e3c3
 def _quietly(argv):
-    "A command that prints nothing but its errors, and what `--json -` asks for."
+    "A command that prints only errors and the output of `--json -`."
     said = io.StringIO()
     out = contextlib.nullcontext() if '-' in argv else contextlib.redirect_stdout(io.StringIO())
     with out, contextlib.redirect_stderr(said): status = main(argv)
@@ -525,7 +525,7 @@ def _quietly(argv):
     return status
 
 def _stop(text):
-    "Say why a command ends, with the processes that it started; the exit status."
+    "Print why a command failed, end the processes that it started, and give the exit status."
     rank, processes = world()
     which = f' (process {rank})' if rank else ''
     print(f'copl: error: {text}{which}', file=sys.stderr)
@@ -556,7 +556,7 @@ def main(
         warnings.showwarning = _sayer()
         try: return _parsed(argv)() or 0
         except CoplError as e: return _stop(str(e))
-        except BrokenPipeError: # whoever reads has had enough
+        except BrokenPipeError: # the reader has closed the pipe
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
         except OSError as e: return _stop(f'{e.filename or "a file"}: {e.strerror or e}')

@@ -26,7 +26,7 @@ def nearest(
     name:object,           # what a user asked for
     known:Collection[str],
 )->str:                    # ", did you mean ...?", or empty
-    "A hint at the known name that is most like an unknown one."
+    "A hint: the known name that is most similar to an unknown one."
     close = difflib.get_close_matches(str(name), known, n=1)
     return f', did you mean {close[0]!r}?' if close else ''
 
@@ -35,7 +35,7 @@ def named(
     name:str,         # what a user asked for
     field:str         # named in the error
 ):                    # the part
-    "The part of that name; raises `CoplError` with the nearest name where there is none."
+    "The part with this name; raises `CoplError` that suggests the most similar name."
     if name in registry: return registry[name]
     raise CoplError(f'{field}: found {shown(name)}, expected one of {", ".join(registry)}'
                     f'{nearest(name, registry)}')
@@ -50,8 +50,8 @@ def within(
 
 @dataclass(frozen=True)
 class Checked:
-    """A dataclass whose values are what its fields ask for; raises `CoplError` naming the field,
-    the value found and the values allowed."""
+    """A dataclass that checks its values; raises `CoplError` naming the field, the value found and
+    the values allowed."""
     def __post_init__(self):
         hints = typing.get_type_hints(type(self))
         for f in dataclasses.fields(self):
@@ -60,7 +60,7 @@ class Checked:
 
 # %% ../nbs/03_config.ipynb #d7864196
 def _inside(number, interval):
-    "Whether a number lies in an interval such as '(0, 1]', or there is none; NaN lies nowhere."
+    "Whether a number lies in an interval such as '(0, 1]'; True for no interval, False for NaN."
     if interval is None: return True
     low, high = map(float, interval[1:-1].split(','))
     return ((low <= number if interval[0] == '[' else low < number)
@@ -70,7 +70,7 @@ def _inside(number, interval):
 _KINDS = {int: 'a whole number', float: 'a number', bool: 'true or false', str: 'text'}
 
 def _checked(name, hint, value, metadata):
-    "`value` as the annotation `hint` asks, in the field's interval; raises `CoplError`."
+    "`value` as the type `hint`, in the field's interval; raises `CoplError`."
     def wrong(expected, found=None):
         found = found or shown(value)
         return CoplError(f'config field {name!r}: found {found}, expected {expected}')
@@ -98,15 +98,15 @@ class ClusterConfig(Checked):
     n_classes:int=within('[2, inf)')         # C, number of action classes (clusters)
     seed:int=within('[0, 4294967295]', 0)    # everything random follows from it
     supervision:Literal['none', 'weak']='none' # weak: ground-truth video labels, no pseudolabels
-    attention:str='has'       # what weighs the snippets in a feature: has, class_agnostic, uniform
+    attention:str='has'       # weights of the snippets: has, class_agnostic, uniform
     alpha:float=within('(0, 1]', 0.5)        # alpha, fraction of snippets that HAS keeps at most
     stream_norm:bool=False    # normalise each stream of a global feature by itself first
-    cluster:str='spectral'    # what makes pseudolabels: spectral, kmeans
+    cluster:str='spectral'    # clustering of the videos: spectral, kmeans
     affinity:Literal['rbf', 'cosine', 'neighbors']='rbf' # similarity for spectral clustering
     beta:float|None=within('(0, inf)', None) # bandwidth of rbf; None: mean pairwise distance
-    select:str='delta'        # what is in P: delta (confidence of delta or more), quota, all
-    delta:float=within('[-1, 1]', 0.0)       # delta, least confidence s_i of a refined pseudolabel
-    quota:tuple[float, ...]=within('(0, 1]', (.25, .5, .75, 1.)) # part of clusters in P, by round
+    select:str='delta'        # pseudolabels in P: delta (confidence of delta or more), quota, all
+    delta:float=within('[-1, 1]', 0.0)       # delta, lowest confidence s_i of a pseudolabel in P
+    quota:tuple[float, ...]=within('(0, 1]', (.25, .5, .75, 1.)) # fraction in P, by round
 
 # %% ../nbs/03_config.ipynb #b073124d
 @dataclass(frozen=True)
@@ -139,13 +139,13 @@ class TrainConfig(ScoreConfig):
     lr:float=within('(0, inf)', 2e-3)        # eta, learning rate of AdamW
     weight_decay:float=within('[0, inf)', 0.1) # decoupled weight decay (AdamW)
     carry_weights:bool=True   # keep the network between rounds; off: each round starts anew
-    precision:Literal['auto', 'float32', 'bfloat16']='auto' # of matmuls; auto: the native one
+    precision:Literal['auto', 'float32', 'bfloat16']='auto' # of matmuls; auto: by device
 
     def __post_init__(self):
         super().__post_init__()
         if set(self.losses) <= {'asl', 'CI', 'C', 'CO'}:
             raise CoplError(f"config field 'losses': found {self.losses}, expected 'cls' among "
-                            'them: nothing else teaches the classes')
+                            'them: no other loss learns the pseudolabels')
 
 # %% ../nbs/03_config.ipynb #f1867a1f
 Score = Literal['cas', 'h_cs', 'a_cs', 'mean', 'product'] # score sequences (15_localization)
@@ -154,15 +154,15 @@ Score = Literal['cas', 'h_cs', 'a_cs', 'mean', 'product'] # score sequences (15_
 class LocalizeConfig(ScoreConfig):
     "The fields of localization."
     score:Score='h_cs'                       # the score sequence that is thresholded
-    smooth:int=within('[1, inf)', 1)         # moving average of it, in snippets; 1: as it is
+    smooth:int=within('[1, inf)', 1)         # moving average over so many snippets; 1: none
     thetas:tuple[float, ...]=within('(0, 1)', # theta, fractions of the sequence's range
         tuple(round(0.05*i, 2) for i in range(1, 20)))
-    class_threshold:float=within('[0, 1]', 0.2) # localized: classes this probable, and the best
+    class_threshold:float=within('[0, 1]', 0.2) # classes of at least this probability, and the best
     upsample:int=within('[1, 1000]', 4)      # points per snippet of the thresholded sequence
-    margin:float=within('(0, inf)', 0.25)    # outer part of a contrast, by the proposal's length
-    class_weight:float=within('[0, inf)', 0.2) # of the class score in a proposal's score
+    margin:float=within('(0, inf)', 0.25)    # margin of a contrast, by the proposal's length
+    class_weight:float=within('[0, inf)', 0.2) # weight of the class score in proposals
     nms:Literal['hard', 'soft']='hard'       # class-wise non-maximum suppression, or soft-NMS
-    nms_tiou:float=within('[0, 1]', 0.5)     # hard NMS drops what overlaps a better one by more
+    nms_tiou:float=within('[0, 1]', 0.5)     # tIoU above which hard NMS drops the weaker one
     soft_sigma:float=within('(0, inf)', 0.3) # width of soft-NMS
     min_score:float=within('(-inf, inf)', 0.0) # detections that score less are left out
 
@@ -171,7 +171,7 @@ class LocalizeConfig(ScoreConfig):
 class Config(LocalizeConfig, TrainConfig, ClusterConfig):
     "Every choice of a run."
     mapping:Literal['majority', 'hungarian', 'soft']='majority' # how clusters get class names
-    video_label:VideoLabel='first' # the class that a video of two counts under: first or main
+    video_label:VideoLabel='first' # class of a video with several: first or main
 
     @classmethod
     def preset(cls,

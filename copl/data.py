@@ -40,7 +40,7 @@ from .videos import (
 def load_videos(
     path:str|Path,                    # a folder in any layout, or the HDF5 or W-TALC file itself
     annotations:str|Path|pd.DataFrame|Annotations|None=None, # None: what lies with the features
-    grid:TimeGrid|None=None,          # None: grid.yaml beside the features, else 16 at 25 fps
+    grid:TimeGrid|None=None,          # None: by grid.yaml, else 16 at 25 fps
     subset:str|None=None,             # only this subset of the annotations
     layout:LayoutName|None=None,      # None: by the names of the files
     lengths:LengthPolicy='error',     # what happens where streams differ in length
@@ -65,12 +65,12 @@ def load_videos(
 
 # %% ../nbs/32_data.ipynb #2f633ba9
 def _stored(path, grid):
-    "What grid.yaml says, with the time grid that was given, if any; raises `CoplError`."
+    "The content of grid.yaml, with the given time grid if any; raises `CoplError`."
     stored = read_grid(path)
     return stored if grid is None else stored._replace(grid=grid, stated=True)
 
 def _video_set(source, opened, truth, stored, said):
-    "A set, named as the annotations name it, on one time grid; raises `CoplError`."
+    "A set with the annotations' video names, on one time grid; raises `CoplError`."
     names = list(opened) if truth is None else _matched(list(opened), truth, source)
     videos = VideoSet(names, by_stream(source, opened), annotations=truth, source=str(source))
     said = [said.get(name, {}) for name in opened]
@@ -83,7 +83,7 @@ def _lengths(videos):
     return dict(zip(videos.names, videos.lengths.tolist(), strict=True))
 
 def _matched(names, truth, source):
-    "The names as the annotations spell them; raises `CoplError` where they have none in common."
+    "Video names as the annotations spell them; raises `CoplError` where no name is in both."
     matched = matched_names(names, truth.videos.video)
     if matched: return [matched.get(n, n) for n in names]
     example = f' (such as {truth.videos.video.iloc[0]!r})' if len(truth.videos) else ''
@@ -91,7 +91,7 @@ def _matched(names, truth, source):
                     f'has features in {source} (such as {names[0]!r})')
 
 def _set_remarks(videos, stored):
-    "What may be wrong with a set; raises `CoplError` for impossible times."
+    "Remarks on a set; raises `CoplError` for impossible times."
     truth = videos.annotations
     if truth is None: return
     missing = sorted(set(truth.segments.video) - set(videos.names))
@@ -105,7 +105,7 @@ def _set_remarks(videos, stored):
 
 # %% ../nbs/32_data.ipynb #f4d406df
 def _common_grid(source, lengths, said, truth, stored):
-    "The time grid of all videos; warns or raises `CoplError` where files say otherwise."
+    "The time grid of all videos; warns or raises `CoplError` where files have another."
     columns = ['fps', 'stride', 'window', 'duration', 'step']
     table = pd.DataFrame(said, list(lengths), columns, dtype=float)
     if truth is not None:
@@ -131,7 +131,7 @@ def _common_grid(source, lengths, said, truth, stored):
                    f'{grid.stride/grid.fps:.3g} s at {grid.fps:g} fps in all: one grid holds for a '
                    'set (grid.yaml, --stride, --window, --fps)')
         if not confirmed: raise CoplError(message)
-        warnings.warn(f'{message}; their durations confirm it, so it is taken', stacklevel=4)
+        warnings.warn(f'{message}; their durations confirm it, so it is used', stacklevel=4)
     if strange and (truth is None or truth.videos.duration.isna().all()):
         warnings.warn(f'{source}: {len(strange)} durations are over 5 % off: '
                       f'{next(iter(strange.values()))}', stacklevel=4)
@@ -149,7 +149,8 @@ def as_videos(
     tensor, or has several: {'rgb': x, 'flow': y}, or (x, y) in the order of `streams`."""
     if isinstance(X, str | Path):
         return load_videos(X, annotations, grid, streams=streams, **options)
-    if options: raise CoplError(f'found the options {", ".join(options)}, expected them for a path')
+    if options:
+        raise CoplError(f'found the options {", ".join(options)}, expected them with a path only')
     truth = None if annotations is None else as_annotations(annotations)
     stored = GridFile(grid or TimeGrid(), grid is not None, {}, False)
     source = 'memory'
@@ -216,7 +217,7 @@ def _write_flat(folder, names, lengths, videos, widths, dtype):
 
 @contextlib.contextmanager
 def _new_folder(path, size):
-    "A temporary folder next to the target, which it becomes when all has gone well; size: bytes."
+    "A temporary folder, renamed to the target if the block succeeds; size: bytes needed."
     if path.exists(): raise CoplError(f'{path}: exists, expected a new folder')
     temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}')
     try:
@@ -264,7 +265,7 @@ def convert_videos(
 
 # %% ../nbs/32_data.ipynb #fc93b2ab
 def _unchanged(videos)->Iterator[VideoStreams]:
-    "The streams of each video in turn, in their own number format."
+    "The streams of each video in turn, in the number format of the source."
     for i in range(len(videos)):
         arrays = {stream: x[i] for stream, x in videos.streams.items()}
         yield {stream: np.asarray(x) for stream, x in arrays.items()}
@@ -294,7 +295,7 @@ def stored_simulation(
     folder:str|Path,    # write a flat set here, or open the one that is there
     verbose:bool=True,  # a progress bar while writing
 )->VideoSet:
-    "What `simulate` gives, memory-mapped from a folder."
+    "A simulated set, memory-mapped from the cache folder."
     if not Path(folder).exists():
         names, lengths, features, grid, truth = simulated(spec, seed, name)
         widths = {'rgb': spec.dim, 'flow': spec.dim}
@@ -309,7 +310,7 @@ def stored_simulation(
     return videos
 
 def anet_like(
-    seed:int=0,         # another seed, other videos
+    seed:int=0,         # seed of the videos
     dim:int=1024,       # channels of each stream
     verbose:bool=True,  # a progress bar while writing
 )->VideoSet:            # 4819 + 2383 videos of 100 classes; 10 GB at 1024 + 1024 channels
@@ -323,18 +324,18 @@ def anet_like(
 def remarks(
     videos:VideoSet
 )->list[str]: # one line for each kind of thing, with how many videos it is about
-    "What would not stop training and may spoil it: videos without content, copies, scales."
+    "Remarks on data that may spoil training: videos without content, copies, scales."
     return list(_briefly(_content_remarks(videos)))
 
 def _content_remarks(videos):
-    "Remarks on videos that can be read and hold little, and on a stream that drowns another."
+    "Remarks on videos without content, and on streams whose scales differ widely."
     first = {}
     for i, name in enumerate(videos.names):
         where = f'{videos.source}: video {name!r}'
         arrays = [xs[i] for xs in videos.streams.values()]
         few = [np.asarray(x[[0, len(x)//2, -1]]) for x in arrays]
         if not any(map(np.any, few)) and not any(map(np.any, arrays)):
-            yield f'{where}: all features are 0, which are like those of no video'
+            yield f'{where}: all features are 0, so it is similar to no other video'
             continue
         if len(arrays[0]) > 1 and all(map(unchanging, arrays)):
             yield f'{where}: every snippet is the same, nothing can be localized in it'
@@ -347,11 +348,11 @@ def _content_remarks(videos):
     most = max(sizes, key=sizes.get)
     if sizes[most] > 10*sizes[least] > 0:
         yield (f'{videos.source}: the features of {most} are {sizes[most]/sizes[least]:.0f} times '
-               f'as large as those of {least} and decide alone what is alike, unless each is '
-               'normalised (stream_norm=True, --stream-norm)')
+               f'as large as those of {least} and dominate the similarity of videos, unless '
+               'each is normalised (stream_norm=True, --stream-norm)')
 
 def _briefly(lines):
-    "Lines that differ only in names and numbers as one, with their number."
+    "Lines that differ only in names and numbers merged into one, with their count."
     groups = {}
     for line in lines: groups.setdefault(re.sub(r"'[^']*'|\d[\d.]*", '#', line), []).append(line)
     for group in groups.values():
@@ -361,7 +362,7 @@ def _briefly(lines):
 # %% ../nbs/32_data.ipynb #de0c2574
 @dataclass
 class Inspection:
-    "What lies at a path, and what is wrong with it."
+    "The report on features at a path: content, problems and remarks."
     path:str
     layout:str|None=None                              # None: not recognised
     videos:dict[str, int]=field(default_factory=dict) # usable videos by subset
@@ -369,7 +370,7 @@ class Inspection:
     channels:dict[str, list[int]]=field(default_factory=dict) # by stream, in order
     dtypes:dict[str, list[str]]=field(default_factory=dict)   # by stream
     grid:dict[str, float]=field(default_factory=dict) # stride, window, fps
-    grid_assumed:bool=False                           # nobody has said it
+    grid_assumed:bool=False                           # no file and no option has it
     annotations:str|None=None                         # where they came from
     annotations_sha256:str|None=None
     annotated:float=0.0                               # fraction of the usable videos with a segment
@@ -416,9 +417,9 @@ def inspect_videos(
     lengths:LengthPolicy='error',   # what happens where streams differ in length
     allow_pickle:bool=False,        # only for files that you trust
     streams=None,                   # 'rgb,flow' chooses, 'rgb:1024,flow:1024' cuts; None: all
-    grid:TimeGrid|None=None,        # None: grid.yaml beside the features, else 16 at 25 fps
+    grid:TimeGrid|None=None,        # None: by grid.yaml, else 16 at 25 fps
 )->Inspection:
-    "Read everything once and report what is there and all that is wrong; raises nothing itself."
+    "Read all features once and report content and problems; bad files do not raise."
     report = Inspection(str(path))
     def attempt(action, *args):
         with warnings.catch_warnings(record=True) as caught:
@@ -459,7 +460,7 @@ def _usable(features, name, lengths):
     return streams
 
 def _describe(report, opened):
-    "Fill in what the files are."
+    "Fill in the streams, types and number of videos."
     if opened: report.videos = {'all': len(opened)}
     for stream in next(iter(opened.values()), ()):
         arrays = [video[stream] for video in opened.values()]
@@ -468,7 +469,7 @@ def _describe(report, opened):
         report.snippets = sum(map(len, arrays))
 
 def _describe_truth(report, videos, truth):
-    "Fill in what the annotations say of the videos."
+    "Fill in the segments, classes and subsets of the videos."
     truth = truth.select(videos.names)
     subsets = truth.videos.set_index('video').subset.reindex(videos.names).fillna('without subset')
     report.videos = {str(k): int(n) for k, n in subsets.value_counts(sort=False).items()}

@@ -40,7 +40,7 @@ def matmul_dtype(
     precision:str,         # 'auto', 'float32' or 'bfloat16'
     device:torch.device,
 )->torch.dtype:
-    "The number format of training's matrix products on a device."
+    "The number format of the matmuls of training on a device."
     if precision != 'auto': return getattr(torch, precision)
     if device.type == 'cuda':
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -57,8 +57,8 @@ def _pools(): return ThreadpoolController()
 def fixed_threads(
     n:int=1 # CPU threads; 0: as many as the libraries like
 ):
-    """PyTorch, numpy and scikit-learn on so many threads; afterwards as before. Raises `CoplError`
-    for an impossible number."""
+    """Run PyTorch, numpy and scikit-learn on n threads in this block; raises `CoplError` for an
+    impossible number."""
     if not isinstance(n, int) or n < 0:
         raise CoplError(f'threads is {shown(n)}, expected a whole number from 0')
     if not n:
@@ -105,7 +105,7 @@ def launch(
     return fabric
 
 def end_processes():
-    "End the processes that this one started: where it stops, they would wait for it."
+    "End the processes that this one started, which would otherwise wait for it."
     for process in _STARTED: process.terminate()
 
 def _leave():
@@ -116,7 +116,7 @@ def _leave():
 def from_first(
     work:Callable # without arguments
 ):
-    "What the first process works out, in all processes."
+    "The result of `work` in the first process, sent to all processes."
     if world()[1] == 1: return work()
     made = [work() if world()[0] == 0 else None]
     torch.distributed.broadcast_object_list(made)
@@ -125,7 +125,7 @@ def from_first(
 # %% ../nbs/22_engine.ipynb #4a7efa0f
 @dataclass
 class State:
-    "A run between two epochs: all that it needs to go on."
+    "The state of a run between two epochs, from which it can resume."
     student:nn.Module
     teacher:nn.Module
     optimizer:torch.optim.Optimizer
@@ -143,7 +143,7 @@ class State:
 # %% ../nbs/22_engine.ipynb #19f91356
 @dataclass(frozen=True)
 class Parts:
-    "The parts of the method, as functions; left out, they are those that a configuration names."
+    "The parts of the method, as functions; None: the part that the configuration names."
     attention:Attention|None=None
     cluster:Clustering|None=None
     select:Selection|None=None
@@ -151,7 +151,7 @@ class Parts:
     network:Callable=build_network
 
     def chosen(self, config:Config)->'Parts':
-        "All of them; raises `CoplError` for an unknown name."
+        "All parts, missing ones by the configuration; raises `CoplError` for an unknown name."
         return Parts(self.attention or named(ATTENTIONS, config.attention, 'attention'),
                      self.cluster or named(CLUSTERINGS, config.cluster, 'cluster'),
                      self.select or named(SELECTIONS, config.select, 'select'),
@@ -176,7 +176,7 @@ def new_state(
 HELD = 2*2**30 # bytes: sets up to this size are held in the main memory
 
 class Batches:
-    "Reads mini-batches of a set; gives what `sampled` gives."
+    "Mini-batches of a set, equal to those of `sampled`."
     def __init__(self,
         videos:VideoSet,
         device:torch.device,
@@ -226,7 +226,7 @@ class Batches:
         return Sample(self._moved(original), dropped, rows.to(self.device))
 
     def _film(self, indices, positions, reach):
-        "The rows of the distinct snippets, videos one behind the other; and where each is seen."
+        "The rows of the distinct snippets, videos concatenated, and the row at each position."
         new = np.diff(positions, prepend=-1) > 0                          # positions ascend
         at = self.first[indices][:, None] + positions
         parts = [np.pad(a[b], (0, reach)) for a, b in zip(at, new, strict=True)]
@@ -239,7 +239,7 @@ class Batches:
 
 # %% ../nbs/22_engine.ipynb #13102c3e
 def _shifted(x, store, channels, film):
-    "The rows of a film after the shift: some channels from the row after, some from before."
+    "The rows of a film after the shift: some channels of the next row, some of the previous."
     out = x.clone()
     there = (film > 0)[:, None]
     for moved, step in zip(channels, (1, -1), strict=True):
@@ -356,7 +356,7 @@ _ARRAYS = ('F', 'y', 's', 'selected', 'targets')
 def state_to_dict(
     state:State,
 )->dict: # tensors and plain values only
-    "What a checkpoint holds of a run."
+    "The content of a checkpoint for the state of a run."
     arrays = {k: None if x is None else torch.from_numpy(np.asarray(x))
               for k, x in vars(state).items() if k in _ARRAYS}
     modules = {k: getattr(state, k).state_dict() for k in ('student', 'teacher', 'optimizer')}
@@ -370,7 +370,7 @@ def state_from_dict(
     device:str|torch.device='cpu',
     network:Callable=build_network,
 )->State:
-    "A run where it stopped; raises `CoplError` where the weights are of another network."
+    "The state of a run from a checkpoint; raises `CoplError` for weights of another network."
     state = new_state(videos, config, device, network)
     for k in ('student', 'teacher'): restore_weights(getattr(state, k), saved[k])
     options = state.optimizer.state_dict()                     # those of `config`

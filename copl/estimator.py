@@ -41,7 +41,7 @@ from .videos import VideoSet, unchanging
 
 # %% ../nbs/23_estimator.ipynb #0352ebf7
 def _summary(round, labels, n):
-    "The row of a round in `COPL.rounds_`; n: how many videos its agreement is of."
+    "The row of a round in `COPL.rounds_`; n: number of unseen videos."
     row = {'round': round.n, 'n_P': int(round.selected.sum()), 'n_U': int((~round.selected).sum()),
            'fraction_P': float(round.selected.mean()), 'confidence': float(round.s.mean())}
     if not np.isnan(round.agreement): row |= {'agreement': round.agreement, 'n_unseen': n}
@@ -49,7 +49,7 @@ def _summary(round, labels, n):
     return row | {f'loss_{k}': float(v) for k, v in round.losses.iloc[-1].items()}
 
 def _quality(round, labels):
-    "How well the clusters of a round match the labels that there are."
+    "The clustering metrics of a round on the videos with labels."
     known = np.array([x is not None for x in labels])
     names = map_clusters(round.y, labels, int(round.y.max()) + 1)
     right = np.array([names[c] == x for c, x in zip(round.y, labels, strict=True)])
@@ -62,7 +62,7 @@ def _quality(round, labels):
 _ARRAYS = ('pseudolabels_', 'confidence_', 'selected_', 'features_', 'centers_')
 
 def _contents(model, state=None, data=None):
-    "Of a model, finished or (with a state) on its way: tensors and plain values."
+    "The content of a checkpoint of a model, finished or (with a state) interrupted."
     fitted = hasattr(model, 'network_')
     arrays = {k: torch.from_numpy(vars(model)[k]) for k in _ARRAYS if k in vars(model)}
     return {'config': config_to_dict(model.config), 'parts': qualified_names(vars(model.parts)),
@@ -83,7 +83,7 @@ def _network(path, saved, parts, device):
     return network.to(device).eval().requires_grad_(False)
 
 def _restore(model, path, saved):
-    "What a run has left so far; of a finished one the network and its results too."
+    "Restore a model's attributes from a checkpoint; of a finished run the network too."
     iterations = [tuple(v.numpy() for v in pair) for pair in saved['iterations']]
     vars(model).update(videos_=saved['videos'], widths_=dict(saved['widths']), log_=saved['log'],
                        seconds_=saved['seconds'], rounds_=pd.DataFrame(saved['rounds']),
@@ -96,21 +96,21 @@ def _restore(model, path, saved):
 
 # %% ../nbs/23_estimator.ipynb #5e8f25c1
 def _earlier(model, checkpoint, data):
-    "What an earlier run left, None if nothing; of a finished one the model takes it over."
+    "The checkpoint's content, None if there is no file; restores the model from it."
     if not Path(checkpoint).exists():
-        warnings.warn(f'no checkpoint {checkpoint}: beginning at the beginning', stacklevel=4)
+        warnings.warn(f'no checkpoint {checkpoint}: starting a new run', stacklevel=4)
         return None
     saved = same_run(model.config, vars(model.parts), data, checkpoint)
     threads = saved.get('threads', model.threads_)
     if saved['state'] is not None and threads != model.threads_:
-        warnings.warn(f'{checkpoint}: {threads} CPU threads then, {model.threads_} now: the result '
-                      'may differ from that of an uninterrupted run', stacklevel=4)
+        warnings.warn(f'{checkpoint}: begun on {threads} CPU threads, resumed on {model.threads_}: '
+                      'the result may differ from that of an uninterrupted run', stacklevel=4)
     _restore(model, checkpoint, saved)
     if saved['state'] is None: write_checkpoint(checkpoint, _contents(model, data=data), model.log_)
     return saved
 
 def _first_state(model, videos, checkpoint, saved):
-    "Where a run begins, or goes on; raises `CoplError` where the weights are of another network."
+    "The first state, new or resumed; raises `CoplError` for weights of another network."
     given = videos, model.config, model.device_, model.parts.network
     if saved:
         with naming(checkpoint): return state_from_dict(saved['state'], *given)
@@ -120,7 +120,7 @@ def _first_state(model, videos, checkpoint, saved):
     with naming(f'start: {path}'): return new_state(*given, network)
 
 def _take(model, r, state, videos, labels):
-    "The model's attributes from a finished round."
+    "Set the model's attributes from a finished round."
     config = model.config
     seen = taking_part(len(videos), config)
     centers = np.eye(config.n_classes)[r.y[seen]].T @ state.ahead.F[seen]
@@ -154,7 +154,7 @@ def _with_fields(init:_Method)->_Method:
     return init
 
 def _checked_names(given, known):
-    "Options by name, a whole configuration as its fields; raises `CoplError` for unknown names."
+    "Options by name, a `Config` as its fields; raises `CoplError` for unknown names."
     for name in given:
         if name in known: continue
         hint = nearest(_ELSEWHERE.get(name, name), known) or f', expected {", ".join(known)}'
@@ -170,12 +170,12 @@ class _NotFitted(CoplError, NotFittedError):
     "A model that has not been fitted."
 
 def _opened(videos):
-    "A set of videos, from whatever `as_videos` takes for one."
-    from copl.data import as_videos # a higher number, so only when it is asked for
+    "A set of videos, from any form that `as_videos` reads."
+    from copl.data import as_videos # a module of a higher number, so imported here
     return as_videos(videos)
 
 def _on_videos(method:_Method)->_Method:
-    "A method whose first argument may be whatever `as_videos` takes; on `threads` CPU threads."
+    "A method whose first argument has any form that `as_videos` reads; on `threads` CPU threads."
     @functools.wraps(method)
     def opened(self, videos, *args, **options):
         if method.__name__ != 'fit': self._check_fitted()
@@ -183,7 +183,7 @@ def _on_videos(method:_Method)->_Method:
     return opened # type: ignore[return-value]
 
 def _others(videos, unseen):
-    "Other videos, opened; raises `CoplError` where they cannot stand beside those of training."
+    "The unseen videos; raises `CoplError` for other streams, or videos of training."
     if unseen is None: return None
     unseen = _opened(unseen)
     if unseen.widths != videos.widths:
@@ -197,7 +197,7 @@ def _others(videos, unseen):
     return unseen
 
 def _warn_without_detections(videos, found, still):
-    "A warning that says why some videos have no detection, where some have none."
+    "Warn of videos without detections, with the reason."
     missing = ~np.isin(videos.names, found.video)
     short = missing & (videos.lengths == 1)
     still = missing & still & ~short
@@ -211,8 +211,8 @@ def _warn_without_detections(videos, found, still):
 # %% ../nbs/23_estimator.ipynb #8836db51
 class COPL( # type: ignore[call-arg] # scikit-learn has no types
         ClusterMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Unsupervised temporal action localization: what happens in which videos, and when. Takes
-    every field of `Config` as an option, and functions of your own for the parts of `Parts`."""
+    """Unsupervised temporal action localization; options are the fields of `Config`, and functions
+    of your own for the parts of `Parts`."""
     @_with_fields
     def __init__(self,
         n_classes:int|Literal['auto']|None=None, # C, number of action classes (clusters)
@@ -240,7 +240,7 @@ class COPL( # type: ignore[call-arg] # scikit-learn has no types
     def set_params(self,
         **params # name: value
     )->'COPL':
-        "Change options; what was fitted stays until the next `fit`. Raises `CoplError`."
+        "Change options; fitted attributes stay until the next `fit`. Raises `CoplError`."
         self.__dict__.update(_checked_names(params, self._get_param_names()))
         return self
 
@@ -252,7 +252,7 @@ class COPL( # type: ignore[call-arg] # scikit-learn has no types
 
     @property
     def config(self)->Config:
-        "The configuration that the options make; raises `CoplError` for an impossible value."
+        "The configuration of these options; raises `CoplError` for an impossible value."
         whole = vars(self)['config']
         if whole is not None:
             raise CoplError(f'COPL: config is {shown(whole)}, expected a Config')
@@ -292,7 +292,7 @@ class COPL( # type: ignore[call-arg] # scikit-learn has no types
                                       # labels only name clusters and fill `rounds_`
         y:None=None,                  # not used: scikit-learn's place for labels
         *,
-        checkpoint:str|Path|None=None, # save here after every epoch, and `log.jsonl` beside it
+        checkpoint:str|Path|None=None, # save here after every epoch, `log.jsonl` next to it
         resume:bool=False,            # go on from `checkpoint`; of a finished run, just load it
         after_round:Callable[['COPL'], dict]|None=None, # what it returns joins the row
         unseen=None,                  # other videos, for `agreement` in `rounds_`
@@ -310,7 +310,7 @@ class COPL( # type: ignore[call-arg] # scikit-learn has no types
         fabric = launch(find_device(self.device), self.devices, self.num_nodes, config.precision)
         unseen = _others(videos, unseen)
         if resume and checkpoint is None:
-            raise CoplError('fit: resume=True needs the checkpoint to go on from')
+            raise CoplError('fit: found resume=True without checkpoint, expected a checkpoint')
         with one_run(checkpoint):
             data = None if checkpoint is None else data_hash(config, videos, unseen)
             for name in [k for k in vars(self) if k.endswith('_')]: delattr(self, name)
@@ -367,7 +367,7 @@ class COPL( # type: ignore[call-arg] # scikit-learn has no types
 
     @property
     def labels_(self)->np.ndarray: # (N,) clusters of the training videos
-        "`pseudolabels_`, as clusterings of scikit-learn call it."
+        "`pseudolabels_` under scikit-learn's name."
         self._check_fitted()
         return self.pseudolabels_
 
@@ -400,7 +400,7 @@ class COPL( # type: ignore[call-arg] # scikit-learn has no types
         videos, # that took no part in training
         y:None=None,     # not used
     )->float:            # in [0, 1]
-        "How far network and clusters agree on these videos; raises `CoplError`."
+        "Agreement of network and clusters on these videos; raises `CoplError`."
         found = self._described(videos)
         if not hasattr(self, 'centers_'):
             raise CoplError('score: this model was saved by 0.2.0 or 0.3.0, without the centers '
@@ -413,7 +413,7 @@ class COPL( # type: ignore[call-arg] # scikit-learn has no types
         videos,                # any videos with the features of training
         everything:bool=False, # the whole-video baseline: one detection in each video, all of it
     )->pd.DataFrame:           # columns video, start, end (seconds), label, score
-        "What happens when (supplement, section 1.2); labels are `names_`."
+        "Detections in videos (supplement, section 1.2); labels are `names_`."
         found = localize_videos(videos, self._network(videos), self.config, self.names_, everything)
         if everything: return found
         # of equal snippets: what stands out there is padding
@@ -426,7 +426,7 @@ class COPL( # type: ignore[call-arg] # scikit-learn has no types
     def outputs(self,
         videos         # any videos with the features of training
     )->list[Outputs]:  # CAS (T_i, C) and attention (S, T_i) of each, on the CPU
-        "What the trained network says about every snippet."
+        "The trained network's class scores and attention for every snippet."
         outs = (out for _, out in full_length(videos, self._network(videos)))
         return [Outputs(out.cas.cpu(), out.attention.cpu()) for out in outs]
 
@@ -434,7 +434,7 @@ class COPL( # type: ignore[call-arg] # scikit-learn has no types
     def scores(self,
         videos         # any videos with the features of training
     )->pd.DataFrame:   # video, start, end (seconds), A_cs, A_ca, attentions, probability of names
-        "What the trained network says about every snippet, as a table for figures of one's own."
+        "The trained network's outputs for every snippet, as a table."
         tables = []
         labels = [' / '.join(n) if isinstance(n, dict) else n for n in self.names_]
         for name, out in zip(videos.names, self.outputs(videos), strict=True):
@@ -455,7 +455,8 @@ class COPL( # type: ignore[call-arg] # scikit-learn has no types
         videos,      # the training videos
         unseen=None, # others; None: those that `hold_out` left out of training
     )->float:        # in [0, 1]
-        "How far network and clusters agree on them (18_trust); raises `CoplError` for none."
+        """Agreement of network and clusters on unseen videos (18_trust); raises `CoplError` for
+        none."""
         network = self._network(videos)
         return unseen_agreement(videos, self.pseudolabels_, _others(videos, unseen), network,
                                 self.config, self.parts.attention)
@@ -485,8 +486,8 @@ class COPL( # type: ignore[call-arg] # scikit-learn has no types
         device:str='auto',
         **parts                # the functions that it was trained with, as the constructor has them
     )->'COPL':
-        """Read a fitted model without running code from the file; raises `CoplError` where it is
-        not one, or where functions of yours are missing."""
+        """Read a fitted model without running code from the file; raises `CoplError` for another
+        file, or where functions of yours are missing."""
         path = checkpoint_file(path)
         saved = read_checkpoint(path, finished=True)
         given = qualified_names(vars(Parts(**parts)))

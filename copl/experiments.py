@@ -70,7 +70,7 @@ class DataSet:
     def card(self,
         rows:pd.DataFrame, # as `measure` gives
     )->str:
-        "What a table was measured on: data, seeds, version, device and time."
+        "The caption of a table: data, seeds, version, device and time."
         runs = rows.drop_duplicates(['method', 'seed'])
         def all_of(column): return ', '.join(sorted({str(v)[:12] for v in runs[column]}))
         return (f'{self.name}: {self.title}; {rows.data.iloc[0]}\n'
@@ -141,7 +141,7 @@ def measuring(
 def shown_sets(
     *names:str,
 )->list[DataSet]:
-    "Those of these data sets that are measured here, or have raw rows in results/."
+    "The data sets that are measured in this process, or have raw rows in results/."
     return [SETS[name] for name in names
             if measuring(name) or Path(f'results/rows-{name}.csv').exists()]
 
@@ -149,7 +149,7 @@ def shown_sets(
 def action_snippets(
     videos:VideoSet, # with annotations
 )->np.ndarray:       # (sum of T_i,) True: the middle of the snippet lies in annotated action
-    "Which snippets show action, of all videos one behind the other."
+    "Mask of the snippets that show action, all videos concatenated."
     inside = []
     for name, n in zip(videos.names, videos.lengths, strict=True):
         t = videos.grid.centers(n)
@@ -162,7 +162,7 @@ def attention_auc(
     videos:VideoSet,          # with annotations
     network:torch.nn.Module,  # the teacher
 )->dict[str, float]:          # 'cs', 'ca': in [0, 1], 0.5 by chance
-    "How well either kind of attention tells snippets with action from the others, over all videos."
+    "AUC of either kind of attention for snippets with action, over all videos."
     outs = [out for _, out in full_length(videos, network)]
     A_cs = torch.cat([class_specific_attention(out.cas) for out in outs]).cpu()
     A_ca = torch.cat([class_agnostic_attention(out.attention) for out in outs]).cpu()
@@ -171,7 +171,7 @@ def attention_auc(
 
 # %% ../nbs/50_experiments.ipynb #0468ecc6
 def _figures(train, test, model):
-    "AUCs after a round; nothing else measured there uses the test videos' labels."
+    "AUCs of attention after a round, on training and test videos."
     auc = {f'auc_{k}': v for k, v in attention_auc(train, model.network_).items()}
     return auc | {f'auc_{k}_unseen': v for k, v in attention_auc(test, model.network_).items()}
 
@@ -216,7 +216,7 @@ _PROBED = {'COPL': {}, 'feel': PRESETS['feel'] | dict(stream_norm=True),
 
 @functools.cache
 def behaviour_numbers()->dict[str, float]:
-    "What short runs and a small simulation give here and now; computed once, on the CPU."
+    "The numbers of short runs and a small simulation; computed once, on the CPU."
     numbers:dict[str, float] = {}
     train, test = fixed_videos().split()
     for name, fields in _PROBED.items():
@@ -230,7 +230,7 @@ def behaviour_numbers()->dict[str, float]:
 
 # %% ../nbs/50_experiments.ipynb #6d770471
 def _probed(train, test, config):
-    "Numbers of one short run that say what it did."
+    "The numbers that summarise one short run."
     model = COPL(config=config, device='cpu').fit(
         train, unseen=test, after_round=functools.partial(_figures, train, test))
     first, last = model.rounds_.iloc[0], model.rounds_.iloc[-1]
@@ -252,7 +252,7 @@ def behaviour_changes(
     then:Mapping=_STORED, # 'numbers' and 'defaults', as behaviour.json has them
     rtol:float=1e-3,      # how far a number may move, relative to itself
 )->dict[str, tuple]:      # name: (then, now)
-    "What is no longer as it was; defaults of fields that came or went do not count."
+    "The numbers and defaults that have changed; defaults of new or removed fields do not count."
     now = behaviour_numbers()
     moved:dict[str, tuple[Any, Any]] = {
         k: (then['numbers'].get(k), now.get(k)) for k in {**then['numbers'], **now}}
@@ -262,7 +262,7 @@ def behaviour_changes(
                     if k in defaults and defaults[k] != v}
 
 def behaviour()->str: # such as '0.3.0'
-    "The tag of a result: that of this version; with a suffix where its numbers do not come out."
+    "The tag of a result: this version's; with a suffix if the behaviour has changed."
     changed = behaviour_changes()
     if not changed: return TODAY
     text = repr(sorted((k, f'{now:.3g}' if isinstance(now, float) else now)
@@ -287,7 +287,7 @@ def _key(train, test, config, tiou):
 
 # %% ../nbs/50_experiments.ipynb #9301dbed
 def _device():
-    "The machine's name for a result: what and how many."
+    "The device of a result: its name and number."
     if torch.cuda.is_available(): return torch.cuda.get_device_name()
     name = platform.machine()
     if hasattr(torch.cpu, 'get_capabilities'): name = torch.cpu.get_capabilities()['cpu_name']
@@ -295,13 +295,13 @@ def _device():
     return f'CPU ({name}, {n} thread{"s" if n > 1 else ""})'
 
 def _commit():
-    "Of the repository that this package lies in; empty outside one."
+    "The commit of the repository of this package; empty outside a repository."
     command = ['git', '-C', str(files('copl')), 'rev-parse', '--short=12', 'HEAD']
     try: return subprocess.run(command, capture_output=True, text=True).stdout.strip()
     except OSError: return ''
 
 def _stamp(train, test):
-    "What a run was made with and of; ground truth without a file is hashed as a table."
+    "Device, versions and hashes of a run; ground truth without a file is hashed as a table."
     truth = test.annotations
     table = pd.util.hash_pandas_object(truth.segments).to_numpy().tobytes()
     return {'device': _device(), 'torch': torch.__version__, 'copl': copl.__version__,
@@ -316,8 +316,8 @@ def run(
     config:Config,
     tiou:Sequence[float],        # thresholds
 )->tuple[list[dict], COPL]:      # (one row per round, the last with mAP; the fitted model)
-    """Train, localize and evaluate, or remember it; of several processes wanting a run one makes
-    it. Raises `CoplError` where there are no test videos."""
+    """Train, localize and evaluate, or read the cached result; one of several processes makes a
+    run. Raises `CoplError` where there are no test videos."""
     if test is None:
         raise CoplError(f'{train.source}: found no annotated test videos, expected some')
     folder = cache_folder()/'runs'/_key(train, test, config, tiou)
@@ -351,7 +351,7 @@ def fitted_models(
 
 # %% ../nbs/50_experiments.ipynb #acc66386
 def _identity(data, method, fields):
-    "(method, hash of its options): what a raw row is a result of, but for seed and version."
+    "(method, hash of its options): identifies a raw row, with seed and version."
     fields = {**data.options, **fields}
     text = repr((sorted(fields.items()), _own_parts(Config(2, **fields))))
     return {'method': method, 'fields': hashlib.sha256(text.encode()).hexdigest()[:12]}
@@ -382,7 +382,7 @@ def measure(
     folder:Path|None=None,           # where raw rows are kept; None: nowhere
     verbose:bool=False,              # a progress bar
 )->pd.DataFrame:                     # one row per method, seed and round
-    "Run every method with every seed; runs whose rows are in the folder are not made again."
+    "Run every method with every seed, except runs whose rows are in the folder."
     path = folder and Path(folder)/f'rows-{data.name}.csv'
     parts = functools.lru_cache(1)(lambda seed: data.load(seed).split())
     tables = []
@@ -428,7 +428,7 @@ def kept(
     make:Callable[[], pd.DataFrame]|None=None, # measures it; None: only show
     folder:Path|None=None,              # where it is made and kept; None: results/, if measured
 )->pd.DataFrame:                        # columns 'behaviour' and 'device' too
-    "A table from its file, or made and kept; raises `CoplError` where there is no file to show."
+    "A table from its file, or made and saved; raises `CoplError` where there is no file."
     path = (folder or Path('results'))/f'{name}-{data.name}.csv'
     if make and (measuring(data.name) or (folder and not path.exists())):
         made = make().assign(behaviour=behaviour(), device=_device())

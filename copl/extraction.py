@@ -85,7 +85,7 @@ def moving_shapes(
     size:tuple[int, int]=(96, 72),    # width and height in pixels
     fps:int=25,
 )->Annotations:
-    "Write synthetic videos of four kinds of motion with rest between; what happens when in them."
+    "Write synthetic videos of four kinds of motion with rest between; their ground truth."
     rng = np.random.default_rng(seed)
     segments = []
     names = [f'shape_{i:02d}' for i in range(n)]
@@ -118,7 +118,7 @@ def read_frames(
     fps:float=25.0,       # frames per second wanted, whatever the file has
     short_side:int|None=256, # pixels of the shorter side wanted; None: as in the file
 )->Iterator[np.ndarray]:  # (H, W, 3) uint8 RGB, one at a time
-    "What a player would show every 1/fps seconds; raises `UnreadableVideo`."
+    "The frames that a player shows every 1/fps seconds; raises `UnreadableVideo`."
     rate = Fraction(fps).limit_denominator(10**6)
     k = 0
     size = None
@@ -137,7 +137,7 @@ NO_VIDEO = ('tty', 'image2', 'ansi', 'bin', 'xbin', 'adf', 'idf') # ffmpeg draws
 
 @contextlib.contextmanager
 def _opened(path):
-    "(container, its moving pictures); raises `UnreadableVideo` for what goes wrong inside too."
+    "(container, its video stream); turns errors inside the block into `UnreadableVideo`."
     av = need('av')
     try:
         with av.open(str(path)) as container:
@@ -161,19 +161,19 @@ _BACK = Fraction(1, 10) # seconds backwards from which on a clock has begun anew
 _GAP = 10               # seconds forwards, in a container whose clock may jump
 
 def _begin(container, first, lasts):
-    "What the clock reads as playing begins: the pictures may come later than the sound."
+    "The clock's time when playing begins: pictures may start after the sound."
     if container.start_time is None: return first
     start = Fraction(container.start_time, 10**6)
     another = first - start > _GAP and _may_jump(container) # clock than the sound's
     return first if another or first - start <= lasts else start
 
 def _may_jump(container):
-    "Whether the format allows for a clock that leaps."
+    "Whether the clock of this format may jump."
     return bool(container.format.flags & need('av').format.Flags.ts_discont.value)
 
 # %% ../nbs/33_extraction.ipynb #4c7d6807
 def _timed(container, stream, begin=None):
-    "(picture, until when it is shown), by a clock that only moves forward."
+    "(picture, end of its display), by a clock that only moves forward."
     lasts = 1/(stream.average_rate or 25)
     most = _GAP if _may_jump(container) else float('inf')
     early = min(stream.time_base/2, Fraction(1, 1000))         # containers round time stamps
@@ -202,7 +202,7 @@ def _refuse_cut_off(path, container, stream, end):
     announced = stream.duration*stream.time_base if stream.duration else Fraction(alone or 0, 10**6)
     if end < announced*9/10 and not _may_jump(container):
         raise UnreadableVideo(f'{path}: found pictures up to {float(end):.1f} s, expected '
-                              f'{float(announced):.1f} s as it announces: it is cut off')
+                              f'{float(announced):.1f} s by its header: the file is cut off')
 
 def _size(frame, stream, short_side):
     "Width and height of a picture with this shorter side; pixels may be wider than they are high."
@@ -227,7 +227,7 @@ def frame_at(
     seconds:float,        # by the clock of `read_frames`
     short_side:int=256,   # pixels of the shorter side wanted
 )->np.ndarray:            # (H, W, 3) uint8 RGB
-    "What a player would show at a time, or last; raises `UnreadableVideo`."
+    "The frame that a player shows at a time, or the last; raises `UnreadableVideo`."
     with _opened(path) as (container, stream):
         begin = _sought(container, stream, seconds)
         for frame, until in _timed(container, stream, begin):
@@ -236,7 +236,7 @@ def frame_at(
         return _upright(shown, _size(shown, stream, short_side))
 
 def _sought(container, stream, seconds):
-    "Go to the last key frame before a time; what the clock reads at 0, None: from the start."
+    "Seek the last key frame before a time; the clock's time at 0, None: read from the start."
     if stream.start_time is None or _may_jump(container): return None
     tick = stream.time_base
     begin = _begin(container, stream.start_time*tick, 1/(stream.average_rate or 25))
@@ -261,14 +261,14 @@ def optical_flow(
     after:np.ndarray,   # (H, W, 3) uint8 RGB, the next frame
     kind:str='tvl1',    # TV-L1 with OpenCV's default parameters, or 'dis' with its preset `medium`
 )->np.ndarray:          # (H, W, 2) float32, pixels to the right and down
-    "Where each pixel went; raises `CoplError` where OpenCV cannot say."
+    "Optical flow: the motion of each pixel; raises `CoplError` without OpenCV's optflow."
     cv2 = need('cv2')
     pair = [cv2.cvtColor(np.ascontiguousarray(x), cv2.COLOR_RGB2GRAY) for x in (before, after)]
     return _flow(kind).calc(*pair, None)
 
 @functools.cache
 def _flow(kind):
-    "OpenCV's algorithm."
+    "OpenCV's algorithm for optical flow of this kind."
     cv2 = need('cv2')
     if kind == 'dis': return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     if not hasattr(cv2, 'optflow'):
@@ -349,7 +349,7 @@ def _inputs(frames, recipe, sampled):
 def find_video_files(
     what:Sequence[str|Path]|str|Path, # files, folders and patterns such as 'clips/*.mp4'
 )->list[Path]:                        # each file once, in order of name
-    "The video files meant; raises `CoplError` where there is none, or two would share a name."
+    "The video files of these items; raises `CoplError` for none, or two of one name."
     found:dict[str, Path] = {}
     for item in [what] if isinstance(what, str | Path) else what:
         files = _video_files(item)
@@ -373,7 +373,7 @@ def find_video_files(
 
 # %% ../nbs/33_extraction.ipynb #f0dedbc8
 def _video_files(item):
-    "The files that one item means."
+    "The video files of one item."
     path = Path(item)
     if path.is_dir():
         return [p for p in path.iterdir()
@@ -412,7 +412,7 @@ def video_streams(
     return tuple(np.concatenate(x) for x in zip(*parts, strict=True))
 
 def _seen(frames, backbone, recipe):
-    "What a backbone is shown of each snippet."
+    "The input of a backbone for each snippet."
     grid = recipe.grid
     sampled = np.arange(grid.window)
     if backbone.looks is not None: sampled = sample_snippets(grid.window, backbone.looks)
@@ -422,7 +422,7 @@ def _seen(frames, backbone, recipe):
 
 # %% ../nbs/33_extraction.ipynb #7e20b21b
 def _run(backbone, snippets):
-    "(B, D) of B snippets in each stream."
+    "(B, D) features of B snippets in each stream."
     device = next((p.device for p in backbone.parameters()), torch.device('cpu'))
     seen = [torch.from_numpy(np.stack(x)).to(device) for x in zip(*snippets, strict=True)]
     features = []
@@ -436,7 +436,7 @@ def _run(backbone, snippets):
 
 # %% ../nbs/33_extraction.ipynb #7dadad01
 class Extracted(NamedTuple):
-    "What became of the videos."
+    "The result of an extraction: videos done, kept and failed."
     done:list[str]         # names extracted now
     kept:list[str]         # names that were there already
     failed:dict[str, str]  # file: why it cannot be used
@@ -450,7 +450,7 @@ def extract(
     verbose:bool=False,                   # a progress bar
     **recipe                              # fields of `Recipe`
 )->Extracted:
-    "Write features as `load_videos` reads them; raises `CoplError` where others are there already."
+    "Write features as `load_videos` reads them; raises `CoplError` for a folder of other features."
     if workers < 1: raise CoplError(f'workers is {workers}, expected at least 1')
     files = find_video_files(videos)
     for module in ('av', 'cv2'): need(module)
@@ -482,7 +482,7 @@ def _extract_one(path, out, backbone, recipe):
 
 # %% ../nbs/33_extraction.ipynb #c59a3041
 def _open_extraction(out, recipe, backbone):
-    "Write how features are made, or check that it is how those in the folder were."
+    "Write the recipe of the features, or check that the folder has the same."
     path = out/'extract.json'
     card = backbone.card() | dataclasses.asdict(recipe.grid) | {
         k: getattr(recipe, k) for k in ('short_side', 'crop', 'flow')}
@@ -490,11 +490,11 @@ def _open_extraction(out, recipe, backbone):
         then = read_yaml(path)                                        # JSON is YAML
         if not isinstance(then, dict):
             raise CoplError(f'{path}: found {type(then).__name__}, '
-                            'expected what an extraction wrote')
+                            'expected a dictionary as copl extract writes')
         for k in card:
             if card[k] != then.get(k):
                 raise CoplError(f'{path}: {k}: found {then.get(k)!r}, expected {card[k]!r} '
-                                'as asked now: choose another folder')
+                                'as in these options: choose another folder')
         return
     if visible_files(out, '*/*.npy'):
         raise CoplError(f'{out}: found features that no extraction wrote (no extract.json), '

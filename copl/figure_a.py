@@ -69,7 +69,7 @@ def confidence_figure(
 def confidence_facts(
     part:pd.DataFrame, # as `confidence_counts` gives, of one data set
 )->pd.DataFrame:       # a row per round and seed
-    "Mean of s, share below 0, and how many pseudolabels are right on either side."
+    "Mean of s, fraction below 0, and how many pseudolabels are right on either side."
     def facts(part):
         above = part.low >= 0
         def share(rows): return rows.right.sum()/rows.n.sum() if len(rows) else np.nan

@@ -31,7 +31,7 @@ KINDS = {'mean pooling': ATTENTIONS['uniform'], '(a) unfiltered attention': unfi
 def feature_spaces(
     data:DataSet,
 )->pd.DataFrame: # silhouettes of every seed; x and y of each video of six classes for the first
-    "What the features of whole videos look like, of COPL on a data set."
+    "Silhouettes and t-SNE positions of COPL's video features on a data set."
     rows = []
     for seed, train, model in fitted_models(data):
         for name, attention in KINDS.items():
@@ -41,7 +41,7 @@ def feature_spaces(
     return pd.DataFrame(rows)
 
 def _space(F, labels, seed):
-    "Silhouettes of six classes and of all; where the videos of the six lie in a plane."
+    "Silhouettes of six classes and of all; t-SNE positions of the videos of the six."
     from sklearn.manifold import TSNE
     from sklearn.metrics import silhouette_score
     chosen = np.isin(labels, np.unique(labels)[:6])

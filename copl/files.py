@@ -39,7 +39,7 @@ _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxdict = 6
 def shown(
     value # anything, however large or deep
 )->str:
-    "A value as error messages show it: its representation, cut where it is long."
+    "A value as error messages show it: its representation, shortened."
     return _BRIEF.repr(value)
 
 def refuse_doubles(
@@ -103,7 +103,7 @@ def no_room(
     here:int,                # bytes written so far
     size:int|Callable[[], int|None] # bytes of the whole, or what finds out; None: unknown
 )->str:                      # empty: the disk is not full
-    "The words for a full disk: the folder, and the bytes that are missing."
+    "The message for a full disk: the folder, and the bytes that are missing."
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     try: room = shutil.disk_usage(folder).free + here
     except OSError: return ''
@@ -168,7 +168,7 @@ def progress(
 def interruptible(
     how:str # to go on: what to type
 ):
-    "Ctrl-C says how to go on; so does SIGTERM, where a single process runs in its main thread."
+    "Print how to resume after Ctrl-C, or SIGTERM where a single process runs in its main thread."
     def stop(number, frame): raise SystemExit(128 + number)
     alone = world()[1] == 1 and threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, stop) if alone else None
@@ -181,7 +181,7 @@ def interruptible(
 
 # %% ../nbs/00_files.ipynb #136e0c7e
 def cache_folder()->Path:
-    "Where copl keeps what it can make again: COPL_CACHE, else the system's cache folder."
+    "The folder of cached files: COPL_CACHE, else the system's cache folder."
     given = os.environ.get('COPL_CACHE')
     return Path(given or platformdirs.user_cache_path('copl', appauthor=False))
 
@@ -207,7 +207,7 @@ def generator(
     purpose:str, # such as 'batches'
     *place:int   # such as round and epoch
 )->np.random.Generator:
-    "A generator of random numbers for one purpose at one place."
+    "A generator of random numbers for one purpose and place, such as a round."
     return np.random.default_rng([seed, zlib.crc32(purpose.encode()), len(place), *place])
 
 def torch_seed(
@@ -215,5 +215,5 @@ def torch_seed(
     purpose:str, # such as 'weights'
     *place:int   # such as the round
 )->int:          # for `torch.manual_seed`
-    "A seed for PyTorch's random numbers of one purpose at one place."
+    "A seed of PyTorch's random numbers for one purpose and place, such as a round."
     return int(generator(seed, purpose, *place).integers(2**62))

@@ -99,7 +99,7 @@ def temporal_feature_shift(
 def teacher_of(
     student:nn.Module # theta*
 )->nn.Module:         # theta, which is never trained by gradient
-    "A copy of the student that only ever follows it."
+    "A copy of the student without gradients, for the moving average of its weights."
     return copy.deepcopy(student).eval().requires_grad_(False)
 
 # %% ../nbs/12_iocnet.ipynb #d440955a
@@ -213,7 +213,7 @@ def in_pieces(
     network:nn.Module,
     together:int,                   # snippets in one pass
 )->Outputs:                         # CAS (T, C) and attention (S, T)
-    "The outputs of a long video, computed in pieces that overlap by what the network sees."
+    "The outputs of a long video, computed in pieces that overlap by the receptive field."
     reach = reach_of(network)
     outs = []
     for first in range(0, len(streams[0]), together):

@@ -51,7 +51,7 @@ class Part(NamedTuple):
     open:Callable  # () -> (T_i, D) array; raises `CoplError`
 
     def width(self)->int|None:
-        "Channels; None where it is no array of features."
+        "The number of channels; None for an array that does not hold features."
         try: shape = two_axes(self.open().shape)
         except CoplError: return None
         return shape[1] if len(shape) == 2 else None
@@ -59,11 +59,11 @@ class Part(NamedTuple):
 # %% ../nbs/31_layouts.ipynb #4b686b20
 @dataclass
 class Features:
-    "What lies at a path, before any feature is read."
+    "The videos and streams found at a path, before any feature is read."
     layout:str                                     # one of `LAYOUTS`, or a pattern
     path:Path                                      # the folder, or the file
-    asked:dict[str, int|None]                      # streams by whoever opens them; empty: not said
-    noted:dict[str, int]                           # streams in grid.yaml; empty: not said
+    asked:dict[str, int|None]                      # streams by option; empty: none given
+    noted:dict[str, int]                           # streams in grid.yaml; empty: none given
     single:bool=False                              # one array for each video, perhaps to be cut
     parts:dict[str, dict[str, Part]]=field(default_factory=dict) # video: stream: where it lies
     widths:dict[str, int]=field(default_factory=dict) # channels of streams, as far as somebody says
@@ -78,7 +78,7 @@ class Features:
         there:Iterable[str], # streams
         place:Callable       # stream -> where it would lie
     )->list[str]:
-        "The streams that are wanted; raises `CoplError` where one is not there."
+        "The chosen streams; raises `CoplError` where one is missing."
         if not there: raise CoplError(f'{self.path}: found no features, expected {place("rgb")}')
         streams = list(self.asked or self.noted or in_order(there))
         for stream in streams:
@@ -95,7 +95,7 @@ class Features:
     def open(self,
         video:str # one of `parts`
     )->dict[str, np.ndarray|LazyArray]: # stream: (T_i, D)
-        "The streams of one video, cut where that was decided; raises `CoplError`."
+        "The streams of one video, cut from its array if needed; raises `CoplError`."
         arrays = {}
         for stream, part in self.parts[video].items():
             with reading(f'{part.file}: video {video!r}', 'an array'): x = part.open()
@@ -120,7 +120,7 @@ class Features:
 
 # %% ../nbs/31_layouts.ipynb #4d6be641
 def _decide_widths(features):
-    "How arrays are cut, and which hold nothing; raises `CoplError` where a stream is not there."
+    "Decide how arrays are cut into streams; raises `CoplError` where a stream is missing."
     said = features.asked and None not in features.asked.values()
     features.widths = features.asked if said else features.noted
     parts = list(features.parts.values())
@@ -128,7 +128,7 @@ def _decide_widths(features):
         first = next(filter(None, (streams[SINGLE].width() for streams in parts)), None)
         if not features.widths and first == sum(I3D_WIDTHS.values()):
             features.widths = I3D_WIDTHS
-            features.notes.append("arrays of 2048 channels are taken for I3D's rgb and flow, 1024 "
+            features.notes.append("arrays of 2048 channels are read as I3D's rgb and flow, 1024 "
                                   "each (streams='features:2048' keeps them whole)")
         how = "widths such as streams='rgb:512,flow:512' cut one array for each video"
         streams = features.choose(features.widths or [SINGLE], lambda stream: how)
@@ -141,7 +141,7 @@ def _decide_widths(features):
 
 # %% ../nbs/31_layouts.ipynb #fec8970a
 def _compiled(pattern, streams=()):
-    "A pattern without its ending as a regular expression; streams: those that it may hold."
+    "A pattern without its ending as a regular expression; streams: the allowed ones."
     known = '|'.join(map(re.escape, sorted(streams, key=len, reverse=True)))
     kinds = {'video': '[^/]+?' if known else '[^/]+', 'stream': known or '[^/]+?', 'part': '[^/]+'}
     pieces = re.split(r'\{(\w*)\}', pattern.removesuffix(_ending(pattern)))
@@ -156,7 +156,7 @@ def _compiled(pattern, streams=()):
     return re.compile(''.join(pieces), re.I)
 
 def _ending(pattern):
-    "The ending of a pattern, empty where it has none of an array."
+    "The ending of a pattern, empty if it is not one of an array file."
     suffix = Path(pattern).suffix
     return suffix if suffix in ENDINGS_OF_ARRAYS else ''
 
@@ -189,7 +189,7 @@ def _tensors(entries):
             for name in names]
 
 def _truth_of(folder, only=False):
-    "The annotations that lie with the features: by name, or the only JSON file."
+    "The annotations next to the features: a known name, or the only JSON file."
     for name in ('annotations.json', 'gt.json', 'annotations.csv'):
         if (folder/name).exists(): return folder/name
     files = [f for f in visible_files(folder, '*.json') if f.name != 'extract.json']
@@ -199,11 +199,11 @@ def _truth_of(folder, only=False):
 NO_FEATURES = ('_fps', '_timestamps_ms')
 
 def _bare(name):
-    "The name of what a file says something of; its own where it holds features."
+    "The name of the array that a file describes; its own name if it holds features."
     return next((name.removesuffix(end) for end in NO_FEATURES if name.endswith(end)), name)
 
 def _only_features(features, entries):
-    "The entries but for those that say something of another one; what they say is used."
+    "The entries that hold features; the facts in other entries are stored."
     names = {name for name, _ in entries}
     rest = []
     for name, part in entries:
@@ -222,7 +222,8 @@ def _only_features(features, entries):
 
 # %% ../nbs/31_layouts.ipynb #5e97306e
 def _read_pattern(features, entries, patterns):
-    "Enter the videos of (name, part) by the longest pattern that all names fit, else the shortest."
+    """Enter the videos of (name, part) by the longest pattern that fits all names, else the
+    shortest."""
     entries = _only_features(features, entries)
     names = [name for name, _ in entries]
     *longer, pattern = sorted(patterns, key=len, reverse=True)
@@ -253,7 +254,7 @@ def _read_pattern(features, entries, patterns):
 
 # %% ../nbs/31_layouts.ipynb #96e82a9a
 def _streams_of(features, fields, known, place):
-    "The streams that are wanted, of those that are there next to known ones."
+    "The chosen streams of a video."
     sure = {f['video'] for f in fields.values() if f['stream'] in known}
     streams = {f['stream'] for f in fields.values()
                if f['stream'].isidentifier() and (f['video'] in sure or not sure)}
@@ -356,7 +357,7 @@ def _read_hdf5(features, allow_pickle):
 def detect_layout(
     path:str|Path # a folder, or the HDF5 or W-TALC file itself
 )->str:           # one of `LAYOUTS`
-    "Which layout lies at a path, by the names of its files; raises `CoplError` where it is none."
+    "The layout of a path, by the names of its files; raises `CoplError` for no known layout."
     path = Path(path)
     if path.is_file() and path.suffix in ('.h5', '.hdf5'): return 'hdf5'
     if path.is_file() and path.suffix in ENDINGS_OF_ARRAYS:
@@ -373,7 +374,7 @@ def detect_layout(
 
 # %% ../nbs/31_layouts.ipynb #9feedec0
 def _signs(path):
-    "(layout, whether its sign is there), the surest first."
+    "(layout, whether its typical files exist), the most certain first."
     def has(*patterns): return bool(visible_files(path, *patterns))
     flat = _arrays_below(path)
     names = [name for name, _ in flat]
@@ -392,7 +393,7 @@ def _signs(path):
     yield 'folder', bool(deep)
 
 def _suffix(names, noted):
-    "The pattern where names of files hold streams; None where they do not."
+    "The pattern if names of files hold streams, else None."
     for pattern in LAYOUTS['suffix']:
         fields = _parsed(pattern, names, ('rgb', 'flow')).values()
         rgb, flow = ({f['video'] for f in fields if f['stream'] == s} for s in ('rgb', 'flow'))
@@ -414,7 +415,7 @@ def find_videos(
     allow_pickle:bool=False,     # W-TALC's arrays are pickles, which can run any code
     streams=None                 # whatever `parse_streams` reads; None: all that are there
 )->Features:
-    "What lies at a path; raises `CoplError` where it cannot be used at all."
+    "The videos at a path; raises `CoplError` where none can be used."
     path = Path(path)
     asked = parse_streams(streams)
     layout = layout or detect_layout(path)
@@ -431,13 +432,13 @@ def find_videos(
     return features
 
 def _read_files(features, allow_pickle):
-    "The files of a pattern."
+    "Enter the files that match a pattern."
     path = features.path
     layout = features.layout
     patterns = LAYOUTS.get(layout) or (layout,)
     beside = {'rgb': 'flow', 'flow': 'rgb'}.get(path.name)
     if layout == 'plain' and beside and (path.parent/beside).is_dir():
-        features.notes.append(f'this is one stream, and {path.parent/beside} lies beside it: '
+        features.notes.append(f'this is one stream, and {path.parent/beside} lies next to it: '
                               f'{path.parent} opens both')
     if layout != 'plain': features.annotations = _truth_of(path, only=layout == 'folder')
     entries = _arrays_below(path, patterns[0])
@@ -462,7 +463,7 @@ def write_videos(
     videos:Iterable[VideoStreams],   # in order
     parts:dict[str, str],       # 'train' or 'test' of each name, where the pattern holds {part}
 ):
-    "Write features as a layout has them; raises `CoplError` where they could not be read again."
+    "Write features in a layout; raises `CoplError` for features that this layout cannot hold."
     if layout == 'hdf5':
         with need('h5py', 'hdf5').File(folder/'features.h5', 'w') as f:
             for name, streams in zip(names, videos, strict=True):
@@ -489,7 +490,7 @@ def write_videos(
         (folder/f'split_{part}.txt').write_text(text, encoding='utf-8')
 
 def _side_by_side(name, streams):
-    "All streams in one array; raises `CoplError` where that would change their numbers."
+    "All streams in one array; raises `CoplError` where number formats differ."
     arrays = {stream: np.asarray(x) for stream, x in streams.items()}
     if len({x.dtype for x in arrays.values()}) > 1:
         types = ', '.join(f'{stream} is {x.dtype}' for stream, x in arrays.items())

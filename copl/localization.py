@@ -58,7 +58,7 @@ def finer(
     smooth:int=1,        # snippets that are averaged
     upsample:int=4,      # points for each snippet
 )->np.ndarray:           # (T*upsample,)
-    "The score sequence that is cut: smoothed, and interpolated linearly."
+    "The score sequence for thresholds: smoothed, and interpolated linearly."
     T = len(sequence)
     sequence = np.asarray(sequence, float)
     if smooth > 1: sequence = uniform_filter1d(sequence, smooth, mode='nearest')
@@ -70,7 +70,7 @@ def segments_above(
     sequence:np.ndarray,    # (L,) scores
     thetas:Sequence[float], # thresholds, as fractions of the sequence's range
 )->np.ndarray:              # (n, 2) first point, end point
-    "What lies above each threshold without interruption: no segment twice, in order of time."
+    "The segments above each threshold, without duplicates, in order of time."
     low = sequence.min()
     high = sequence.max()
     thresholds = low + (high - low)*np.asarray(thetas, float) + TOLERANCE
@@ -125,8 +125,8 @@ def nms(
     tiou:float=0.5,              # proposals that overlap a better one by more are dropped
     groups:np.ndarray|None=None, # (n,) whole numbers: only the same group competes; None: all do
 )->np.ndarray:                   # indices kept: group by group, best first
-    """Greedy non-maximum suppression; of equal scores the earlier in the list is better, and NaN
-    is the worst. Scores are taken to the last digit: see `round_ties`."""
+    """Greedy non-maximum suppression; of equal scores the earlier is better, and NaN is the worst.
+    `round_ties` makes nearly equal scores equal."""
     scores = np.where(np.isnan(scores), -np.inf, scores)
     groups = np.zeros(len(scores), int) if groups is None else np.asarray(groups)
     left = np.lexsort((-scores, groups))                    # group by group, best first
@@ -149,12 +149,12 @@ ClusterName = str | Mapping[str, float] | None
 def cluster_names(
     n:int,         # number of clusters
 )->list[str]:      # 'cluster_00', 'cluster_01', ...
-    "What clusters are called before ground truth names them."
+    "The default names of clusters."
     return [f'cluster_{c:02d}' for c in range(n)]
 
 # %% ../nbs/15_localization.ipynb #56ffa9cb
 def _names_of(c, name):
-    "{class name: weight} of cluster c, from what the user gives."
+    "{class name: weight} of cluster c, from the given name."
     named = {name: 1.0} if isinstance(name, str) else {} if name is None else name
     if not isinstance(named, Mapping):
         raise CoplError(f'name of cluster {c} is {shown(name)}, expected a class name, None '
@@ -171,7 +171,7 @@ def name_weights(
     names:Sequence[ClusterName]|None, # of each cluster; None: 'cluster_00', ...
     n:int,                            # number of clusters
 )->list[dict[str, float]]:            # of each cluster: class name: weight, the heaviest first
-    "What each cluster is called, by weight; raises `CoplError` where that cannot be."
+    "The class names of each cluster with weights; raises `CoplError` for impossible names."
     names = cluster_names(n) if names is None else list(names)
     if len(names) != n:
         raise CoplError(f'{len(names)} class names given, expected one for each of the {n} classes')
@@ -267,7 +267,7 @@ def is_low_in_most(
     return bool(0 < high.double().mean() < 0.5)
 
 def _warn_of_nearly_whole(videos, found, low, durations, score):
-    "One warning with how many there are, the first, and what to try; none of what stands still."
+    "Warn of detections that are nearly whole videos, except of videos that never change."
     best = found.drop_duplicates('video')
     covers = (best.end - best.start).to_numpy() > NEARLY_WHOLE*durations[best.video]
     streams = list(videos.streams.values())

@@ -80,7 +80,7 @@ def ramp(
     rounds:float,  # rounds of training done, with fractions
     ramp_up:float, # rounds after which the weight is 1; 0: from the start
 )->float:          # in (0, 1]
-    "The weight of a loss that comes in gradually (Tarvainen and Valpola, 2017)."
+    "The weight of a loss that rises gradually (Tarvainen and Valpola, 2017)."
     if rounds >= ramp_up: return 1.
     return math.exp(-5*(1 - rounds/ramp_up)**2)
 
@@ -165,7 +165,8 @@ def loss_c(
     out:Outputs,     # of a batch of B videos, with hidden features
     tau:float=0.1,   # temperature
 )->torch.Tensor:     # (B,) at least 0
-    "Contrastive loss of sure and unsure snippets, drawn to their side (AICL; Eq. 12, inferred)."
+    """Contrastive loss that draws unsure snippets to the sure ones of their side (AICL; Eq. 12,
+    inferred)."""
     A_cs = class_specific_attention(out.cas).detach()
     A_ca = class_agnostic_attention(out.attention).detach()
     groups = sure_and_unsure(A_cs, A_ca)

@@ -35,7 +35,7 @@ SIMULATED = {'tiny': tiny, 'thumos': thumos_like, 'anet': anet_like} # the names
 
 def simulated_set(
     data:str,   # 'sim:<name>'
-    seed:int=0, # other seed, other videos
+    seed:int=0, # seed of the videos
 )->VideoSet:
     "Simulated videos by name; raises `CoplError` for an unknown one."
     name = data.removeprefix('sim:')
@@ -51,7 +51,7 @@ Data = Annotated[Positional[str], arg(metavar='DATA', help=FEATURES_HELP)]
 RunFolder = Annotated[
     Positional[Path], arg(metavar='RUN', help='results folder of copl train')]
 Device = Annotated[str, arg(help='auto, cpu, cuda, ...')]
-Seed = Annotated[int, arg(help='of simulated data')]
+Seed = Annotated[int, arg(help='seed of simulated data')]
 Subset = Annotated[str|None, arg(help='only this subset of the annotations')]
 Preset = Annotated[
     Literal['auto', 'conventional', 'feel', 'aicl-weak', 'asl-weak', 'activitynet']|None,
@@ -63,7 +63,7 @@ class Opening:
     "How features are opened."
     annotations:Annotated[Path|None, arg(help=_TRUTH + 'with the features')]=None
     layout:LayoutName|None=None  # a name, or a pattern {video}/{stream}.npy; default: by the files
-    lengths:LengthPolicy|None=None  # what happens where streams differ in length; default: error
+    lengths:LengthPolicy|None=None  # if streams differ in length; default: error
     streams:str|None=None  # rgb,flow chooses; rgb:1024,flow:1024 cuts a video's array; default: all
     allow_pickle:bool=False  # read W-TALC's pickled arrays, which can run any code: only if trusted
     stride:int|None=None  # frames from one snippet to the next; default: grid.yaml, else 16
@@ -75,7 +75,8 @@ class Opening:
         seed:int=0,         # of simulated data
         subset:str|None=None, # only this subset of the annotations
     )->VideoSet:
-        "Videos by path or name; raises `CoplError` for an unknown name and options without use."
+        """Videos by path or name; raises `CoplError` for an unknown name, or options of real data
+        with it."""
         if data.startswith('sim:'):
             fixed = ('annotations', 'streams', 'stride', 'window', 'fps')
             given = [k for k in fixed if getattr(self, k) is not None]
@@ -97,7 +98,7 @@ class Opening:
                 **self.facts()}
 
     def facts(self)->dict:
-        "What opens the same features again."
+        "The options that open the same features again."
         return {'layout': self.layout, 'lengths': self.lengths or 'error', 'streams': self.streams}
 
 Opened = OmitArgPrefixes[Opening]
@@ -108,8 +109,8 @@ def say_assumed(
     videos:VideoSet,
     opening:Opening, # how they were opened
 ):
-    """Print the time grid of videos opened from `data` where it is assumed; nothing where it was
-    given or agrees with the durations."""
+    """Print the time grid of videos opened from `data` if it is assumed and the durations do not
+    confirm it."""
     if videos.simulated or videos.grid != TimeGrid(): return
     if opening.options(data)['grid'] or read_grid(Path(data)).stated: return
     truth = videos.annotations
@@ -117,7 +118,7 @@ def say_assumed(
     if known and not _wrong_durations(videos): return
     seconds = [TimeGrid().duration(n) for n in videos.lengths.tolist()]
     print(f'time grid: stride 16, window 16, 25 fps, assumed (videos of {min(seconds):.0f} to '
-          f'{max(seconds):.0f} s); say otherwise with --stride, --window, --fps or grid.yaml')
+          f'{max(seconds):.0f} s); change it by --stride, --window, --fps or grid.yaml')
 
 def _wrong_durations(videos):
     "A sentence for each video whose annotated duration and time grid disagree."
@@ -127,7 +128,7 @@ def _wrong_durations(videos):
 def remark_on(
     videos:VideoSet
 ):
-    "A warning line for each thing that may spoil a result."
+    "Warn of each remark on the videos."
     if videos.simulated: return
     found = [] if videos.annotations is None else _wrong_durations(videos)
     if found:
@@ -137,7 +138,7 @@ def remark_on(
 
 # %% ../nbs/38_options.ipynb #a173521f
 def open_truth(
-    path:str|Path,  # for `load_annotations`, features with annotations beside, or 'sim:<name>'
+    path:str|Path,  # for `load_annotations`, features with annotations, or 'sim:<name>'
     allow_pickle:bool=False    # only for files that you trust
 )->Annotations:
     "Ground truth by path or name; raises `CoplError` where there is none."
@@ -162,7 +163,7 @@ class Method(Config):
     def check(self,
         data:str # where the videos are from
     ):
-        "Raises `CoplError` for what is wrong whatever the videos are."
+        "Raises `CoplError` for options that are wrong for any videos."
         if self.n_classes is None and not data.startswith('sim:'):
             raise CoplError('the number of classes is unknown, '
                             'expected --n-classes C or --n-classes auto')
@@ -184,7 +185,7 @@ Methods = OmitArgPrefixes[Method]
 
 # %% ../nbs/38_options.ipynb #1177b33c
 def _estimated(videos, stream_norm, seed):
-    "The number of classes by the training videos, after a line about it."
+    "The number of classes estimated from the training videos; prints a line about it."
     from copl.n_classes import class_votes, mean_pooled
     train, _ = videos.split()
     votes = class_votes(mean_pooled(train, stream_norm), seed=seed)
@@ -197,8 +198,8 @@ def _estimated(videos, stream_norm, seed):
 def chosen_method(
     argv:list[str] # of copl train or run
 )->dict:           # 'method'; 'given': fields that the user has named, be it with their defaults
-    """The method whose defaults are those of the preset after --preset and of the file after
-    --config, which wins; raises `CoplError` for a file that cannot be used."""
+    """The method with the defaults of --preset and of --config, which wins; raises `CoplError` for
+    a file that cannot be used."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for option in ('--preset', '--config'): early.add_argument(option, nargs='?')
     seen, _ = early.parse_known_args(argv)
@@ -217,7 +218,7 @@ def chosen_method(
 def tried_values(
     texts:Sequence[str] # of --try, such as 'alpha=.05,.25'
 )->dict[str, list]:     # field: values
-    "The values that --try compares; raises `CoplError` where that cannot be read."
+    "The values that --try compares; raises `CoplError` for text that cannot be parsed."
     found = {}
     for text in texts:
         name, _, values = text.partition('=')
@@ -234,11 +235,11 @@ def tried_values(
 class Thresholds:
     "Options of localization; default: those of the run."
     score:Score|None=None                   # the score sequence that is thresholded
-    smooth:int|None=None  # moving average of it, in snippets
+    smooth:int|None=None  # moving average over so many snippets
     thetas:tuple[float, ...]|None=None  # thresholds, fractions of the sequence's range
-    class_threshold:float|None=None  # localized: classes this probable, and the best
+    class_threshold:float|None=None  # classes of at least this probability, and the best
     nms:Literal['hard', 'soft']|None=None  # class-wise non-maximum suppression, or soft-NMS
-    nms_tiou:float|None=None  # hard NMS drops what overlaps a better one by more
+    nms_tiou:float|None=None  # tIoU above which hard NMS drops the weaker detection
     min_score:float|None=None  # detections that score less are left out
 
 # %% ../nbs/38_options.ipynb #103d03fb
@@ -246,17 +247,17 @@ class Thresholds:
 class Extraction:
     "How videos become features."
     backbone:Annotated[str, arg(metavar='{lite0,i3d,hf:MODEL}', help=(
-        'lite0 needs no download; i3d, which the literature uses, needs both weights; '
-        'hf:FOLDER, hf:NAME or hf:NAME@REVISION: CLIP, DINOv2 or VideoMAE of Hugging Face, '
-        'saved in a folder or on the hub; needs copl[hf]'))]='lite0'
+        'lite0 needs no download. The literature uses i3d, which needs both weights. '
+        'Hugging Face (copl[hf]): hf:FOLDER, hf:NAME or hf:NAME@REVISION of CLIP, DINOv2 or '
+        'VideoMAE'))]='lite0'
     difference:bool=False  # of hf: a second stream, how much the features change within a snippet
     weights_rgb:str|None=None  # of i3d: path, or URL with #sha256=..., of rgb_imagenet.pt
     weights_flow:str|None=None  # of i3d: path, or URL with #sha256=..., of flow_imagenet.pt
-    fps:float=25.0                        # frames per second that features are made of
+    fps:float=25.0                        # frames per second at which videos are read
     window:int=16                         # frames of a snippet
     stride:int=16                         # frames from one snippet to the next
     short_side:int|None=None  # pixels of the resized picture's shorter side; default: 256, hf: own
-    crop:int|None=None  # pixels of the square in its centre that is seen; default: 224, hf: own
+    crop:int|None=None  # pixels of the square centre crop; default: 224, hf: own
     flow:Literal['tvl1', 'dis']|None=None  # optical flow; default: tvl1 for i3d, dis for lite0
     workers:int=1                         # processes that extract
 
@@ -266,7 +267,7 @@ class Extraction:
         device:str,
         batch_size:int=8,   # snippets at a time
     ):                      # `copl.extraction.Extracted`, and what the backbone is worth
-        "Features of the videos that have none yet, and a line about them; raises `CoplError`."
+        "Extract the videos that have no features yet, and print a line; raises `CoplError`."
         from copl.backbones import backbone_by_name
         from copl.extraction import extract
         backbone = backbone_by_name(

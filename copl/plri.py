@@ -66,10 +66,10 @@ def confidence_scores(
 # %% ../nbs/11_plri.ipynb #ba3ce737
 def split_pseudolabels(
     s:np.ndarray,            # (N,) confidence scores in [-1, 1]
-    delta:float=0.0,         # least confidence of a refined pseudolabel, in [-1, 1]
+    delta:float=0.0,         # lowest confidence of a pseudolabel in P, in [-1, 1]
     y:np.ndarray|None=None,  # (N,) clusters; a video alone in one goes to U. None: not looked at
 )->np.ndarray:               # (N,) True: in P; False: in U. Eq. 9-10 (inferred)
-    """Which pseudolabels are kept (supplement, Algorithm 1 line 18); warns when none is, raises
+    """Mask of the pseudolabels in P (supplement, Algorithm 1 line 18); warns if P is empty, raises
     `CoplError` for delta outside [-1, 1]."""
     if not -1 <= delta <= 1: raise CoplError(f'delta is {delta}, expected a threshold in [-1, 1]')
     selected = np.asarray(s) >= delta

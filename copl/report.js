@@ -35,15 +35,15 @@ const MEANS = {
     'This is the fraction of training videos whose class is the most frequent one of their ' +
     'cluster. It is 1 where no cluster mixes classes.',
   NMI:
-    'Normalised mutual information says how much clusters and classes tell about each other: ' +
-    '1 where they are the same, 0 where they are unrelated.',
+    'Normalised mutual information measures how well the clusters predict the classes and the ' +
+    'classes the clusters: 1 if they are the same, 0 if they are independent.',
   ARI:
-    'The adjusted Rand index says how often clusters and classes agree on whether two videos ' +
-    'belong together: 1 at best, about 0 by chance.',
+    'The adjusted Rand index measures how often clusters and classes agree that two videos ' +
+    'belong together, or do not: 1 at best, about 0 by chance.',
   Agreement:
     'This is the fraction of unseen videos that the network puts into the cluster nearest to ' +
-    'them. It uses no label. A high agreement shows that other videos teach the same ' +
-    'clusters, and not that these are actions. The interval above holds the true fraction in ' +
+    'them. It uses no label. A high agreement shows that the clusters generalise to other ' +
+    'videos, not that they are actions. The interval above contains the true fraction in ' +
     '95 of 100 cases.',
   'Test videos': 'The detections were scored on this many videos.',
   'mAP at tIoU 0.5':
@@ -51,22 +51,21 @@ const MEANS = {
     'intersection over union with an instance of its class is 0.5 or more.',
   'mAP, average': 'This is the mean of the mAP at tIoU 0.1, 0.2 and so on up to 0.7.',
   'Whole-video baseline':
-    'This is the average mAP of one detection for each video, all of it, of its likeliest ' +
-    'class. Detections have to beat it to be worth anything.',
+    'This is the average mAP if each video has one detection, the whole video as its ' +
+    'likeliest class. Detections are useful only if their mAP is higher.',
   'Features, sha256': 'Runs with the same fingerprint were trained on the same features.',
   'Test features, sha256': 'Runs with the same fingerprint were tested on the same features.',
   Annotations:
     'The results were compared with these classes and times. The fingerprint of their file ' +
     'follows where there is one.',
   Seed: 'Everything random in the run follows from this number.',
-  Streams:
-    'The features are of these kinds; the channels are how many numbers describe a snippet.',
+  Streams: 'These are the kinds of features; channels are the number of values for each snippet.',
   P: 'P: selected, the network learns the cluster as the label of the video.',
-  U: 'U: doubtful, the cluster is no label for training.',
-  A_ca: 'A_ca: class-agnostic attention, how much a snippet looks like any action',
-  A_cs: 'A_cs: class-specific attention, the same read from the class scores',
-  HAS: 'high actionness snippets: they alone weigh in the feature of the video',
-  CAS: 'class activation sequence: how much a snippet looks like each class',
+  U: 'U: filtered, the network does not learn the cluster of the video.',
+  A_ca: 'A_ca: class-agnostic attention, how probable any action is in a snippet',
+  A_cs: 'A_cs: class-specific attention, the same from the class scores',
+  HAS: 'high actionness snippets: the feature of the video is made of these only',
+  CAS: 'class activation sequence: the score of each class in a snippet',
 }
 
 // The run
@@ -161,7 +160,7 @@ function card(c, k) {
     $('videos').scrollIntoView()
   }
   const facts = [`${c.size} ${c.size === 1 ? 'video' : 'videos'}`]
-  facts.push(`${c.size - c.selected} doubtful (U)`)
+  facts.push(`${c.size - c.selected} filtered (U)`)
   if (c.confidence !== null) facts.push(`confidence ${number(c.confidence)}`)
   if (c.purity !== null) facts.push(`purity ${number(c.purity, 2)}`)
   const title = {id: `cluster-${k}`, title: 'Show the videos of this cluster', onclick: open}
@@ -179,7 +178,7 @@ function card(c, k) {
 function showClusters() {
   group()
   $('cards').append(...D.clusters.map(card))
-  $('doubtful').textContent = `${MEANS.U} ${MEANS.P}`
+  $('filtered').textContent = `${MEANS.U} ${MEANS.P}`
   const marks = '[id^=axes] [id^=PathCollection] :is(use, g > path)'
   const points = [...$('tsne').querySelectorAll(marks)]
   if (points.length !== D.tsne.length) return
@@ -378,7 +377,7 @@ function palette(t) {
 function facts(v, t) {
   const parts = [`cluster ${titled(v.cluster)}`]
   if (v.label !== null) parts.push(`label ${v.label}`)
-  const part = v.selected ? 'P (selected)' : 'U (doubtful)'
+  const part = v.selected ? 'P (selected)' : 'U (filtered)'
   if (v.split === 0) parts.push(`confidence ${number(v.rank)}, in ${part}`)
   else parts.push(v.rank === null ? 'no detection' : `best score ${number(v.rank)}`)
   if (v.duration !== null) {

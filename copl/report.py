@@ -48,7 +48,7 @@ _STYLE = {'svg.fonttype': 'none', 'font.size': 11, 'legend.fontsize': 10, 'legen
           'axes.prop_cycle': cycler(color=list(_COLORS)[:10])}
 
 def _svg(name, plot, math=True):
-    "What `plot(ax)` draws, as SVG that takes the page's colours."
+    "The drawing of `plot(ax)` as SVG in the page's colours."
     with warnings.catch_warnings(), rc_context(
             _STYLE | {'svg.hashsalt': name, 'text.parse_math': math}):
         warnings.filterwarnings('ignore', 'Glyph|no installed font') # the browser has its own
@@ -77,7 +77,7 @@ def _legend_below(ax):
 MOST_POINTS = 3000 # videos that Figure B shows at most
 
 def _drawn(labels):
-    "Places of the videos of Figure B, one label after the other, as `plot_tsne` draws them."
+    "Positions of the videos in Figure B, label by label, as `plot_tsne` draws them."
     chosen = np.linspace(0, len(labels) - 1, min(len(labels), MOST_POINTS)).astype(int).tolist()
     return sorted(chosen, key=lambda i: 'no label' if labels[i] is None else labels[i])
 
@@ -106,7 +106,7 @@ def _captions(model, labelled):
     some = f' {MOST_POINTS} of {n} videos.' if n > MOST_POINTS else ''
     by = 'label' if labelled else 'cluster'
     return {'confidence_caption': 'Figure A: confidence of the pseudolabels. Selected by: '
-                                  f'{chosen}; how many, says the table of the rounds.',
+                                  f'{chosen}; their number is in the table of rounds.',
             'tsne_caption': f'Figure B: t-SNE of the global features of the last round, by {by}.'
                             f'{some}'}
 
@@ -134,7 +134,7 @@ def _rows(table):
     return [*rounded.itertuples(index=False, name=None)]
 
 def _lanes(out, config):
-    "(likeliest cluster, weight of each snippet, what the page draws of the network) of one video."
+    "(likeliest cluster, weight of each snippet, score sequences for the page) of one video."
     p = class_scores(out, top_snippets(out, config.top_k)).softmax(-1).numpy()
     best = np.argsort(-p, kind='stable')[:MOST_CLASSES].tolist()
     classes = [c for c in best if c == best[0] or p[c] >= config.class_threshold]
@@ -150,7 +150,7 @@ def _lanes(out, config):
 
 # %% ../nbs/40_report.ipynb #26176196
 def _entries(run, model, train, test, labels):
-    "What the page holds of each video, the training videos first."
+    "The page's entry of each video, the training videos first."
     rows = zip(model.videos_, model.pseudolabels_.tolist(), model.confidence_.tolist(),
                model.selected_.tolist(), labels, strict=True)
     none = dict.fromkeys(('duration', 'snippets', 'end', 'timeline', 'file')) | {
@@ -165,7 +165,7 @@ def _entries(run, model, train, test, labels):
     return entries
 
 def _seen(videos, model, found):
-    "What the network makes of each video, at full length; found: detections, None: localize."
+    "The timeline of each video; found: its detections, None: localize."
     none = pd.DataFrame(columns=_COLUMNS)
     config = model.config
     grid = videos.grid
@@ -191,7 +191,7 @@ def _seen(videos, model, found):
 FRAMES = 4 # of a video, at most
 
 def _moments(weights, grid):
-    "Seconds of the best-weighted snippet in each part of those that weigh, the best first."
+    "Seconds of the snippet of highest weight in each part of the video, the best first."
     kept = np.flatnonzero(weights > 0)
     best = [part[weights[part].argmax()] for part in np.array_split(kept, FRAMES) if len(part)]
     seconds = grid.centers(len(weights))
@@ -203,14 +203,14 @@ def _frame(path, seconds):
     return base64.b64encode(jpeg(frame_at(path, seconds, 144))).decode()
 
 def _address(file, page):
-    "Where the page finds a file: relative to itself, unless that lies on another drive."
+    "The address of a file: relative to the page, unless it lies on another drive."
     try: relative = os.path.relpath(file.resolve(), page.resolve().parent)
     except ValueError: return file.resolve().as_uri()
     return quote(Path(relative).as_posix())
 
 def _add_frames(page, moments, where, out, room):
-    """Give all videos their files, and those that the clusters name frames, best first, of at most
-    `room` bytes; warn of those that have none."""
+    """Enter the file of each video, and frames of the cards' videos, best first, in at most `room`
+    bytes; warn of videos without."""
     entries = page['videos']
     files = {path.stem: path for path in find_video_files(where)}
     spelt = matched_names([e['name'] for e in entries], files)
@@ -227,7 +227,7 @@ def _add_frames(page, moments, where, out, room):
     while n and sum(len(x) for e in entries for _, x in e['frames'][:n]) > room: n -= 1
     for e in entries: e['frames'] = e['frames'][:n]
     if missing:
-        warnings.warn(f'{where}: found no file of {len(missing)} videos that the page names, '
+        warnings.warn(f'{where}: found no file of {len(missing)} videos on the page, '
                       f'such as {missing[0]!r}: they are shown without frames', stacklevel=3)
     if failed:
         warnings.warn(f'{len(failed)} videos are shown without frames: {failed[0]}', stacklevel=3)
@@ -247,7 +247,7 @@ def _cluster(c, name, model, labels):
             'most': order[:3], 'least': order[3:][::-1][:3]}
 
 def _note(model, labelled):
-    "What the clusters' names mean."
+    "The sentence that says where the clusters' names come from."
     if model.config.supervision == 'weak':
         return 'With weak supervision these are classes: the training videos came with labels.'
     if not labelled: return 'The videos have no labels: clusters have numbers for names.'
@@ -274,7 +274,7 @@ def _numbers(metrics):
                 'Test videos': str(test['test_videos'])} if test else {})}
 
 def _card(metrics):
-    "What the numbers depend on: {name: text}."
+    "Data, seed, device and versions of a run: {name: text}."
     data, truth = metrics['data'], metrics.get('annotations')
     rows = {'Data': data['source'] + (' (SIMULATED)' if data.get('simulated') else ''),
             'Features, sha256': data.get('sha256'),
@@ -288,7 +288,7 @@ def _card(metrics):
 
 # %% ../nbs/40_report.ipynb #1b505b37
 def _verdict(metrics):
-    "What agreement and mAP show, in words, and the colour for it."
+    "The verdict by agreement and mAP, in words, and its colour."
     trust = metrics.get('trust') or {}
     why = trust['why'] or '' if 'n_unseen' in trust else '' # without, an earlier copl wrote it
     doubt = below_baseline(metrics.get('localization'))
@@ -304,16 +304,16 @@ def _facts(run, metrics):
     try: return _numbers(metrics), _card(metrics), _verdict(metrics)
     except (KeyError, TypeError, AttributeError, ValueError) as e:
         raise CoplError(f'{run/"metrics.json"}: expected what copl train writes, '
-                        f'found a gap ({e!r})') from e
+                        f'found an entry missing or of another type ({e!r})') from e
 
 # %% ../nbs/40_report.ipynb #34c70a39
 def _json(value):
-    "JSON that can stand in an HTML element."
+    "JSON that is safe inside an HTML element."
     text = json.dumps(value, allow_nan=False, separators=(',', ':'))
     return text.replace('<', '\\u003c')
 
 def _filled(parts, page):
-    "The template with its places filled, all at once: what is filled in stays as it is."
+    "The template with all placeholders replaced in one pass."
     template, style, script = (
         (files('copl')/f'report.{kind}').read_text(encoding='utf-8')
         for kind in ('html', 'css', 'js'))
@@ -349,7 +349,7 @@ def _runs(run):
     similar = _table(likeness, run, 'Similarity of runs', float_format='{:.2f}'.format)
     about = '<p class="soft">This page shows the run with a star, chosen without labels.</p>'
     return {'__RUNS__': f'<section id="runs"><h2>Runs</h2>{about}{"".join(parts)}<details><summary>'
-                        f'How similar the clusters are</summary>{similar}</details></section>',
+                        f'Similarity of the clusters</summary>{similar}</details></section>',
             '__RUNS_LINK__': '<a href="#runs">Runs</a>'}
 
 # %% ../nbs/40_report.ipynb #3a137cb8
@@ -372,7 +372,7 @@ def _labels(run, names):
     return [x or None for x in table.label]
 
 def _page(run, metrics, model, labels, missing):
-    "What the page shows besides the videos."
+    "The page's data without the videos."
     numbers, card, verdict = _facts(run, metrics)
     labelled = any(x is not None for x in labels)
     caution = 'SIMULATED videos: no number on this page says anything about real ones.'
@@ -391,7 +391,7 @@ def _page(run, metrics, model, labels, missing):
 
 # %% ../nbs/40_report.ipynb #f17ea000
 def _fit(entries, room):
-    "Take timelines away until those that are left, of either split, have at most `room` bytes."
+    "Remove timelines until the others, of both splits, have at most `room` bytes."
     sizes = np.array([len(_json(e['timeline'])) for e in entries])
     same = pd.Series([e['split'] for e in entries]).groupby([e['split'] for e in entries])
     order = np.argsort(same.cumcount()/same.transform('size'), kind='stable').to_numpy()

@@ -37,24 +37,24 @@ from .videos import VideoSet
 def known_set(
     videos:VideoSet, # with annotations
 )->Literal['thumos', 'anet']:
-    "Which data set these videos are of; raises `CoplError` where the classes are of neither."
+    "The data set of these videos, by their classes; raises `CoplError` for other classes."
     def plain(name): return ''.join(filter(str.isalnum, name.removeprefix('sim_'))).lower()
     if videos.annotations is None:
-        raise CoplError(f'{videos.source}: no ground truth there, expected annotations, which '
-                        'measure what comes out')
+        raise CoplError(f'{videos.source}: found no ground truth, expected annotations '
+                        'to evaluate with')
     found = set(map(plain, videos.annotations.classes))
     known:dict[Literal['thumos', 'anet'], str] = {'thumos': 'thumos14', 'anet': 'anet12'}
     for key, name in known.items():
         if found and found <= set(map(plain, TIMELINES[name]['classes'])): return key
     raise CoplError(f'{videos.source}: {len(found)} classes, among them '
                     f'{", ".join(map(repr, videos.annotations.classes[:3]))}; expected those of '
-                    "THUMOS'14 or ActivityNet v1.2, or to be told which thresholds to use")
+                    "THUMOS'14 or ActivityNet v1.2, or thumos or anet as --set")
 
 # %% ../nbs/58_reproduction.ipynb #877ceabd
 def reproduce(
     videos:VideoSet,                             # with annotations, training and test subset
     out:Path,                                    # results folder; what is there is used
-    which:Literal['thumos', 'anet']|None=None,   # whose thresholds; None: by the class names
+    which:Literal['thumos', 'anet']|None=None,   # thresholds; None: by the class names
     seeds:int=3,                                 # runs of each row
     verbose:bool=False,                          # progress bars
     **fields                                     # of `Config`, for every row
@@ -83,7 +83,7 @@ _ROWS = METHODS | SWEEP | {_HAS: PART_METHODS[_HAS]}
 _PARTS = {part: PARTS[part] for part in ('HAS', 'PLRI', 'IOCNet')}
 
 def _page(data, out, rows):
-    "Write every table and figure, and the page of them all."
+    "Write all tables and pictures, and the page that shows them."
     a = rows[rows.method.isin(METHODS)]
     b = rows[rows.method.isin(SWEEP)]
     top = kept('ceiling', data, partial(ceiling, data), out)
@@ -93,11 +93,11 @@ def _page(data, out, rows):
     parts = {
         "Published on THUMOS'14 (Table A)": [PUBLISHED_A],
         'Table A: clustering': [clusters_table(a, top), rounds_figure({data.name: a})],
-        'What each step adds': [steps_table(a)],
+        'Gain of each step': [steps_table(a)],
         'Each part, added and within COPL': [contrasts_table(both), forest_plot({data.name: both},
                                                                                'purity')],
         'Localization of the same runs': [localization_table(a)],
-        'What PLRI keeps': [split_table(a)],
+        'Pseudolabels that PLRI keeps': [split_table(a)],
         'Published (Table B)': [PUBLISHED_B],
         'Table B: the threshold of PLRI': [delta_table(b), delta_figure(b)],
         'Average mAP against delta = 0': [delta_steps(b)],
@@ -134,7 +134,7 @@ this family probably were. Values marked PUBLISHED are from the supplement of th
 
 # %% ../nbs/58_reproduction.ipynb #e7f08a47
 def _shown(part):
-    "A table or figure as HTML."
+    "A table or picture as HTML."
     if isinstance(part, pd.DataFrame): return part.to_html(border=0)
     file = io.BytesIO()
     part.savefig(file, format='png', dpi=130, bbox_inches='tight')

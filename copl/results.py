@@ -90,7 +90,7 @@ def write_results(
 
 # %% ../nbs/39_results.ipynb #54bbf16e
 def _card(model, train, test, opened):
-    "What the numbers of a run depend on."
+    "Configuration, data, device and versions of a run."
     packages = ('copl', 'torch', 'numpy', 'scikit-learn')
     versions = {p: importlib.metadata.version(p) for p in packages}
     truth, start = train.annotations, model.get_params()['start']
@@ -106,11 +106,11 @@ def _card(model, train, test, opened):
             'seconds': round(model.seconds_, 1)}
 
 def _origin(data):
-    "Where videos or annotations are from, for any folder, and their hash."
+    "Source of videos or annotations, as an absolute path, and their hash."
     return {'source': data.source, 'path': _absolute(data.source), 'sha256': data.sha256}
 
 def _absolute(source):
-    "A path for any folder; the name of simulated data stays."
+    "An absolute path; the name of simulated data stays."
     return source if source.startswith('sim:') else str(Path(source).resolve())
 
 def _localization(model, test, found):
@@ -126,7 +126,7 @@ def _localization(model, test, found):
 def below_baseline(
     localization:dict|None # of the metrics
 )->str|None:
-    "A doubt where mAP is below that of the whole-video baseline."
+    "A warning if mAP is below that of the whole-video baseline."
     if not localization: return None
     found, whole = localization['average'], localization['everything_is_action']['average']
     return None if found >= whole else (
@@ -134,7 +134,7 @@ def below_baseline(
         'one detection for each whole video scores higher.')
 
 def _trust(model, train, localization, found):
-    "What a run shows without labels; found: the verdict, if about several."
+    "The verdict on a run without labels; found: the verdict on several runs, if any."
     from copl.trust import verdict
     last = model.rounds_.iloc[-1]
     agreement, n = float(last.get('agreement', np.nan)), int(last.get('n_unseen', 0))
@@ -152,7 +152,7 @@ def table_text(
     rows:pd.DataFrame,
     columns:list[str]|None=None, # those of them that there are; None: all
 )->str:
-    "Columns of a table as the terminal shows them, with a star at what was chosen."
+    "Columns of a table as text, with a star at the chosen row."
     if 'chosen' in rows: rows = rows.assign(chosen=rows.chosen.map({True: '*', False: ''}))
     return rows[[c for c in columns or rows if c in rows]].round(3).to_string(index=False)
 
@@ -178,7 +178,7 @@ def summary(
 def read_metrics(
     run:str|Path # results folder of `copl train`, or of one method of `copl demo`
 )->dict:         # what its metrics.json holds
-    "What a finished run says about itself; raises `CoplError` where the folder holds none."
+    "The metrics.json of a finished run; raises `CoplError` for a folder without one."
     path = Path(run)/'metrics.json'
     if not path.exists():
         inside = sorted(Path(run).glob('*/metrics.json'))
@@ -230,7 +230,7 @@ def _cluster(where, text):
 def names_of(
     text:str # CLUSTER=NAME, or a CSV with the columns cluster and name
 )->dict[int, str|None]:
-    "The names that a user gives; raises `CoplError`."
+    "The names of clusters that a user gives; raises `CoplError`."
     cluster, equals, name = text.partition('=')
     rows = [(cluster, name)] if equals else _read_csv(text, 'cluster', 'name')[
         ['cluster', 'name']].to_numpy()
@@ -257,7 +257,7 @@ def same_subset(
     truth:Annotations,
     subset:str|None     # None: that of the detections; raises `CoplError` where they are of several
 )->tuple[pd.DataFrame, Annotations]:
-    "Detections and ground truth of one subset; what lies in others is left out and counted."
+    "Detections and ground truth of one subset; warns of detections in others."
     known = truth.videos.set_index('video').subset.dropna()
     if subset is None:
         subsets = sorted(set(known.reindex(found.video.unique()).dropna()))

@@ -33,8 +33,8 @@ def write_checkpoint(
     contents:Mapping,        # tensors and plain values only
     log:Sequence[Mapping]|None=None, # rows of `log.jsonl`; None: it stays as it is
 )->Path:                     # `path`
-    """Whole or not at all; the log last, from what the checkpoint holds, so that a killed run has
-    neither gaps nor doubles in it. Raises `CoplError` where it cannot be written."""
+    """Write a checkpoint whole or not at all, then the log from its content, so that a killed run's
+    log has no gaps or duplicates. Raises `CoplError` where it cannot be written."""
     def write(temporary):
         try: torch.save({'format': FORMAT, **contents}, temporary)
         except RuntimeError as e: raise OSError(None, str(e).splitlines()[0]) from e
@@ -47,7 +47,7 @@ def write_checkpoint(
 def checkpoint_file(
     path:str|Path # a checkpoint, or the folder of a run
 )->Path:
-    "The checkpoint itself; raises `CoplError` for what is no path."
+    "The path of the checkpoint; raises `CoplError` for another type."
     if not isinstance(path, str | Path):
         raise CoplError(f'checkpoint: found {type(path).__name__}, expected a path')
     return Path(path)/'checkpoint.pt' if Path(path).is_dir() else Path(path)
@@ -56,7 +56,7 @@ def read_checkpoint(
     path:str|Path,
     finished:bool=False, # whether the run must have come to its end
 )->dict:                 # its contents
-    "Read without running code from the file; raises `CoplError` where it cannot be used."
+    "Read a checkpoint without running code from it; raises `CoplError` where it cannot be used."
     try: saved = torch.load(path, map_location='cpu', weights_only=True)
     except OSError as e: raise CoplError(f'cannot read {path}: {e.strerror or e}') from e
     except Exception as e: # PyTorch raises many kinds; no code of copl runs in this line
@@ -88,7 +88,7 @@ def restore_weights(
 def naming(
     what:object # such as the file
 ):
-    "A `CoplError` inside names this first."
+    "Put `what` in front of the message of any `CoplError` inside the block."
     try: yield
     except CoplError as e: raise CoplError(f'{what}: {e}') from e
 
@@ -119,7 +119,7 @@ def data_hash(
     videos:VideoSet,           # training videos
     unseen:VideoSet|None=None,
 )->str:
-    "Of the features, seen and unseen; with weak supervision of the labels too."
+    "The hash of all features, with weak supervision of the labels too."
     hashes = [videos.sha256]
     if config.supervision == 'weak':
         targets = given_labels(videos, config).targets.numpy()
@@ -129,7 +129,7 @@ def data_hash(
 def qualified_names(
     parts:Mapping, # name: function, mapping of functions, or None
 )->dict:           # name: qualified name; only of functions that a user gave
-    "How a checkpoint names functions that it cannot hold."
+    "The names that a checkpoint holds in place of functions."
     def name(part):
         if isinstance(part, Mapping): return {k: name(v) for k, v in part.items()}
         return getattr(part, '__qualname__', type(part).__qualname__)
@@ -141,8 +141,8 @@ def same_run(
     data:str,      # as `data_hash` gives
     path:str|Path, # a checkpoint
 )->dict:           # its contents
-    """A checkpoint's contents, after checking that it is of this data and configuration, but for
-    localization; raises `CoplError`."""
+    """The content of a checkpoint; raises `CoplError` if data or configuration differ, localization
+    aside."""
     saved = read_checkpoint(path)
     then = config_to_dict(config_from_dict(saved['config'], str(path))) | saved['parts']
     now = config_to_dict(config) | qualified_names(parts)
@@ -150,10 +150,10 @@ def same_run(
                if k not in _AGAIN and then.get(k) != now.get(k)]
     if differs:
         raise CoplError(f'{path}: cannot resume with another configuration '
-                        f'({"; ".join(differs)}); to go on from a finished run: start')
+                        f'({"; ".join(differs)}); to train on from a finished run, use start')
     if saved['data_sha256'] != data:
         raise CoplError(f'{path}: cannot resume with other data: '
-                        f'sha256 {saved["data_sha256"]} then, {data} now')
+                        f'found sha256 {data}, expected {saved["data_sha256"]}')
     return saved
 
 # %% ../nbs/21_runs.ipynb #96fae935
@@ -161,7 +161,7 @@ def same_run(
 def one_run(
     checkpoint:str|Path|None # None: nothing is written, and nothing locked
 ):
-    "No other run writes this checkpoint meanwhile, or beside it; else raises `CoplError`."
+    "Lock a checkpoint and its log for one run; raises `CoplError` if another run holds it."
     if checkpoint is None or world()[0]:              # of several processes the first locks it
         yield
         return

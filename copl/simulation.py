@@ -25,7 +25,7 @@ TIMELINES = json.loads((files('copl')/'timelines.json').read_text(encoding='utf-
 # %% ../nbs/04_simulation.ipynb #827a9a22
 @dataclass(frozen=True)
 class Simulation(Checked):
-    "What kind of videos to simulate; raises `CoplError` on impossible values."
+    "The parameters of simulated videos; raises `CoplError` on impossible values."
     timelines:Literal['thumos14', 'anet12']='thumos14' # whose videos, in time
     n_train:int=within('[1, inf)', 72)    # videos in subset 'train'
     n_test:int=within('[0, inf)', 36)     # videos in subset 'test'
@@ -67,8 +67,8 @@ def _timeline(stats, table, max_length, grid, rng):
     return T, np.stack([start, start + durations], 1)
 
 def _envelope(start, end, ramp, T):
-    """(which snippets, how much of the action each shows: 0 to 1, rising and falling over `ramp`
-    of the instance, their place in it)."""
+    """(snippets of an instance, how clearly each shows it: 0 to 1, with ramps at both ends, their
+    relative position in it)."""
     rise = max(ramp*(end - start), 1e-6)
     where = slice(max(0, int(start - rise/2 - 1)), min(T, int(end + rise/2 + 2)))
     t = np.arange(where.start, where.stop) + 0.5
@@ -86,8 +86,8 @@ def _smooth(x, width=3):
     return uniform_filter1d(x, width, axis=0, mode='nearest')*np.float32(np.sqrt(width))
 
 # %% ../nbs/04_simulation.ipynb #32676a3e
-class _World:
-    "What all videos of a set share: the look of each class, its context and the pool of scenes."
+class _SimulatedSet:
+    "The common parameters of a simulated set: features of each class, its context, scenes."
     def __init__(self, spec, seed):
         self.spec = spec
         self.seed = seed
@@ -194,21 +194,21 @@ def simulated(
     """Names, lengths, (rgb, flow) of each video, made when asked for, time grid and ground truth;
     raises `CoplError` for a negative seed."""
     if seed < 0: raise CoplError(f'simulation: seed is {seed}, expected at least 0')
-    world = _World(spec, seed)
+    generated = _SimulatedSet(spec, seed)
     parts = ['train']*spec.n_train + ['test']*spec.n_test
     names = [f'sim_{part}_{i:04d}' for i, part in enumerate(parts)]
-    labels = np.concatenate([world.labels('train', spec.n_train),
-                             world.labels('test', spec.n_test)])
-    times = [world.timeline(i, c) for i, c in enumerate(labels)]
+    labels = np.concatenate([generated.labels('train', spec.n_train),
+                             generated.labels('test', spec.n_test)])
+    times = [generated.timeline(i, c) for i, c in enumerate(labels)]
     lengths = [T for T, _, _ in times]
-    features = (world.features(i, c, *time)
+    features = (generated.features(i, c, *time)
                 for i, (c, time) in enumerate(zip(labels, times, strict=True)))
     rows = [row for v, c, (_, segments, classes) in zip(names, labels, times, strict=True)
-            for row in world.truth(v, c, segments, classes)]
+            for row in generated.truth(v, c, segments, classes)]
     segments = pd.DataFrame(rows, columns=['video', 'start', 'end', 'label'])
-    durations = [world.grid.duration(T) for T in lengths]
+    durations = [generated.grid.duration(T) for T in lengths]
     videos = pd.DataFrame({'video': names, 'subset': parts, 'duration': durations})
-    return names, lengths, features, world.grid, Annotations(segments, videos, f'sim:{name}')
+    return names, lengths, features, generated.grid, Annotations(segments, videos, f'sim:{name}')
 
 # %% ../nbs/04_simulation.ipynb #22edd133
 def simulate(
@@ -223,13 +223,13 @@ def simulate(
 
 # %% ../nbs/04_simulation.ipynb #c34580fc
 def tiny(
-    seed:int=0,         # another seed, other videos
+    seed:int=0,         # seed of the videos
 )->VideoSet: # 72 training and 36 test videos of 6 classes, 64 + 64 channels, 77 seconds at most
     "A simulated set with a clear action, on which everything runs in seconds."
     return simulate(Simulation(action=1.), seed, 'tiny')
 
 def thumos_like(
-    seed:int=0,         # another seed, other videos
+    seed:int=0,         # seed of the videos
     dim:int=1024,       # channels of each stream
 )->VideoSet: # 200 training and 210 test videos of 20 classes; 1.1 GB at 1024 + 1024 channels
     "A simulated set of the size and the timelines of THUMOS'14, in memory."

@@ -48,7 +48,7 @@ def best_of(
     n:int=5,                    # seeds that a user trains
     by:str='agreement',
 )->pd.DataFrame:                # one row per method; NaN where there are fewer seeds
-    "What the run of highest agreement among n gives, on average over all choices of n seeds."
+    "Mean metrics of the run of highest agreement among n, over all choices of n seeds."
     def chosen(part):
         # in descending order of `by`, the k-th run is the best of C(m-1-k, n-1) choices
         part = part.sort_values([by, 'seed'], ascending=[False, True])
@@ -87,7 +87,7 @@ def paired_difference(
     column:str,
     factor:float=1,       # 100 for percent
 )->Interval:
-    "Difference of two methods within each seed that both have."
+    "Difference of two methods, paired over the seeds that both have."
     one, other = (final[final.method == m].set_index('seed')[column] for m in (a, b))
     return t_interval(factor*(one - other).dropna())
 
@@ -101,7 +101,7 @@ def word(
     difference:Interval,
     words:tuple[str, str]=STEP_WORDS, # for an interval above 0, for one below
 )->str:
-    "What an interval says; 'undecided' where it holds 0."
+    "The word for an interval; 'undecided' if it contains 0."
     if difference.n < MIN_SEEDS: return 'too few seeds'
     above, below = words
     return above if difference.low > 0 else below if difference.high < 0 else 'undecided'
@@ -124,7 +124,7 @@ def paired_steps(
     steps:Mapping[str, tuple[str, str]], # name: (method, the one taken away from it)
     columns:Mapping[str, float],      # column: what it is multiplied by, 100 for percent
 )->pd.DataFrame:                      # one row per step, as `as_text` writes it
-    "What each step adds, within each seed."
+    "The gain of each step, paired over seeds."
     def cell(a, b, c, factor):
         return as_text(paired_difference(final, a, b, c, factor), 1 if factor == 100 else 3)
     return pd.DataFrame({name: {c: cell(a, b, c, f) for c, f in columns.items()}
@@ -137,7 +137,7 @@ def contrasts(
     column:str,
     factor:float=1,     # 100 for percent
 )->pd.DataFrame: # index (part, contrast), columns mean, low, high, n; n = 0: not measured
-    "What each part does where it is added, and within the whole method."
+    "The effect of each part where it is added, and within the whole method."
     rows = {(part, contrast): paired_difference(final, *pairs[contrast], column, factor)
             for part, pairs in parts.items() for contrast in pairs}
     table = pd.DataFrame.from_dict(rows, 'index', columns=list(Interval._fields))

@@ -87,7 +87,7 @@ def ceiling(
 def with_mean_pooling(
     rows:pd.DataFrame, # as `measure` gives
 )->pd.DataFrame:       # one row per method and seed
-    "Last rounds of what clusters, with COPL's round 0 as a method of its own."
+    "The last round of each method, and COPL's round 0 as a method of its own."
     clustered = rows[~rows.method.str.endswith('weak')]
     first = rows[(rows.method == 'COPL') & (rows['round'] == 0)].assign(method='mean pooling')
     return pd.concat([first, last_round(clustered)])
@@ -104,7 +104,7 @@ def clusters_table(
 def steps_table(
     rows:pd.DataFrame, # as `measure` gives
 )->pd.DataFrame:       # a row per step
-    "What each step adds to clusters and to localization."
+    "The gain of each step in clustering and localization."
     pooled = with_mean_pooling(rows)
     return paired_steps(pooled, STEPS, {'purity': 1}).join(
         paired_steps(pooled, STEPS, {'mAP': 100}))
@@ -121,7 +121,7 @@ def localization_table(
 def best_of_five_table(
     rows:pd.DataFrame, # as `measure` gives
 )->pd.DataFrame:       # a row per method
-    "What the choice by agreement among five seeds gives, next to single runs."
+    "Metrics of the run that agreement chooses among five seeds, next to single runs."
     last = last_round(rows[~rows.method.str.endswith('weak')])
     columns = {'purity': 1, 'mAP': 100}
     one = last.groupby('method', sort=False)[list(columns)].mean()*pd.Series(columns)
@@ -153,7 +153,7 @@ def rounds_figure(
 def split_table(
     rows:pd.DataFrame, # as `measure` gives
 )->pd.DataFrame:       # a row per round
-    "What PLRI keeps and how pure both parts are."
+    "The fraction of pseudolabels in P, and the purity of P and U."
     columns = {'fraction_P': 1, 'purity_P': 1, 'purity_U': 1}
     return pd.concat({f'round {n}': mean_std(part, columns, last=False).iloc[0]
                       for n, part in rows[rows.method == 'COPL'].groupby('round')}, axis=1).T

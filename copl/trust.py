@@ -111,7 +111,7 @@ class Background(NamedTuple):
 
     @property
     def doubt(self)->str|None:
-        "A warning where the clusters may be scenes; never from fewer than `FEWEST` videos."
+        "A warning if the clusters may be scenes; None for fewer than `FEWEST` videos."
         if self.n < FEWEST or not self.similarity >= SCENES: return None
         return (f'Clustering only the background of {self.n} training videos gives similar '
                 f'clusters (adjusted Rand index {self.similarity:.2f}). '
@@ -123,7 +123,7 @@ def background_features(
     network:nn.Module, # the teacher
     config:Config,
 )->np.ndarray:         # (N, D) unit length; zeros for a video without background
-    "Each video pooled over the snippets that both kinds of attention put below their median."
+    "Each video's mean over the snippets where both kinds of attention are below their median."
     def of_background(cas, attention, config):
         action = above_median(class_specific_attention(cas))
         action |= above_median(class_agnostic_attention(attention))
@@ -171,7 +171,7 @@ def n_unseen(
 
 # %% ../nbs/18_trust.ipynb #557757e2
 class Verdict(NamedTuple):
-    "The words about a run without labels, and warnings."
+    "The verdict on a run without labels, in words, and warnings."
     learnable:bool|None      # whether the clusters generalise; None: not decided
     shown:str                # what was counted
     advice:str               # what follows

@@ -24,7 +24,7 @@ from .files import CoplError, refuse_doubles, shown
 # %% ../nbs/02_videos.ipynb #17b5310e
 @dataclass(frozen=True)
 class TimeGrid:
-    "Where snippets lie in time; raises `CoplError` for an impossible value."
+    "Stride, window and fps of snippets; raises `CoplError` for an impossible value."
     stride:int=16    # frames from one snippet to the next, 1 to 10**6
     window:int=16    # frames that a snippet sees, 1 to 10**6
     fps:float=25.0   # frames per second, 0.001 to 10**6; 1 makes frames the unit of time
@@ -61,7 +61,7 @@ def paired_iou(
     a:np.ndarray, # (..., 2) start, end
     b:np.ndarray, # (..., 2) start, end
 )->np.ndarray:    # (...) in [0, 1]; 0 where both have no length
-    "Temporal intersection over union of each segment with the one in its place."
+    "Temporal intersection over union of segments row by row."
     start = np.maximum(a[..., 0], b[..., 0])
     end = np.minimum(a[..., 1], b[..., 1])
     shared = np.maximum(end - start, 0)
@@ -96,7 +96,7 @@ class Annotations:
     def select(self,
         videos:Iterable[str]  # names; those without annotation are left out
     )->'Annotations':
-        "The part about these videos."
+        "The annotations of these videos."
         names = set(videos)
         segments, table = (rows[rows.video.isin(names)].reset_index(drop=True)
                            for rows in (self.segments, self.videos))
@@ -105,12 +105,13 @@ class Annotations:
     def subset(self,
         name:str              # as the file calls it: 'train', 'test', 'training', 'validation', ...
     )->'Annotations':
-        "The part about one subset, case and blanks aside; raises `CoplError` where there is none."
+        """The annotations of one subset, case and blanks aside; raises `CoplError` where there is
+        none."""
         alike = _same_subsets(self.source, sorted(self.videos.subset.dropna().unique()), name)
         return self.select(self.videos.video[self.videos.subset.isin(alike)])
 
 def _same_subsets(source, subsets, name):
-    "Those of that name, case and blanks aside; raises `CoplError` where there is none."
+    "Mask of the rows of a subset, case and blanks aside; raises `CoplError` where there is none."
     alike = [s for s in subsets if s.strip().lower() == str(name).strip().lower()]
     if not alike:
         has = ', '.join(map(repr, subsets)) or 'none'
@@ -126,7 +127,7 @@ def safe_name(
     where:str, # what is named in the error
     name:str   # of a video
 )->str:        # the same name
-    "A video's name, if files can be called so; raises `CoplError`."
+    "A video's name that is a valid file name; raises `CoplError`."
     surrogate = any('\ud800' <= c <= '\udfff' for c in name)       # half a character is no text
     usable = name and not name.startswith('.') and not any(c in '/\\\0' for c in name)
     if not usable or surrogate or len(name.encode()) > 200:
@@ -137,14 +138,14 @@ def safe_name(
 def as_array(
     x # a NumPy array, a torch tensor, or anything with a shape that is read when it is indexed
 ):    # the same; of a tensor its values as a NumPy array
-    "An array as `VideoSet` keeps it."
+    "An array as `VideoSet` stores it."
     if not hasattr(x, 'detach'): return x
     x = x.detach().cpu()
     return (x.float() if str(x.dtype) == 'torch.bfloat16' else x).numpy()
 
 def two_axes(
     shape:tuple[int, ...]    # of an array of features
-)->tuple[int, ...]:          # (T, D) where axes of length one stand beside these; else unchanged
+)->tuple[int, ...]:          # (T, D) if all other axes have length one; else unchanged
     "A shape without the axis of a batch of one, or of pooling over space."
     if len(shape) < 3: return shape
     long = tuple(n for n in shape if n != 1)
@@ -159,7 +160,7 @@ ROLES = { # what subsets are called
 def subset_role(
     subset:str|None,  # as annotations call it
 )->str|None:          # train, val or test; None: unknown
-    "What a subset is for, by its name."
+    "The role of a subset by its name."
     name = subset.strip().lower() if isinstance(subset, str) else ''
     return next((role for role, names in ROLES.items() if name in names), None)
 
@@ -179,7 +180,7 @@ def parts_of(
     train:str|None=None,   # the subset that trains; None: by its name
     test:str|None=None,    # the subset that is tested; None: by its name
 )->list[str|None]:         # 'train', 'test' or None of each video
-    "Which videos train and which are tested; raises `CoplError` where that is not clear."
+    "The training and test subsets; raises `CoplError` where their names do not show it."
     of_video = pd.Series(None, videos.names, object)
     scored = of_video.notna()
     if videos.annotations is not None:
@@ -193,9 +194,8 @@ def parts_of(
                           for s in (train, test))
     if not trains and test is None:
         raise CoplError(f'{videos.source}: found the subsets {", ".join(map(repr, annotated))}, '
-                        'and their names do not say which of them trains, expected names such as '
-                        "'train' and 'test', or the one that trains (--train-subset) and the one "
-                        'that is tested (--test-subset)')
+                        "expected names such as 'train' and 'test', or --train-subset and "
+                        '--test-subset to choose them')
     both = [s for s in trains if s in tested]
     if both: raise CoplError(f'{videos.source}: subset {both[0]!r} cannot both train and be tested')
     others = 'train' if train is None and test is not None else None
@@ -224,7 +224,7 @@ class VideoSet:
         self._check()
 
     def _check(self):
-        "Raises `CoplError` for names and arrays that are no set of videos."
+        "Raises `CoplError` for names and arrays that do not fit each other."
         for what, given in (('video', self.names), ('stream of features', self.streams)):
             if not given: raise CoplError(f'{self.source}: found no {what}, expected at least one')
         for name in self.names: safe_name(self.source, name)
@@ -270,7 +270,7 @@ class VideoSet:
 
     @property
     def shape(self)->tuple[int]:
-        "(N,): with it scikit-learn splits a set of videos as it splits an array."
+        "(N,), so that scikit-learn can split a set of videos like an array."
         return (len(self),)
 
     def __repr__(self):
@@ -356,7 +356,7 @@ class VideoSet:
     def labels(self,
         which:VideoLabel='first' # 'first' annotated, or 'main': the class with the most instances
     )->list[str|None]:           # None: not annotated
-        "The one class that each video counts under, of equals the first by name."
+        "One class for each video, of equally long ones the first by name."
         if self.annotations is None: return [None]*len(self)
         rows = self.annotations.segments
         if which == 'main':
@@ -376,7 +376,7 @@ class VideoSet:
 def let_go(
     *arrays:np.ndarray # of any kind: only memory maps opened for reading are affected
 ):
-    "Give back the pages of memory-mapped files that have been read; they stay readable."
+    "Release the memory of memory-mapped files; they stay readable."
     for x in arrays:
         base:object = x if isinstance(x, np.memmap) and x.mode == 'r' else None
         while isinstance(base, np.ndarray): base = base.base

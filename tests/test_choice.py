@@ -123,7 +123,7 @@ def test_a_single_run_counts_by_its_agreement_and_one_left_of_several_does_not(s
     with pytest.warns(UserWarning) as caught:
         best = BestOf(model(), 2, {'alpha': (.25, .5)}).fit(TRAIN, UNSEEN)
     assert [str(w.message) for w in caught] == [
-        'run alpha-0.25_seed-0 has failed, the others stand: out of memory']
+        'run alpha-0.25_seed-0 has failed, the other runs are kept: out of memory']
     assert best.options_.figure.tolist() == pytest.approx([0, .6])
     assert best.options_.runs.tolist() == [1, 2] and best.best_.config.alpha == .5
     assert best.runs_.failure.tolist() == ['out of memory', '', '', '']
@@ -313,7 +313,7 @@ def test_short_runs_of_each_setting_then_full_runs_of_the_best(grid, stub, capsy
 def test_without_unseen_videos_a_fifth_is_held_out_and_that_is_said(grid, stub):
     made = stub(by_setting)
     with pytest.warns(UserWarning, match=r'no test subset: a fifth of the 20 videos is held out '
-                                         r'\(hold_out = 0.2\)'):
+                                         r'of training \(hold_out = 0.2\)'):
         best = BestOf.auto(model()).fit(TRAIN)
     assert {plan.config.hold_out for plan in made} == {.2} and best.best_.config.hold_out == .2
     made.clear()

@@ -105,7 +105,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_done(tmp_path, capsys):
                  '--crop', '32', '--device', 'cpu']) == 1
     said = capsys.readouterr().err
     said = said[said.index('copl: error: 5 of 6 videos cannot be used:'):]
-    expected = {'cut': 'Invalid data', 'early': 'it is cut off', 'empty': 'Invalid data',
+    expected = {'cut': 'Invalid data', 'early': 'the file is cut off', 'empty': 'Invalid data',
                 'noise': 'Invalid data', 'sound': 'found audio, expected a video'}
     for line, (name, why) in zip(said.splitlines()[1:], expected.items(), strict=True):
         assert f'{name}.m' in line and why in line
@@ -164,7 +164,7 @@ def test_a_folder_holds_one_kind_of_features(tmp_path):
     assert 0 < abs(tvl1[1] - dis[1]).max()
     for out, options, message in (
             ('f', {'grid': TimeGrid(stride=8)}, 'extract.json: stride: found 16, expected 8'),
-            ('f', {'flow': 'dis'}, "flow: found 'tvl1', expected 'dis' as asked now"),
+            ('f', {'flow': 'dis'}, "flow: found 'tvl1', expected 'dis' as in these options"),
             ('g', {'flow': 'raft'}, "flow is 'raft', expected one of tvl1, dis"),
             ('g', {'workers': 0}, 'workers is 0, expected at least 1')):
         with pytest.raises(CoplError, match=message): made(out, **options)

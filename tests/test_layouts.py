@@ -384,7 +384,7 @@ def test_nothing_is_cut_in_silence(make, tmp_path, layout, recwarn):
     path = write(i3d, layout, tmp_path/'i3d')
     assert widths(path=path) == {'features': 2048}
     (path/'grid.yaml').unlink()
-    with pytest.warns(UserWarning, match="2048 channels are taken for I3D's rgb and flow"):
+    with pytest.warns(UserWarning, match="2048 channels are read as I3D's rgb and flow"):
         opened = load_videos(path, allow_pickle=True)
     assert opened.widths == {'rgb': 1024, 'flow': 1024}
     np.testing.assert_array_equal(opened[2][1], i3d[2][0][:, 1024:])
@@ -504,7 +504,7 @@ def test_one_stream_in_all_its_forms(tmp_path, files, expected, recwarn):
 
 def test_one_folder_of_two_says_that_the_other_lies_beside_it(make):
     path = make('folder')
-    with pytest.warns(UserWarning, match=f'{path/"flow"} lies beside it: {path} opens both'):
+    with pytest.warns(UserWarning, match=f'{path/"flow"} lies next to it: {path} opens both'):
         assert load_videos(path/'rgb').widths == {'features': 3}
 
 

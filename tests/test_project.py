@@ -127,8 +127,11 @@ def prose():
     return SimpleNamespace(**runpy.run_path(str(ROOT/'.ci/prose.py')))
 
 
-def test_notebooks_are_written_in_plain_sentences(prose):
-    assert len(prose.PLAIN) >= 30
+def test_notebooks_docstrings_and_documents_are_written_in_plain_sentences(prose):
+    names = [path.name for path in prose.PLAIN]
+    assert len(names) >= 70
+    assert {'11_plri.ipynb', 'plri.py', 'README.md', 'CONTRIBUTING.md', 'CHANGELOG.md',
+            'PULL_REQUEST_TEMPLATE.md'} <= {*names}
     broken = [line for path in prose.PLAIN for line in prose.check(path)]
     assert broken == []
 
@@ -148,3 +151,18 @@ def test_a_planted_bad_sentence_is_found(prose, tmp_path, text, rule):
     in_code = f'```\n{text}\n```'
     in_a_table = f'| x |\n|---|\n| {text} |'
     for other in ('', in_code, in_a_table, 'Is this what it is?'): assert written(other) == []
+
+
+@pytest.mark.parametrize('name, good, bad', [
+    ('plri.py', '"A module."', 'def f():\n    "What came out of one round."'),
+    ('plri.py', '"A module."', 'raise ValueError(f"{n} files beside it")'),
+    ('plri.py', '"A module."', 'def f(\n    n, # files beside it\n): pass'),
+    ('README.md', 'A short sentence.', 'What came out of one round.'),
+    ('CHANGELOG.md', '# Changes\n\n## 2\n- New.\n\n## 1\n- What came out of one round.',
+     '# Changes\n\n## 2\n- What came out of one round.\n\n## 1\n- Old.')])
+def test_a_planted_bad_docstring_message_or_line_is_found(prose, tmp_path, name, good, bad):
+    file = tmp_path/name
+    file.write_text(good, encoding='utf-8')
+    assert prose.check(file) == []
+    file.write_text(bad, encoding='utf-8')
+    assert len(prose.check(file)) == 1

@@ -121,7 +121,7 @@ def test_page_shows_the_run(opened, page_file):
     by_cluster = table.groupby('cluster').in_P
     about = page.locator('article .facts').all_text_contents()
     assert [s.split(' · ')[:2] for s in about] == [
-        [f'{n} videos', f'{n - n_P} doubtful (U)']
+        [f'{n} videos', f'{n - n_P} filtered (U)']
         for n, n_P in zip(by_cluster.size(), by_cluster.sum(), strict=True)]
     assert all('purity' in s and 'confidence' in s for s in about)
     order = page.locator('h1, .note, #verdict, .tiles, h2').evaluate_all(
@@ -140,7 +140,7 @@ def test_page_shows_the_run(opened, page_file):
     page.keyboard.press('Enter')
     assert page.locator('#tiles p:visible').text_content().startswith('This is the fraction of')
     text = ''.join(page.locator('#clusters, #viewer').all_text_contents())
-    for symbol in ('P: selected', 'U: doubtful', 'A_ca: class-agnostic', 'A_cs: class-specific',
+    for symbol in ('P: selected', 'U: filtered', 'A_ca: class-agnostic', 'A_cs: class-specific',
                    'high actionness snippets', 'class activation sequence'):
         assert symbol in text, symbol
 
@@ -520,7 +520,7 @@ def test_the_page_of_several_runs_shows_them_all(small_data, tmp_path):
     assert '<a href="seed-0/report.html">' in section and 'seed-1/report.html' not in section
     [best] = runs[runs.chosen].agreement
     assert f'<td>{best:.3f}</td>' in section and section.count('★') == 1
-    assert 'How similar' in section and '__RUNS' not in page and '<a href="#runs">' in page
+    assert 'Similarity of the clusters' in section and '__RUNS' not in page and '<a href="#runs">' in page
     alone = (out/'seed-0/report.html').read_text(encoding='utf-8')
     assert 'id="runs"' not in alone and '__RUNS' not in alone
     assert f'such as {out} (of 1 there)' in command('report', tmp_path)[2]

@@ -349,7 +349,7 @@ def test_a_run_goes_on_from_a_finished_one(tmp_path):
     assert (other.pseudolabels_ == said).sum() == (matched == said).sum()
     with pytest.raises(CoplError, match=r'start: .*first\.pt: found weights of another network'):
         COPL(**small | {'hidden': 32}, start=path).fit(train_set)
-    with pytest.raises(CoplError, match='to go on from a finished run: start'):
+    with pytest.raises(CoplError, match='to train on from a finished run, use start'):
         COPL(**small | {'lr': 1e-5}).fit(train_set, checkpoint=path, resume=True)
 
 
@@ -460,7 +460,7 @@ def test_a_resume_on_another_number_of_threads_warns(tmp_path):
     def stop(model): raise KeyboardInterrupt
     with pytest.raises(KeyboardInterrupt):
         COPL(6, **small).fit(videos, checkpoint=path, after_round=stop)
-    with pytest.warns(UserWarning, match='1 CPU threads then, 2 now'):
+    with pytest.warns(UserWarning, match='begun on 1 CPU threads, resumed on 2'):
         model = COPL(6, **small, threads=2).fit(videos, checkpoint=path, resume=True)
     assert model.threads_ == COPL.load(path).threads_ == 2
 
