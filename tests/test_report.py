@@ -520,7 +520,8 @@ def test_the_page_of_several_runs_shows_them_all(small_data, tmp_path):
     assert '<a href="seed-0/report.html">' in section and 'seed-1/report.html' not in section
     [best] = runs[runs.chosen].agreement
     assert f'<td>{best:.3f}</td>' in section and section.count('★') == 1
-    assert 'Similarity of the clusters' in section and '__RUNS' not in page and '<a href="#runs">' in page
+    assert 'Similarity of the clusters' in section
+    assert '__RUNS' not in page and '<a href="#runs">' in page
     alone = (out/'seed-0/report.html').read_text(encoding='utf-8')
     assert 'id="runs"' not in alone and '__RUNS' not in alone
     assert f'such as {out} (of 1 there)' in command('report', tmp_path)[2]
