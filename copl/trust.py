@@ -211,7 +211,7 @@ def _counted(agreement, n):
     if high < LEARNABLE:
         return False, shown, ('these clusters do not generalise to other videos. '
                               'Mean pooling, the clusters of round 0, may be as good.')
-    return None, shown, (f'the interval holds {100*LEARNABLE:.0f} %, so nothing is decided. '
+    return None, shown, (f'the interval contains {100*LEARNABLE:.0f} %, so nothing is decided. '
                          'Give more unseen videos, or compare several runs (--runs 5).')
 
 # %% ../nbs/18_trust.ipynb #2120a415

@@ -169,9 +169,9 @@ def test_the_number_of_unseen_videos_counts_those_held_out():
     (1, 1, None, '1 of 1 unseen videos (100 %, interval 21 % to 100 %): fewer than 16 videos'),
     (15, 15, None, 'hold more out'),
     (16, 16, True, '16 of 16 unseen videos (100 %, interval 81 % to 100 %): these clusters gen'),
-    (35, 37, True, '(95 %, interval 82 % to 99 %)'), (34, 37, None, 'the interval holds 80 %'),
+    (35, 37, True, '(95 %, interval 82 % to 99 %)'), (34, 37, None, 'the interval contains 80 %'),
     (10, 37, False, '(27 %, interval 15 % to 43 %): these clusters do not generalise'),
-    (820, 1000, None, 'the interval holds 80 %'), (830, 1000, True, '(83 %, interval 81 %')])
+    (820, 1000, None, 'the interval contains 80 %'), (830, 1000, True, '(83 %, interval 81 %')])
 def test_the_interval_decides_the_words(k, n, learnable, words):
     found = verdict(k/n, n)
     assert found.learnable is learnable and words in found.why
