@@ -22,7 +22,7 @@ def clustering_scores(
     y:Sequence[int]|np.ndarray, # (N,) clusters
     labels:Sequence[str|None],  # (N,) ground-truth class of each video; None: unknown
 )->dict[str, float]:            # purity in (0, 1], nmi in [0, 1], ari in [-0.5, 1]
-    "How well clusters and classes agree; raises `CoplError` where no video has a label."
+    "Purity, NMI and ARI of clusters; raises `CoplError` where no video has a label."
     from sklearn import metrics        # not before somebody asks: mAP can do without
     clusters, classes = _known(y, labels)
     return {'purity': purity(y, labels),
@@ -95,7 +95,7 @@ def true_positives(
     overlap:np.ndarray, # (n, m) tIoU of detections, in order of score, with instances
     tiou:np.ndarray,    # (J,) thresholds
 )->np.ndarray:          # (J, n)
-    "Which detections find an instance that is still free, at each threshold."
+    "Which detections match an instance that no better one matches, at each threshold."
     hit = np.zeros((len(tiou), len(overlap)), bool)
     free = np.ones((len(tiou), overlap.shape[1]), bool)
     ranked = overlap.argsort(1, kind='heapsort')[:, ::-1] # most overlap first; see "Equal overlaps"
@@ -126,7 +126,7 @@ def average_precision(
     annotations:Annotations,     # ground truth
     tiou:Sequence[float]=TIOU,   # thresholds in (0, 1]
 )->pd.DataFrame:                 # AP in [0, 1]: a row for each class, a column for each threshold
-    "Interpolated AP of every annotated class; raises `CoplError` for what cannot be scored."
+    "Interpolated AP of every annotated class; raises `CoplError` for unusable tables."
     thresholds = _checked(detections, annotations, tiou)
     last_first = -np.arange(len(detections))
     best_first = np.lexsort((last_first, -detections.score.to_numpy(float)))
@@ -154,8 +154,8 @@ def mean_average_precision(
 
 # %% ../nbs/16_evaluation.ipynb #ad2892b2
 def _checked(detections, annotations, tiou):
-    """(J,) thresholds; raises `CoplError` for what cannot be scored. One warning counts what only
-    one of detections and annotations has."""
+    """(J,) thresholds; raises `CoplError` for tables that cannot be scored, and warns of videos or
+    labels that only one table has."""
     columns = {'video', 'start', 'end', 'label', 'score'}
     there = set(getattr(detections, 'columns', ()))
     if not isinstance(detections, pd.DataFrame) or not columns <= there:
@@ -178,7 +178,7 @@ def _checked(detections, annotations, tiou):
 
 # %% ../nbs/16_evaluation.ipynb #688d76d9
 def _one_sided(detections, annotations):
-    "(how many, of what) may surprise: what only one of the two has, ties, empty instances."
+    "(count, kind) of videos and labels in one table only, tied scores, empty instances."
     videos = {*annotations.videos.video, *annotations.segments.video}
     known = detections.label.isin(annotations.classes)
     tied = detections[known].duplicated(['label', 'score'], keep=False).sum()
