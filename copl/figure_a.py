@@ -50,6 +50,8 @@ def confidence_figure(
     fig, axes = plt.subplots(down, across, figsize=(1 + 3.6*across, 2.6*down + .4), squeeze=False,
                              sharex=True, sharey=True)
     for ax in axes.flat[len(counts):]: ax.set_axis_off()
+    for ax in axes.flat[len(counts) - across:len(counts)]: # nothing is below these
+        ax.tick_params(labelbottom=True)
     for ax, (name, part) in zip(axes.flat, counts.items(), strict=False):
         for n, color in ((0, 'C1'), (part['round'].max(), 'C0')):
             bins = _fractions(part, n)

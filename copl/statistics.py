@@ -173,6 +173,8 @@ def forest_plot(
         ax.set_title(name)
         ax.set_yticks(range(len(parts)), parts)
     for ax in axes.flat[len(contrasts):]: ax.set_axis_off()
+    for ax in axes.flat[len(contrasts) - across:len(contrasts)]: # nothing is below these
+        ax.tick_params(labelbottom=True)
     axes[0, 0].set_ylim(len(parts) - .5, -.5)
     fig.supxlabel(f'difference in {unit} (above 0: better)', fontsize='medium')
     if len(kinds) > 1:
