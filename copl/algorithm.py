@@ -175,9 +175,9 @@ def epoch(
 # %% ../nbs/14_algorithm.ipynb #dee80635
 class Sample(NamedTuple):
     "The snippets of a mini-batch for teacher and student, each distinct snippet once."
-    original:list[torch.Tensor]  # (L, D) of each stream: L snippets of all videos
-    augmented:list[torch.Tensor] # the same snippets for the student
-    rows:torch.Tensor            # (B, T) which of the L stands at each sampled position
+    original:list[torch.Tensor]  # (L, D) of each stream: distinct snippets of all videos, blanks
+    augmented:list[torch.Tensor] # the same rows for the student
+    rows:torch.Tensor            # (B, T) which of the L rows stands at each sampled position
 
 # %% ../nbs/14_algorithm.ipynb #f5ccc9cf
 def _read(arrays, positions, channels):
@@ -212,7 +212,7 @@ def sampled(
 
 # %% ../nbs/14_algorithm.ipynb #6982ba71
 def at_rows(
-    out:Outputs,       # of L snippets
+    out:Outputs,       # of the L rows of a film
     rows:torch.Tensor, # (B, T)
 )->Outputs:            # of B videos
     "The network's outputs at every sampled position."

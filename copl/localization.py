@@ -278,7 +278,8 @@ def _warn_of_nearly_whole(videos, found, low, durations, score):
     warnings.warn(f'{videos.source}: the best detection is nearly the whole video in '
                   f'{len(nearly_whole)} of {len(videos)} videos, such as '
                   f'{videos.names[nearly_whole[0]]!r}, though their attention is low in most of '
-                  f'it: score={score!r} is too flat there; try {better}, or train on more videos',
+                  'it: the contrast compares such a segment only with the few snippets at the '
+                  f'ends; instead of score={score!r} try {better}, or train on more videos',
                   stacklevel=3)
 
 # %% ../nbs/15_localization.ipynb #76d3abc7

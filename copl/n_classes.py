@@ -54,7 +54,7 @@ def silhouettes(
 def default_candidates(
     n:int,       # videos
 )->list[int]:    # ascending; none for fewer than 12 videos
-    "Numbers of classes to try: from 3 to n/4, at most 200; each up to 20, then 5 % apart."
+    "Numbers of classes to try: from 3 to n/4, at most 200; each up to 30, then about 5 % apart."
     found = [3]
     while found[-1] <= min(200, n//4): found.append(max(found[-1] + 1, round(1.05*found[-1])))
     return found[:-1]

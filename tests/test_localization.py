@@ -139,8 +139,8 @@ def test_one_warning_names_a_video_whose_best_detection_is_nearly_the_whole():
     with pytest.warns(UserWarning) as caught:
         found = localize_videos(*flat_and_clear(), Config(n_classes=2, score='cas'))
     [warning] = caught
-    assert re.search("1 of 3 videos, such as 'flat', .*score='cas' is too flat there; "
-                     "try score='h_cs'", str(warning.message))
+    assert re.search("1 of 3 videos, such as 'flat', .* only with the few snippets at the ends; "
+                     "instead of score='cas' try score='h_cs'", str(warning.message))
     assert warning.filename == __file__
     best = found.drop_duplicates('video')
     assert best.video.tolist() == ['clear', 'flat']
