@@ -471,7 +471,7 @@ class Reproduce:
     opening:Opened=Opening()
     which:Annotated[Literal['thumos', 'anet']|None, arg( # data set of the thresholds
         name='set', help="data set of the thresholds; default: by the names of the classes")]=None
-    seeds:int=3                           # runs of each of the 16 rows
+    seeds:int=3                           # runs of each of the 17 rows
     epoch_num:int|None=None               # epochs a round, for a quick look; default: the method's
 
     def __call__(self):

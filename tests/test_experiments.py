@@ -236,7 +236,6 @@ def test_a_data_set_is_known_by_its_classes():
 
 @pytest.mark.filterwarnings('ignore')
 def test_reproduction_is_a_page_of_all_tables_and_figures(beside, monkeypatch):
-    assert len(_ROWS) == 16
     some = {k: _ROWS[k] for k in ('COPL', 'conventional', 'COPL w/o PLRI', 'weak supervision')}
     monkeypatch.setattr('copl.reproduction._ROWS', some)
     out = reproduce(few(), beside/'out', seeds=1, hidden=4, snippets=8, epoch_num=1,
@@ -248,6 +247,7 @@ def test_reproduction_is_a_page_of_all_tables_and_figures(beside, monkeypatch):
 
 
 def test_reproduce_from_the_command_line(beside, monkeypatch):
+    assert f'runs of each of the {len(_ROWS)} rows' in command('reproduce', '--help')[1]
     asked = []
     monkeypatch.setattr('copl.reproduction.reproduce',
                         lambda videos, *args, **fields: asked.append((len(videos), args, fields)))
