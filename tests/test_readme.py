@@ -13,11 +13,11 @@ from .conftest import ROOT
 README = (ROOT/'README.md').read_text(encoding='utf-8')
 FENCES = re.findall(r'```(\w*)\n(.*?)```', README, re.S)
 SETS = ('set2', 'sparse1', 'set1', 'quarter', 'small', 'poses')
-SHOWN = {'mean pooling': ['mean pooling'],
+SHOWN = {'mean pooling: purity': ['mean pooling'],
          'conventional loop': ['conventional', 'conventional, T/2'], # the one that agrees better
          'conventional + IOCNet': ['conventional + IOCNet'],
          'conventional + HAS + PLRI': ['conventional + HAS + PLRI'], 'COPL': ['COPL'],
-         'true labels (`asl-weak`)': ['asl-weak']}
+         'true labels (`asl-weak`): mAP': ['asl-weak']}
 
 
 def last_rounds(name):
