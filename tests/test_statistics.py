@@ -27,7 +27,7 @@ from copl.statistics import (
     t_interval,
     word,
 )
-from copl.table_a import PART_METHODS, PARTS, ceiling, clusters_table
+from copl.table_a import PART_METHODS, PARTS, ceiling, clusters_table, rounds_figure
 from copl.table_b import SWEEP, delta_table
 from copl.videos import Annotations, TimeGrid, VideoSet
 
@@ -144,6 +144,15 @@ def test_parts_are_added_to_the_loop_without_them_and_taken_away_from_copl():
            'IOCNet': {'losses', 'shift', 'gamma'}}
     assert fields == {part: dict.fromkeys(('added', 'within COPL'), one.get(part, {'losses'}))
                       for part in PARTS}
+
+
+def test_a_method_has_one_colour_in_all_panels_of_the_rounds():
+    fig = rounds_figure({'one': runs(a=.6, b=.3), 'two': runs(b=.5), 'three': runs(c=.2, b=.1)})
+    drawn = [{line.get_label(): line.get_color() for line in ax.lines if len(line.get_xdata())}
+             for ax in fig.axes]
+    assert [set(colors) for colors in drawn] == [{'a', 'b'}, {'b'}, {'b', 'c'}]
+    assert len({colors['b'] for colors in drawn}) == 1 and drawn[2]['c'] != drawn[0]['a']
+    assert [t.get_text() for t in fig.axes[-1].get_legend().get_texts()] == ['a', 'b', 'c']
 
 
 def test_mean_pooling_is_the_first_round_of_copl_in_table_a():
