@@ -180,11 +180,9 @@ class Sample(NamedTuple):
     rows:torch.Tensor            # (B, T) which of the L rows stands at each sampled position
 
 # %% ../nbs/14_algorithm.ipynb #f5ccc9cf
-def _read(arrays, positions, channels):
+def _read(arrays, positions, channels, offsets):
     "The distinct snippets of a video, the same shifted, and the snippet at each position."
     distinct, again = np.unique(positions, return_inverse=True)          # each snippet once
-    moving = any(len(moved) for pair in channels for moved in pair)
-    offsets = (-1, 0, 1) if moving else (0,)
     around = np.unique(np.add.outer(offsets, distinct).clip(0, len(arrays[0]) - 1))
     streams = [torch.from_numpy(np.asarray(x[around], np.float32)) for x in arrays]
     at = np.searchsorted(around, distinct)                               # in what was read
@@ -202,7 +200,9 @@ def sampled(
     reach:int=1,                   # blank snippets between videos
 )->Sample:
     "T snippets of each video of a mini-batch; only they and the snippets next to them are read."
-    parts = [_read([stream[i] for stream in videos.streams.values()], p, channels)
+    moving = any(len(moved) for pair in channels for moved in pair)
+    offsets = (-1, 0, 1) if moving else (0,)
+    parts = [_read([stream[i] for stream in videos.streams.values()], p, channels, offsets)
              for i, p in zip(indices, positions, strict=True)]
     original, shifted, again = zip(*parts, strict=True)
     seen, first = film(original, reach)

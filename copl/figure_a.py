@@ -8,7 +8,6 @@ __all__ = ['confidence_counts', 'confidence_figure', 'confidence_facts', 'confid
 # %% ../nbs/53_figure_a.ipynb #1958ccef
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 # %% ../nbs/53_figure_a.ipynb #8d07a5a3
 from .evaluation import map_clusters
 from .experiments import DataSet, fitted_models
+from .statistics import panels
 
 # %% ../nbs/53_figure_a.ipynb #65b7f7fc
 _BINS = np.linspace(-1, 1, 201)
@@ -45,14 +45,8 @@ def confidence_figure(
     counts:Mapping[str, pd.DataFrame], # name of a data set: as `confidence_counts` gives
 )->Figure:
     "Figure A over seeds."
-    across = min(3, len(counts))
-    down = -(-len(counts)//across)
-    fig, axes = plt.subplots(down, across, figsize=(1 + 3.6*across, 2.6*down + .4), squeeze=False,
-                             sharex=True, sharey=True)
-    for ax in axes.flat[len(counts):]: ax.set_axis_off()
-    for ax in axes.flat[len(counts) - across:len(counts)]: # nothing is below these
-        ax.tick_params(labelbottom=True)
-    for ax, (name, part) in zip(axes.flat, counts.items(), strict=False):
+    fig, axes = panels(len(counts), 3.6, 2.6)
+    for ax, (name, part) in zip(axes, counts.items(), strict=True):
         for n, color in ((0, 'C1'), (part['round'].max(), 'C0')):
             bins = _fractions(part, n)
             ax.plot(bins.columns, bins.mean(), color=color, label=f'iteration {n}')
@@ -61,9 +55,9 @@ def confidence_figure(
         ax.axvline(0, color='k', lw=.8, ls=':')
         ax.set(title=name, xlabel='confidence $s_i$')
     lows = pd.concat(counts.values()).low
-    for ax in axes[:, 0]:
+    for ax in axes[::3]:
         ax.set(ylabel='fraction of videos', xlim=(lows.min() - .05, lows.max() + .05))
-    axes[0, across - 1].legend(fontsize='small', loc='center left', bbox_to_anchor=(1.02, .5))
+    axes[:3][-1].legend(fontsize='small', loc='center left', bbox_to_anchor=(1.02, .5))
     fig.tight_layout()
     return fig
 

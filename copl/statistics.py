@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['MIN_SEEDS', 'STEP_WORDS', 'CLAIM_WORDS', 'last_round', 'mean_std', 'best_of', 'Interval', 't_interval',
-           'paired_difference', 'word', 'as_text', 'paired_steps', 'contrasts', 'contrasts_table', 'forest_plot']
+           'paired_difference', 'word', 'as_text', 'paired_steps', 'contrasts', 'contrasts_table', 'panels',
+           'forest_plot']
 
 # %% ../nbs/49_statistics.ipynb #71d7bf53
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import ttest_1samp
 
@@ -152,6 +154,22 @@ def contrasts_table(
     texts = contrasts.apply(text, axis=1).unstack('contrast', sort=False)
     return texts.rename_axis(columns=None)
 
+# %% ../nbs/49_statistics.ipynb #a5d0c3e1
+def panels(
+    n:int,                            # data sets
+    width:float,                      # inches of each panel
+    height:float,
+    around:tuple[float, float]=(1, .4), # inches more, across and down
+)->tuple[Figure, list[Axes]]:         # n panels
+    "Panels for n data sets, at most three a row, with common axes."
+    across = min(3, n)
+    down = -(-n//across)
+    fig, axes = plt.subplots(down, across, squeeze=False, sharex=True, sharey=True,
+                             figsize=(around[0] + width*across, around[1] + height*down))
+    for ax in axes.flat[n:]: ax.set_axis_off()
+    for ax in axes.flat[n - across:n]: ax.tick_params(labelbottom=True) # nothing is below these
+    return fig, list(axes.flat[:n])
+
 # %% ../nbs/49_statistics.ipynb #f0c2783f
 def forest_plot(
     contrasts:Mapping[str, pd.DataFrame], # data set: as `contrasts` gives
@@ -160,11 +178,8 @@ def forest_plot(
     "One panel per data set, a row per measured part, its contrasts with their intervals and n."
     pairs = [pair for table in contrasts.values() for pair in table.index[table.n > 0]]
     parts, kinds = (list(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
-    across = min(3, len(contrasts))
-    down = -(-len(contrasts)//across)
-    fig, axes = plt.subplots(down, across, squeeze=False, sharex=True, sharey=True,
-                             figsize=(2 + 3.2*across, .6 + (.6 + .4*len(parts))*down))
-    for ax, (name, table) in zip(axes.flat, contrasts.items(), strict=False):
+    fig, axes = panels(len(contrasts), 3.2, .6 + .4*len(parts), around=(2, .6))
+    for ax, (name, table) in zip(axes, contrasts.items(), strict=True):
         ax.axvline(0, color='k', lw=.8)
         for i, contrast in enumerate(kinds):
             rows = table.reindex([(part, contrast) for part in parts])
@@ -172,13 +187,10 @@ def forest_plot(
             _markers(ax, rows, height, contrast, i)
         ax.set_title(name)
         ax.set_yticks(range(len(parts)), parts)
-    for ax in axes.flat[len(contrasts):]: ax.set_axis_off()
-    for ax in axes.flat[len(contrasts) - across:len(contrasts)]: # nothing is below these
-        ax.tick_params(labelbottom=True)
-    axes[0, 0].set_ylim(len(parts) - .5, -.5)
+    axes[0].set_ylim(len(parts) - .5, -.5)
     fig.supxlabel(f'difference in {unit} (above 0: better)', fontsize='medium')
     if len(kinds) > 1:
-        fig.legend(*axes[0, 0].get_legend_handles_labels(), loc='upper center',
+        fig.legend(*axes[0].get_legend_handles_labels(), loc='upper center',
                    bbox_to_anchor=(.5, 0), ncols=len(kinds), frameon=False)
     fig.tight_layout()
     return fig

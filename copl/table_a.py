@@ -46,26 +46,26 @@ STEPS = {'conventional over mean pooling': ('conventional', 'mean pooling'),
 
 # %% ../nbs/51_table_a.ipynb #3cfd5db6
 _PLRI = METHODS[_LOOP_PLRI]
-_ALL = ('cls', 'asl', 'CI', 'C', 'CO')
 _LOSSES = ('CI', 'C', 'CO')
+_ALL = ('cls', 'asl', *_LOSSES)
 _TEACHER = 'teacher and shift'
 
-PART_METHODS = {name: fields for name, fields in METHODS.items()
-                if name not in ('conventional, T/2', 'feel', 'aicl-weak', 'asl-weak')} | {
+PART_METHODS = {name: METHODS[name] for name in ('conventional', 'conventional + IOCNet', _LOOP_HAS,
+                                                  _LOOP_PLRI, 'COPL')} | {
     f'{_LOOP_PLRI} + L_{x}': _PLRI | dict(losses=('cls', 'asl', x)) for x in _LOSSES} | {
     f'{_LOOP_PLRI} + {_TEACHER}': {k: v for k, v in _PLRI.items() if k not in ('gamma', 'shift')},
     'COPL w/o HAS': dict(attention='class_agnostic'), 'COPL w/o PLRI': dict(select='all')} | {
     f'COPL w/o L_{x}': dict(losses=tuple(loss for loss in _ALL if loss != x))
     for x in _LOSSES} | {f'COPL w/o {_TEACHER}': dict(shift=0., gamma=0.)} # each part, both ways
 
-def _part(part, added, without, whole='COPL'):
-    return {part: {'added': (added, without), 'within COPL': ('COPL', whole)}}
+_COMPARED = {'HAS': (_LOOP_HAS, 'conventional', 'COPL w/o HAS'),
+             'PLRI': (_LOOP_PLRI, _LOOP_HAS, 'COPL w/o PLRI'),
+             'IOCNet': ('conventional + IOCNet', 'conventional', _LOOP_PLRI)} | {
+    part: (f'{_LOOP_PLRI} + {part}', _LOOP_PLRI, f'COPL w/o {part}')
+    for part in (*(f'L_{x}' for x in _LOSSES), _TEACHER)} # added, without it, COPL without it
 
-PARTS = (_part('HAS', _LOOP_HAS, 'conventional', 'COPL w/o HAS') |
-         _part('PLRI', _LOOP_PLRI, _LOOP_HAS, 'COPL w/o PLRI') |
-         _part('IOCNet', 'conventional + IOCNet', 'conventional', _LOOP_PLRI))
-for _name in (*(f'L_{x}' for x in _LOSSES), _TEACHER):
-    PARTS |= _part(_name, f'{_LOOP_PLRI} + {_name}', _LOOP_PLRI, f'COPL w/o {_name}')
+PARTS = {part: {'added': (added, without), 'within COPL': ('COPL', less)}
+         for part, (added, without, less) in _COMPARED.items()} # as `contrasts` asks
 
 # %% ../nbs/51_table_a.ipynb #e9010085
 def ceiling(
